@@ -1,0 +1,183 @@
+/* muster.h: the public door of the engine. The command line is built on this header alone.
+ *
+ * Life: muster_new → (log sinks) → servers (an inventory file, or one by one) → muster_script_load → muster_run_new →
+ *   muster_run_start → read results, write reports → muster_run_free → muster_script_free → muster_free.
+ * Threads: an engine and everything made from it belong to one thread at a time, except muster_run_interrupt().
+ *   A run makes its own worker threads inside muster_run_start() and ends them before it returns.
+ * Ownership: what _new and _load give is freed with the matching _free (NULL allowed). Strings given are copied; strings
+ *   returned are owned by the object they came from and valid until it is freed or changed.
+ * Errors: functions that can fail return 0 or a negative code and fill `err` (may be NULL).
+ * No ABI promise before 1.0. Options structs start with their size, so that fields can be added.
+ */
+#ifndef MUSTER_H
+#define MUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MUSTER_API __attribute__((visibility("default")))
+#else
+#define MUSTER_API
+#endif
+
+MUSTER_API const char *muster_version(void); /* "0.1.0" */
+
+struct muster_error {
+    int code;          /* negative */
+    char message[512]; /* one line: what, where, what to do */
+};
+
+struct muster;
+struct muster_script;
+struct muster_run;
+
+/* ---- engine ---- */
+
+enum muster_level { MUSTER_TRACE, MUSTER_DEBUG, MUSTER_INFO, MUSTER_WARNING, MUSTER_ERROR, MUSTER_LOG_OFF };
+enum muster_log_format { MUSTER_LOG_CONSOLE, MUSTER_LOG_JSON, MUSTER_LOG_LOGFMT };
+
+struct muster_options {
+    size_t size;             /* sizeof(struct muster_options) */
+    enum muster_level level; /* lines below it are not made */
+    const char *library_dir; /* where require finds the standard scripts (scripts/lib); NULL: as installed */
+};
+#define MUSTER_OPTIONS_INIT {sizeof(struct muster_options), MUSTER_INFO, NULL}
+
+MUSTER_API int muster_new(struct muster **out, const struct muster_options *options, struct muster_error *err);
+MUSTER_API void muster_free(struct muster *m);
+
+/* Log sinks; add them before a run. With none, nothing is logged. */
+MUSTER_API int muster_log_to_fd(struct muster *m, int fd, enum muster_log_format format, bool color, struct muster_error *err);
+MUSTER_API int muster_log_to_file(struct muster *m, const char *path, enum muster_log_format format, struct muster_error *err);
+
+struct muster_field {
+    const char *key;
+    const char *value; /* numbers as text */
+};
+/* One line. Called under a lock from any of the run's threads; must not call back into the engine. Everything is borrowed
+ * for the call; message and values are raw bytes from scripts and servers. */
+typedef void muster_log_fn(void *arg, enum muster_level level, int64_t wall_ms, const char *message,
+                           const struct muster_field *fields, size_t n_fields);
+MUSTER_API int muster_log_to(struct muster *m, muster_log_fn *fn, void *arg, struct muster_error *err);
+/* A line of the embedder's own, through the engine's sinks. */
+MUSTER_API void muster_log(struct muster *m, enum muster_level level, const char *message);
+
+/* ---- servers ---- */
+
+/* Add the servers of an inventory file (plain list or JSON, see README); "-" is standard input. */
+MUSTER_API int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err);
+/* Add one server; address NULL: its id. */
+MUSTER_API int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err);
+/* Set "address", "port", "user", "key", "transport", or a variable of any other name. */
+MUSTER_API int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err);
+MUSTER_API size_t muster_server_count(const struct muster *m);
+MUSTER_API const char *muster_server_id(const struct muster *m, size_t i);      /* NULL past the end */
+MUSTER_API const char *muster_server_address(const struct muster *m, size_t i); /* NULL past the end */
+MUSTER_API bool muster_server_known(const struct muster *m, const char *id);
+/* Choose the servers of later runs: comma-separated ids, globs and node sets, "!" takes out. Each further call narrows the
+ * choice. NULL: all again. A term that matches none is an error. */
+MUSTER_API int muster_select(struct muster *m, const char *pattern, struct muster_error *err);
+/* Choose exactly this one in addition to those already chosen this way; the first call starts from none. */
+MUSTER_API int muster_select_add(struct muster *m, const char *id, struct muster_error *err);
+MUSTER_API bool muster_server_selected(const struct muster *m, size_t i);
+
+/* ---- scripts ---- */
+
+/* Read, compile and check a script; nothing touches a server. Errors name file:line:column where there is one. */
+MUSTER_API int muster_script_load(struct muster *m, const char *path, struct muster_script **out, struct muster_error *err);
+MUSTER_API void muster_script_free(struct muster_script *s);
+/* Set a parameter from text; it takes the type of its default. Unknown names and wrong types are errors. */
+MUSTER_API int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err);
+MUSTER_API const char *muster_script_description(const struct muster_script *s); /* "" when none */
+MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
+MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
+
+/* ---- runs ---- */
+
+enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
+
+struct muster_run_options {
+    size_t size;     /* sizeof(struct muster_run_options) */
+    unsigned forks;  /* servers in flight; 0: 50 */
+    unsigned workers; /* threads; 0: the number of cores, no more than forks */
+    uint64_t timeout_ms;          /* a task's deadline; 0: what the script says, else 1 h */
+    uint64_t connect_timeout_ms;  /* 0: 10 s */
+    uint64_t teardown_timeout_ms; /* 0: 60 s */
+    uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
+    size_t task_memory;           /* Lua memory of one task, bytes; 0: 64 MiB */
+    bool local;                   /* run steps on this machine, no SSH */
+    bool fail_fast;               /* after a step that did not pass, the rest of a server's steps are skipped */
+    enum muster_hostkey_policy hostkey_policy;
+    const char *const *known_hosts; /* NULL-terminated; NULL: the user's and the system's */
+    const char *const *key_files;   /* NULL-terminated; NULL: ~/.ssh/id_ed25519, id_ecdsa, id_rsa */
+    const char *user;               /* for servers that name none; NULL: this process's user */
+    const char *password;           /* NULL: not tried */
+    const char *passphrase;         /* of encrypted keys */
+    bool no_agent;
+    uint64_t agent_timeout_ms; /* 0: 5 s */
+    /* Called in the thread of muster_run_start() when a server is finished. */
+    void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
+    void *on_server_done_arg;
+};
+#define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
+
+MUSTER_API int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
+                              struct muster_run **out, struct muster_error *err);
+/* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start. Once per run. */
+MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err);
+/* First call: deal no more servers, cancel what runs, run teardowns within the grace period. Second: end at once. Any
+ * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
+MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
+MUSTER_API void muster_run_free(struct muster_run *run);
+
+/* ---- results, after muster_run_start() ---- */
+
+MUSTER_API const char *muster_run_id(const struct muster_run *run);
+MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 130 or 143: see README */
+MUSTER_API size_t muster_run_server_count(const struct muster_run *run);
+
+struct muster_server_result {
+    const char *id;
+    const char *status; /* "passed" "failed" "error" "timeout" "unreachable" "cancelled" "skipped" */
+    const char *reason; /* of the worst failure; "" when there is none */
+    uint64_t duration_ms;
+    size_t n_steps;
+};
+struct muster_step_result {
+    const char *name;
+    const char *status;
+    const char *reason;
+    uint64_t duration_ms;
+    size_t n_metrics;
+};
+struct muster_metric_result {
+    const char *name;
+    double value;
+    const char *unit; /* "" when none */
+    bool judged;
+    bool passed; /* meaningful when judged */
+};
+/* Each fills *out and returns 0, or a negative code when an index is past the end. */
+MUSTER_API int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out);
+MUSTER_API int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out);
+MUSTER_API int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
+                                 struct muster_metric_result *out);
+
+/* The summary that ends a run, several lines, newline at the end. */
+MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);
+
+enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT };
+/* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
+MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,75 @@
+/* inventory.h: the servers of a fleet, and the ways to name some of them.
+ *
+ * Purpose: read a plain list or JSON into one array of servers; look ids up; pick by pattern.
+ * Owner: the inventory owns its servers and their strings; pointers to them are valid until it is freed or added to.
+ * Thread: build in one thread; after that any number may read.
+ * Must not know: SSH, runs, Lua.
+ *
+ * Plain list, a server a line, '#' starts a comment:
+ *     srv01
+ *     srv02  address=10.0.0.2 port=2222 user=ops key=~/.ssh/id_ops  rack=r1 model="PowerEdge R650"
+ *   any other name=value is a variable (a string). Values may be quoted with " or '.
+ * JSON: an array of servers (a string is an id alone), or an object with "servers": that array, and optional "vars" that
+ *   every server has unless it has its own:
+ *     {"servers": [{"id": "srv02", "address": "10.0.0.2", "port": 2222, "user": "ops", "key": "…", "transport": "ssh",
+ *                   "vars": {"rack": "r1"}}], "vars": {"site": "fra"}}
+ * A relative key path is relative to the inventory file; ~ is the home directory.
+ * Ids are 1–253 bytes of printable UTF-8 without white space, control characters or any of , [ ] ! & : = " ' \ and do not start
+ * with '-'. Errors name file:line (plain; for JSON line and column of the syntax error, else the server's index and id).
+ */
+#ifndef MU_INVENTORY_INVENTORY_H
+#define MU_INVENTORY_INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+enum mu_var_type { MU_VAR_STR, MU_VAR_INT, MU_VAR_NUM, MU_VAR_BOOL, MU_VAR_JSON };
+
+struct mu_var {
+    char *name;
+    enum mu_var_type type;
+    char *str;   /* MU_VAR_STR: the value (NUL-free); MU_VAR_JSON: an array, object or null as JSON text */
+    long long i; /* MU_VAR_INT, MU_VAR_BOOL */
+    double num;  /* MU_VAR_NUM */
+};
+
+struct mu_server {
+    char *id;
+    char *address; /* never NULL: the id when none was given */
+    int port;      /* 0: the transport's default */
+    char *user;    /* NULL: not said */
+    char *key;     /* NULL: not said; else an expanded path */
+    bool local;    /* transport: local */
+    struct mu_var *vars;
+    size_t n_vars;
+    size_t index; /* position in the inventory */
+};
+
+struct mu_inventory;
+int mu_inventory_new(struct mu_inventory **out);
+void mu_inventory_free(struct mu_inventory *inv);
+/* Add the servers of a file; JSON when its first character that is not white space is [ or {. A server that is there
+ * already is MU_EEXIST, naming both places. On an error the inventory is as before. "-" reads standard input. */
+int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err *err);
+/* The same from memory; name stands for the file in messages. */
+int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err);
+/* Add one server; address NULL: the id. The returned server may be completed by the caller through
+ * mu_server_set(). MU_EINVAL, MU_EEXIST, MU_ENOMEM. */
+int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err);
+/* Set "address", "port", "user", "key", "transport", or a variable of any other name, from text. */
+int mu_server_set(struct mu_server *srv, const char *name, const char *value, struct mu_err *err);
+
+size_t mu_inventory_count(const struct mu_inventory *inv);
+struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i);
+struct mu_server *mu_inventory_find(const struct mu_inventory *inv, const char *id); /* by hash; NULL when absent */
+
+/* ---- patterns ---- */
+/* Comma-separated terms, each an id, a glob (* ? [a-z]), or a node set srv[01-10,15]; a term that starts with ! takes
+ * servers out again. Sets selected[i] for each server i of the inventory (selected has mu_inventory_count() entries,
+ * cleared first). A term that matches no server is MU_ENOENT and named. Terms that begin with ! alone start from all. */
+int mu_pattern_select(const struct mu_inventory *inv, const char *pattern, bool *selected, struct mu_err *err);
+
+#endif

@@ -1,0 +1,142 @@
+/* results.h: what a run found out: servers, steps, metrics, verdicts, and the reports made of them.
+ *
+ * Purpose: C owns results. The run hands in finished steps and tasks; statuses, the summary, exit code and reports come
+ *   out of here.
+ * Owner: a mu_run_result owns everything under it. Structs are plain; strings are malloc'd.
+ * Thread: one at a time (the main thread's).
+ * Must not know: Lua, libuv, libssh, workers.
+ */
+#ifndef MU_RESULTS_RESULTS_H
+#define MU_RESULTS_RESULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+/* In order of badness, worst first: a task's status is the worst of its parts. */
+enum mu_status {
+    MU_ST_FAILED,      /* measured, and below */
+    MU_ST_ERROR,       /* could not be measured: the script or a tool broke */
+    MU_ST_TIMEOUT,
+    MU_ST_UNREACHABLE,
+    MU_ST_CANCELLED,   /* interrupted, or never finished */
+    MU_ST_PASSED,
+    MU_ST_SKIPPED
+};
+const char *mu_status_name(enum mu_status s); /* "failed" */
+enum mu_status mu_status_worst(enum mu_status a, enum mu_status b);
+
+/* ---- thresholds ---- */
+
+struct mu_threshold {
+    char *metric;
+    char *unit; /* NULL: none */
+    bool has_min, has_max;
+    bool min_open, max_open; /* the bound itself does not pass: "> 50", "< 50" */
+    double min, max;
+};
+/* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
+ * ">= 50 MiB/s". Fills all but metric. MU_EINVAL names what is wrong. */
+int mu_threshold_parse(struct mu_threshold *th, const char *text, struct mu_err *err);
+void mu_threshold_clear(struct mu_threshold *th);
+/* True when v passes; v is never NaN here. */
+bool mu_threshold_passes(const struct mu_threshold *th, double v);
+/* What v misses, in the words of the summary: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not pass. */
+void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);
+
+/* ---- the tree ---- */
+
+enum mu_judgement { MU_UNJUDGED, MU_PASSED, MU_MISSED };
+
+struct mu_metric {
+    char *name;
+    double value;
+    char *unit; /* NULL: none */
+    enum mu_judgement judgement;
+    struct mu_threshold th; /* meaningful when judged; th.metric stays NULL */
+};
+
+/* One thing that went wrong. */
+struct mu_failure {
+    enum mu_status status;
+    char *type;    /* "PerformanceBelowExpected", "CommandError", …; NULL: none */
+    char *where;   /* "gpu", "setup", "teardown", "connect": the phase or step */
+    char *metric;  /* for a missed threshold: the metric's name, else NULL */
+    char *cause;   /* folds in the summary: no id, address or number that differs from server to server */
+    char *message; /* the whole story on one or several lines, with file:line where known */
+};
+
+struct mu_step_result {
+    char *name;
+    enum mu_status status;
+    int64_t started_ms;   /* wall clock */
+    uint64_t duration_ms;
+    struct mu_metric *metrics;
+    size_t n_metrics;
+    struct mu_failure *failures; /* one a missed threshold, or one error */
+    size_t n_failures;
+    struct mu_buf log; /* what the step printed and the tail of a failed command's output, for reports; may be empty */
+};
+
+struct mu_task_result {
+    char *server_id;
+    bool finished;         /* false: never started or never ended; status is then cancelled */
+    bool dealt;            /* it was started */
+    enum mu_status status; /* the worst of steps and failures; set by mu_task_result_settle() */
+    int64_t started_ms;
+    uint64_t duration_ms;
+    struct mu_step_result *steps;
+    size_t n_steps;
+    struct mu_failure *failures; /* outside steps: connect, setup, teardown, the task's own deadline */
+    size_t n_failures;
+    char **unended; /* commands that could not be confirmed ended on the server */
+    size_t n_unended;
+};
+
+struct mu_run_result {
+    char *run_id;
+    char *script;      /* as given on the command line */
+    char *description; /* NULL: none */
+    int64_t started_ms;
+    uint64_t duration_ms;
+    bool interrupted;
+    int signal;        /* that interrupted it: 2, 15; 0 otherwise */
+    struct mu_task_result *tasks; /* in inventory order, one a selected server */
+    size_t n_tasks;
+};
+
+int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks);
+void mu_run_result_free(struct mu_run_result *r);
+
+/* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it. */
+struct mu_step_result *mu_step_result_new(const char *name);
+void mu_step_result_free(struct mu_step_result *s); /* for one that was never added */
+int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double value, const char *unit,
+                              const struct mu_threshold *th /* judged by it; NULL: unjudged */);
+int mu_step_result_add_failure(struct mu_step_result *s, enum mu_status status, const char *type, const char *metric,
+                               const char *cause, const char *message); /* where = the step's name; worsens s->status */
+int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s); /* frees s's shell */
+int mu_task_result_add_failure(struct mu_task_result *t, enum mu_status status, const char *type, const char *where,
+                               const char *cause, const char *message);
+int mu_task_result_add_unended(struct mu_task_result *t, const char *command);
+/* Work out the task's status from its parts; an unfinished task is cancelled unless a part is worse. A task without a
+ * judged or measured step whose steps are all skipped is skipped. */
+void mu_task_result_settle(struct mu_task_result *t);
+
+/* ---- what comes out ---- */
+
+size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s);
+/* The exit code of section "Exit codes" in the README: 130/143, 1, 3, 0. (2 and 4 are not this function's.) */
+int mu_run_result_exit_code(const struct mu_run_result *r);
+/* The folded summary, as the last lines of a run. color: ANSI SGR. */
+void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *out);
+/* JUnit XML as Jenkins reads it: one testsuite a step, one testcase a server; <failure>, <error> and <skipped> told apart;
+ * system-out only where something failed. Failures outside steps are a testsuite named after their phase. */
+void mu_report_junit(const struct mu_run_result *r, struct mu_buf *out);
+/* Everything, as one JSON document; its shape is described at the head of report_json.c. */
+void mu_report_json(const struct mu_run_result *r, struct mu_buf *out);
+
+#endif

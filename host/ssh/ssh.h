@@ -1,0 +1,94 @@
+/* ssh.h: the only door to libssh: what a run shares, sessions to servers, and commands in them.
+ *
+ * Purpose: non-blocking SSH on a loop, with libssh's traps cured inside. Callbacks tell when something is done; they
+ *   come from the loop, never from inside a call of this header.
+ * Owner: the shared part belongs to the run and outlives all sessions; a session belongs to its task and outlives its
+ *   commands; strings given are copied.
+ * Thread: the shared part may be used by all threads at once (immutable but for host keys learnt and the agent, which
+ *   lock inside). A session and its commands belong to the thread of their loop.
+ * Must not know: Lua, tasks, thresholds.
+ */
+#ifndef MU_SSH_SSH_H
+#define MU_SSH_SSH_H
+
+#include "core/exec.h"
+#include "loop/loop.h"
+
+/* ---- what a run shares ---- */
+
+enum mu_hostkey_policy { MU_HOSTKEY_STRICT, MU_HOSTKEY_ACCEPT_NEW, MU_HOSTKEY_OFF };
+int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out); /* "strict" "accept-new" "off" */
+
+struct mu_ssh_config {
+    enum mu_hostkey_policy policy;
+    const char *const *known_hosts; /* NULL-terminated; the first is where accept-new appends. NULL: ~/.ssh/known_hosts and
+                                       /etc/ssh/ssh_known_hosts. A default file may be missing, a named one may not
+                                       (except the first with accept-new: it is created, 0600) */
+    const char *const *key_files;   /* private keys for servers that name none; NULL: the existing ones of
+                                       ~/.ssh/id_ed25519, id_ecdsa, id_rsa (one of these that needs a passphrase is
+                                       left out with a debug line; a named one that needs it is an error) */
+    const char *passphrase;         /* for encrypted keys, NULL: none */
+    const char *password;           /* NULL: password authentication is not tried */
+    bool use_agent;                 /* SSH_AUTH_SOCK, when set */
+    uint64_t agent_timeout_ms;      /* an agent that is silent longer is named in a warning and not asked again */
+    const char *agent_socket;       /* NULL: $SSH_AUTH_SOCK */
+};
+
+struct mu_ssh_shared;
+/* Reads known_hosts and keys, asks the agent for its list. Blocks; main thread, before any session. MU_EINVAL names a
+ * file that cannot be read, parsed or decrypted. */
+int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
+/* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap.
+ * Main thread, before any session. */
+int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
+void mu_ssh_shared_free(struct mu_ssh_shared *sh);
+
+/* Carry libssh's own log lines of the calling thread into the thread's logger (field logger=libssh), at a verbosity that
+ * fits its level. libssh keeps level and callback per thread: call it in every thread that makes sessions. */
+void mu_ssh_thread_init(void);
+
+/* ---- sessions ---- */
+
+struct mu_ssh_target {
+    const char *host;     /* name or numeric address; what known_hosts is asked for, with the port */
+    int port;             /* 0: 22 */
+    const char *user;     /* NULL: the user of this process */
+    const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
+};
+
+struct mu_ssh_session;
+int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct mu_ssh_shared *sh,
+                       const struct mu_ssh_target *target, struct mu_err *err);
+
+/* err->code 0: connected and authenticated. Otherwise one of MU_ERESOLVE … MU_EAUTH, MU_ELOST, MU_ECONNTIMEOUT (the
+ * message names the phase), MU_ECANCELED. */
+typedef void mu_ssh_connect_fn(void *arg, const struct mu_err *err);
+/* Resolve, connect (each address in turn), exchange keys, verify the host key, authenticate: all within timeout_ms.
+ * The session must be new or disconnected (MU_ESTATE otherwise). */
+int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_t timeout_ms, mu_ssh_connect_fn *fn,
+                           void *arg, struct mu_err *err);
+/* Give up a connect under way: its callback comes with `why`. Nothing when none is. */
+void mu_ssh_session_connect_abort(struct mu_ssh_session *s, const struct mu_err *why);
+bool mu_ssh_session_connected(const struct mu_ssh_session *s);
+/* Close at once (a disconnect message is sent when the socket takes it): commands still running are done with
+ * MU_ECLOSED, without being ended on the server. The session can be connected again. No waiting, no callback. */
+void mu_ssh_session_disconnect(struct mu_ssh_session *s);
+void mu_ssh_session_free(struct mu_ssh_session *s); /* as disconnect; no callback after it; NULL allowed */
+
+/* ---- commands ---- */
+
+struct mu_ssh_exec;
+typedef void mu_ssh_exec_fn(void *arg, struct mu_ssh_exec *e);
+/* Run a command in the user's login shell. Its process group is learnt from a first line on stderr that the host asks
+ * the shell for and takes out again. */
+int mu_ssh_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct mu_ctx *ctx,
+                      const struct mu_exec_request *req, mu_ssh_exec_fn *done, void *arg, struct mu_err *err);
+/* End it early, on the server too: TERM to its process group over a second channel (a new connection when the server
+ * refuses one), KILL after kill_after_ms, and a look whether it is gone. Then done is called with the result's error set
+ * to why (copied) and unended set when the end could not be confirmed within end_timeout_ms. The output limit takes the
+ * same path by itself. A second call shortens the times only. */
+void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t kill_after_ms, uint64_t end_timeout_ms);
+const struct mu_exec_result *mu_ssh_exec_result(const struct mu_ssh_exec *e);
+void mu_ssh_exec_free(struct mu_ssh_exec *e); /* closes the channel, ends nothing; no callback after it; NULL allowed */
+
+#endif
