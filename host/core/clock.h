@@ -18,8 +18,9 @@ char *mu_clock_iso(int64_t wall_ms, char *out);
 /* "2023-11-15 14:58:40", local time. Returns out. */
 char *mu_clock_local(int64_t wall_ms, char *out);
 
-/* "90", "90s", "5m", "1h30m", "250ms", "1d" into milliseconds; a bare number is seconds, fractions allowed.
- * Returns 0, or MU_EINVAL when text is not a duration, is negative, or does not fit. */
+/* "90", "90s", "5m", "1h30m", "250ms", "1d" into milliseconds; a bare number is seconds, fractions allowed
+ * and rounded up to the millisecond; each unit once, the greater first. Returns 0, or MU_EINVAL (ms untouched) when text
+ * is not a duration, is negative, or is more than INT64_MAX milliseconds. */
 int mu_clock_parse(const char *text, uint64_t *ms);
 
 #endif
