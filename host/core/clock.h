@@ -19,8 +19,8 @@ char *mu_clock_iso(int64_t wall_ms, char *out);
 char *mu_clock_local(int64_t wall_ms, char *out);
 
 /* "90", "90s", "5m", "1h30m", "250ms", "1d" into milliseconds; a bare number is seconds, fractions allowed
- * and rounded up to the millisecond; each unit once, the greater first. Returns 0, or MU_EINVAL (ms untouched) when text
- * is not a duration, is negative, or is more than INT64_MAX milliseconds. */
+ * and rounded up to the millisecond; each unit once, the greater first. Returns 0, or MU_EINVAL (ms untouched) when
+ * text is not a duration, is negative, or is more than INT64_MAX milliseconds. */
 int mu_clock_parse(const char *text, uint64_t *ms);
 
 #endif

@@ -109,10 +109,9 @@ void mu_err_clear(struct mu_err *err)
 
 const char *mu_code_name(int code)
 {
+    /* clang-format off */
     switch ((enum mu_code)code) {
-#define NAME(c) \
-    case c: \
-        return #c
+#define NAME(c) case c: return #c
         NAME(MU_OK);
         NAME(MU_EINVAL);
         NAME(MU_ENOMEM);
@@ -137,5 +136,6 @@ const char *mu_code_name(int code)
         NAME(MU_ELOST);
 #undef NAME
     }
+    /* clang-format on */
     return "MU_E?";
 }

@@ -38,7 +38,8 @@ struct mu_field {
 struct mu_ctx; /* an immutable chain of fields, newest first */
 
 /* A child of parent (NULL: a root) with one more field; key and value are copied. A key that the parent has is
- * overridden. Returns a new reference, or NULL when out of memory. */
+ * overridden: the field takes its place at the end. The child keeps what it needs of the parent, whose reference stays
+ * the caller's. Returns a new reference, or NULL when out of memory. */
 struct mu_ctx *mu_ctx_with(struct mu_ctx *parent, const struct mu_field *field);
 struct mu_ctx *mu_ctx_with_str(struct mu_ctx *parent, const char *key, const char *value);
 struct mu_ctx *mu_ctx_ref(struct mu_ctx *ctx); /* NULL allowed; returns ctx */
@@ -58,7 +59,9 @@ struct mu_record {
     int64_t wall_ms;
     const char *msg; /* raw: sinks escape it */
     size_t msg_len;
-    const struct mu_field *fields; /* context first (outermost first, overridden ones left out), then the line's own */
+    /* Context first, outermost first, then the line's own. Each key once: the last one given wins. Keys and strings are
+     * never NULL. */
+    const struct mu_field *fields;
     size_t n_fields;
 };
 
@@ -67,18 +70,18 @@ typedef void mu_sink_fn(void *arg, const struct mu_record *record);
 struct mu_logger;
 int mu_logger_new(struct mu_logger **out, enum mu_level level); /* 0 or MU_ENOMEM */
 void mu_logger_free(struct mu_logger *lg);
-/* Add a sink; sinks are called in order, under the logger's mutex, from whichever thread logs. A sink must not log.
- * Not to be called once another thread uses the logger. 0 or MU_ENOMEM. `destroy` (may be NULL) is called with arg when
- * the logger is freed. */
+/* Add a sink; sinks are called in order, under the logger's mutex, from whichever thread logs. A sink must not log; its
+ * line is dropped. Not to be called once another thread uses the logger. 0 or MU_ENOMEM. `destroy` (may be NULL) is
+ * called with arg when the logger is freed. */
 int mu_logger_add_sink(struct mu_logger *lg, mu_sink_fn *sink, void *arg, void (*destroy)(void *arg));
 
 /* This thread's logger; NULL (the start) drops every line. Returns the former one. */
 struct mu_logger *mu_logger_use(struct mu_logger *lg);
 struct mu_logger *mu_logger_current(void);
 
-bool mu_log_enabled(enum mu_level level); /* for the calling thread; cheap */
+bool mu_log_enabled(enum mu_level level); /* for the calling thread; cheap; false when there is no sink */
 
-/* Log one line. Never fails, never blocks on anything but the sinks. */
+/* Log one line. Never fails, never blocks on anything but the sinks, leaves errno alone. */
 void mu_log_fields(enum mu_level level, const struct mu_field *fields, size_t n, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same with a message that is not a format and may hold any bytes. */

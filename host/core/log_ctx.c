@@ -1,8 +1,8 @@
 /* The context chain of log.h.
  *
- * A node is never changed once made, so a child shares its parent's nodes. When a child overrides a key, the nodes between
- * it and the overridden one are copied: a chain never holds a key twice, is no longer than the number of keys however
- * often one of them is bound again, and a log line need not look for overridden ones.
+ * A node is never changed once made, so a child shares its parent's nodes. When a child overrides a key, the nodes
+ * between it and the overridden one are copied: a chain never holds a key twice, is no longer than the number of keys
+ * however often one of them is bound again, and a log line need not look for overridden ones.
  */
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -13,8 +13,8 @@
  * does not start a valid character (or n is 0). */
 size_t mu_utf8_decode(const char *s, size_t n, uint32_t *cp);
 
-/* The greatest length up to n at which s can be cut without cutting a character in two; s[0..n) may end in the middle of
- * one. Bytes that are no UTF-8 anyway are left alone. */
+/* The greatest length up to n at which s can be cut without cutting a character in two; s[0..n) may end in the middle
+ * of one. Bytes that are no UTF-8 anyway are left alone. */
 size_t mu_utf8_cut(const char *s, size_t n);
 
 #endif

@@ -1,0 +1,112 @@
+/* Sinks that write to a descriptor; the formats are in log_sink.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log_sink.h"
+
+#define KEEP_BYTES 65536 /* the buffer is given back after a line longer than this */
+
+struct fd_sink {
+    struct mu_buf line;
+    int fd;
+    bool own_fd;
+    bool color;
+    bool torn;   /* the last line was written in part only: start the next one on a line of its own */
+    bool warned; /* the operator was told that lines are missing */
+    enum mu_log_format format;
+};
+
+/* 0, or the errno that stopped it; *written tells how far it came. */
+static int write_all(int fd, const char *data, size_t len, size_t *written)
+{
+    *written = 0;
+    while (*written < len) {
+        ssize_t n = write(fd, data + *written, len - *written);
+        if (n >= 0) {
+            *written += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            /* a terminal or pipe that somebody made non-blocking: wait as a blocking one would have */
+            struct pollfd p = {.fd = fd, .events = POLLOUT};
+            if (poll(&p, 1, -1) < 0 && errno != EINTR)
+                return errno;
+        } else if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+static void fd_sink_write(void *arg, const struct mu_record *record)
+{
+    struct fd_sink *s = arg;
+    size_t written;
+    int errnum = ENOMEM;
+
+    mu_buf_clear(&s->line);
+    if (s->torn)
+        mu_buf_addc(&s->line, '\n');
+    mu_log_format_record(&s->line, s->format, s->color, record);
+    if (!s->line.failed) {
+        errnum = write_all(s->fd, s->line.data, s->line.len, &written);
+        s->torn = errnum ? (s->torn || written > 0) : false;
+    }
+    if (s->line.failed || s->line.cap > KEEP_BYTES)
+        mu_buf_free(&s->line);
+    if (errnum && !s->warned) {
+        /* A log with a hole must not pass for a whole one. There is no log to say it in. */
+        char text[160], reason[64];
+        int n = snprintf(text, sizeof text, "muster: log lines are lost: cannot write the log: %s\n",
+                         strerror_r(errnum, reason, sizeof reason));
+        s->warned = true;
+        if (s->fd != STDERR_FILENO && n > 0)
+            write_all(STDERR_FILENO, text, strnlen(text, sizeof text), &written);
+    }
+}
+
+static void fd_sink_free(void *arg)
+{
+    struct fd_sink *s = arg;
+
+    if (s->own_fd)
+        close(s->fd);
+    mu_buf_free(&s->line);
+    free(s);
+}
+
+int mu_log_sink_fd(struct mu_logger *lg, int fd, bool own_fd, enum mu_log_format format, bool color, struct mu_err *err)
+{
+    struct fd_sink *s = NULL;
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+        return mu_err_sys(err, MU_EINVAL, EBADF, "cannot log to descriptor %d: give one that is open for writing", fd);
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return mu_err_set(err, MU_ENOMEM, "out of memory for a log sink");
+    s->fd = fd;
+    s->own_fd = own_fd;
+    s->format = format;
+    s->color = color;
+    if (mu_logger_add_sink(lg, fd_sink_write, s, fd_sink_free) != 0) {
+        free(s);
+        return mu_err_set(err, MU_ENOMEM, "out of memory for a log sink");
+    }
+    return 0;
+}
+
+int mu_log_sink_file(struct mu_logger *lg, const char *path, enum mu_log_format format, struct mu_err *err)
+{
+    int rc, fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+
+    if (fd < 0)
+        return mu_err_sys(err, MU_EIO, errno, "cannot open the log file %s for appending", path);
+    rc = mu_log_sink_fd(lg, fd, true, format, false, err);
+    if (rc != 0)
+        close(fd);
+    return rc;
+}
