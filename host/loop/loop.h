@@ -5,7 +5,7 @@
  *   mu_ctx_enter/leave pair, made here and nowhere else.
  * Owner: a loop owns nothing of its users'; free every handle before mu_loop_free(). _free of a handle is immediate for
  *   the caller (no callback comes after it), allowed inside the handle's own callback, and accepts NULL.
- * Thread: the one that runs the loop, except mu_mailbox_post() and mu_loop_wake().
+ * Thread: the one that runs the loop. Into it from others: mu_mailbox_post() and mu_mailbox_nudge() alone.
  * Must not know: Lua, SSH, servers.
  */
 #ifndef MU_LOOP_LOOP_H
@@ -19,9 +19,12 @@
 
 struct mu_loop;
 int mu_loop_new(struct mu_loop **out, struct mu_err *err);
-void mu_loop_free(struct mu_loop *loop); /* runs pending close callbacks; a handle still open is a bug (asserted) */
+/* A handle still open is a bug (asserted). Waits for what was given up but cannot be interrupted: a cancelled name lookup
+ * that a helper thread is in, and up to 2 s for a killed command to be reaped. NULL allowed. */
+void mu_loop_free(struct mu_loop *loop);
 
-/* Handle what is ready; when block, wait for at least one event first. */
+/* Handle what is ready; when block, wait for at least one event first. Returns at once when nothing is open or started
+ * that an event could come from. */
 void mu_loop_turn(struct mu_loop *loop, bool block);
 uint64_t mu_loop_now_ms(struct mu_loop *loop); /* monotonic; the time at the start of the turn, as mu_clock_ms() counts */
 void mu_loop_update_time(struct mu_loop *loop); /* after long work outside callbacks, before starting timers */
