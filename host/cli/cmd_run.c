@@ -1,0 +1,250 @@
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "files.h"
+#include "interrupt.h"
+#include "run_args.h"
+#include "secret.h"
+#include "targets.h"
+
+static bool colored(enum cli_color when, int fd)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    if (when != CLI_COLOR_AUTO)
+        return when == CLI_COLOR_ALWAYS;
+    return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
+}
+
+static int complain(const struct muster_error *err)
+{
+    return cli_error("run", "%s", err->message);
+}
+
+static int add_sinks(struct muster *m, const struct run_args *a)
+{
+    struct muster_error err;
+
+    if (!(a->quiet && a->log_file) &&
+        muster_log_to_fd(m, STDERR_FILENO, a->log_format, colored(a->color, STDERR_FILENO), &err) < 0)
+        return complain(&err);
+    if (a->log_file && muster_log_to_file(m, a->log_file, a->log_format, &err) < 0)
+        return complain(&err);
+    return 0;
+}
+
+static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
+{
+    struct muster_error err;
+    int rc = 0;
+
+    if (muster_script_load(m, a->script, out, &err) < 0)
+        return complain(&err);
+    for (size_t i = 0; i < a->params.n && rc == 0; i++) {
+        const char *equals = strchr(a->params.items[i], '=');
+        char *name = strndup(a->params.items[i], (size_t)(equals - a->params.items[i]));
+        if (!name)
+            rc = cli_error("run", "out of memory");
+        else if (muster_script_set_param(*out, name, equals + 1, &err) < 0)
+            rc = complain(&err);
+        free(name);
+    }
+    return rc;
+}
+
+static int load_servers(struct muster *m, const struct run_args *a)
+{
+    static const char *const localhost[] = {"localhost"};
+    const char *const *words = (const char *const *)a->servers;
+    size_t n = a->n_servers;
+    struct muster_error err;
+
+    for (size_t i = 0; i < a->inventories.n; i++)
+        if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
+            return complain(&err);
+    if (a->run.local && n == 0 && a->inventories.n == 0) {
+        words = localhost;
+        n = 1;
+    }
+    return targets_choose(m, words, n, a->limits.items, a->limits.n);
+}
+
+static void list_hosts(const struct muster *m)
+{
+    int width = 0;
+
+    for (size_t i = 0; i < muster_server_count(m); i++)
+        if (muster_server_selected(m, i) && (int)strlen(muster_server_id(m, i)) > width)
+            width = (int)strlen(muster_server_id(m, i));
+    for (size_t i = 0; i < muster_server_count(m); i++) {
+        if (!muster_server_selected(m, i))
+            continue;
+        printf("%-*s  ", width, muster_server_id(m, i));
+        cli_put_escaped(stdout, muster_server_address(m, i));
+        putchar('\n');
+    }
+}
+
+static int check_reports(const struct run_args *a)
+{
+    char why[256];
+
+    if (a->junit && cli_check_report_path(a->junit, why, sizeof why) < 0)
+        return cli_error("run", "--junit: cannot write %s: %s", a->junit, why);
+    if (a->json && cli_check_report_path(a->json, why, sizeof why) < 0)
+        return cli_error("run", "--json: cannot write %s: %s", a->json, why);
+    return 0;
+}
+
+/* The secrets live from here to muster_run_new(), which copies them. */
+static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_run **out)
+{
+    struct secret password, passphrase = {.set = false};
+    struct muster_error err;
+    int rc = secret_read(&password, "password", a->password_file, a->password_env);
+
+    if (rc == 0)
+        rc = secret_read(&passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
+    if (rc == 0) {
+        char line[PATH_MAX + 64];
+        if (password.exposed || passphrase.exposed) {
+            snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
+                     password.exposed ? a->password_file : a->passphrase_file);
+            muster_log(m, MUSTER_WARNING, line);
+        }
+        a->run.known_hosts = a->known_hosts.items;
+        a->run.key_files = a->keys.items;
+        a->run.password = password.set ? password.text : NULL;
+        a->run.passphrase = passphrase.set ? passphrase.text : NULL;
+        if (muster_run_new(m, script, &a->run, out, &err) < 0)
+            rc = complain(&err);
+        a->run.password = a->run.passphrase = NULL;
+    }
+    secret_wipe(&password);
+    secret_wipe(&passphrase);
+    return rc;
+}
+
+static unsigned cores(void)
+{
+    cpu_set_t set;
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (unsigned)n : 1;
+}
+
+/* Decide here what the engine would choose by itself, so that the first line of the log tells the truth. */
+static void settle_size(struct run_args *a, size_t servers)
+{
+    if (a->run.forks == 0)
+        a->run.forks = 50;
+    if (a->run.forks > servers)
+        a->run.forks = (unsigned)servers;
+    if (a->run.workers == 0)
+        a->run.workers = cores();
+    if (a->run.workers > a->run.forks)
+        a->run.workers = a->run.forks;
+}
+
+static void say_start(struct muster *m, const struct run_args *a, size_t servers)
+{
+    char line[PATH_MAX + 128];
+
+    snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s", a->script, servers,
+             servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
+             a->run.local ? ", on this machine" : "");
+    muster_log(m, MUSTER_INFO, line);
+}
+
+static int write_report(struct muster_run *run, enum muster_report kind, const char *path)
+{
+    struct muster_error err;
+
+    if (!path)
+        return 0;
+    fflush(stdout);
+    return muster_run_report(run, kind, path, &err) < 0 ? complain(&err) : 0;
+}
+
+/* Reports first: the summary is the last thing an operator sees. */
+static int finish(struct muster_run *run, const struct run_args *a)
+{
+    int code = muster_run_exit_code(run);
+    int trouble = write_report(run, MUSTER_REPORT_JUNIT, a->junit);
+    int trouble_json = write_report(run, MUSTER_REPORT_JSON, a->json);
+    bool stdout_taken = (a->junit && strcmp(a->junit, "-") == 0) || (a->json && strcmp(a->json, "-") == 0);
+    FILE *to = stdout_taken ? stderr : stdout;
+    const char *summary = muster_run_summary(run, colored(a->color, fileno(to)));
+
+    if (summary)
+        fputs(summary, to);
+    else
+        trouble = cli_error("run", "out of memory: no summary");
+    fflush(to);
+    if (code != 0)
+        return code;
+    return trouble ? trouble : trouble_json;
+}
+
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
+{
+    struct muster_run *run = NULL;
+    struct muster_error err;
+    int code = check_reports(a);
+
+    if (code != 0)
+        return code;
+    settle_size(a, targets_count(m));
+    code = make_run(m, script, a, &run);
+    if (code == 0) {
+        say_start(m, a, targets_count(m));
+        interrupt_begin(run);
+        code = muster_run_start(run, &err) < 0 ? complain(&err) : finish(run, a);
+        interrupt_end();
+    }
+    muster_run_free(run);
+    return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct muster_options options = MUSTER_OPTIONS_INIT;
+    struct muster *m = NULL;
+    struct muster_script *script = NULL;
+    struct muster_error err;
+    char library[PATH_MAX];
+    struct run_args a;
+    int code = run_args_parse(&a, argc, argv);
+
+    if (code != 0)
+        goto out;
+    if (a.help) {
+        cmd_run_help(stdout);
+        goto out;
+    }
+    options.level = a.level;
+    options.library_dir = cli_library_dir(library, sizeof library);
+    if (muster_new(&m, &options, &err) < 0) {
+        code = complain(&err);
+        goto out;
+    }
+    code = add_sinks(m, &a);
+    if (code == 0)
+        code = load_script(m, &a, &script);
+    if (code == 0)
+        code = load_servers(m, &a);
+    if (code == 0 && a.list_hosts)
+        list_hosts(m);
+    else if (code == 0)
+        code = run_all(m, script, &a);
+out:
+    muster_script_free(script);
+    muster_free(m);
+    run_args_free(&a);
+    return code;
+}

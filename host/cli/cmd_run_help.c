@@ -1,0 +1,36 @@
+#include "command.h"
+#include "run_table.h"
+
+void cmd_run_help(FILE *to)
+{
+    fputs("Usage: muster run [OPTION...] SCRIPT [SERVER...]\n"
+          "\n"
+          "Run SCRIPT against every server at once, and end with one summary that names\n"
+          "each server that failed and why.\n"
+          "\n"
+          "SERVER is an id of the inventory; or a glob 'web*' or node set 'srv[01-10]' that\n"
+          "chooses from it ('!web3' takes out); or else a host: name, user@name:port,\n"
+          "[IPv6]:port. With no SERVER: all of the inventory. A host with a port gets the\n"
+          "id host-port.\n",
+          to);
+    cli_options_help(to, run_table);
+    fputs("\n"
+          "Exit code, the first that applies:\n"
+          "  2         usage, inventory or script error: nothing ran\n"
+          "  130, 143  interrupted: by SIGINT; by SIGTERM or SIGHUP\n"
+          "  4         a mark or a destroy did not work\n"
+          "  1         at least one server failed\n"
+          "  3         none failed, but some could not be measured\n"
+          "  0         all passed (2 when a report could not be written)\n"
+          "The first interrupt ends the run in good order: no new servers, teardowns within\n"
+          "--grace, results so far kept and printed. The second ends it at once.\n"
+          "\n"
+          "Examples:\n"
+          "  muster run scripts/cpu.lua web01.example.com\n"
+          "  muster run scripts/cpu.lua -i fleet.json -j 200 --junit cpu.xml\n"
+          "  muster run scripts/cpu.lua -i fleet.json -p seconds=30 'srv[1-99]' '!srv13'\n"
+          "  muster run scripts/cpu.lua ops@10.0.0.5:2222 --key ~/.ssh/id_ops\n"
+          "  muster run scripts/cpu.lua --local\n"
+          "  muster run scripts/cpu.lua -i fleet.json --limit 'rack1-*' --list-hosts\n",
+          to);
+}

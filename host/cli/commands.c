@@ -1,0 +1,30 @@
+#include "command.h"
+
+#include <string.h>
+
+#include "suggest.h"
+
+const struct cli_command cli_commands[] = {
+    {"run", "run a script against servers", cmd_run, cmd_run_help},
+    {"check", "load scripts and say whether they are in order", cmd_check, cmd_check_help},
+    {"help", "explain a command", cmd_help, cmd_help_help},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+const char *cli_command_suggest(const char *name)
+{
+    struct cli_suggestion near;
+
+    cli_suggestion_start(&near, name);
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        cli_suggestion_offer(&near, c->name);
+    return near.best;
+}

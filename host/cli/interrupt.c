@@ -1,0 +1,49 @@
+#include "interrupt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { N_SIGNALS = sizeof signals / sizeof *signals };
+
+static _Atomic(struct muster_run *) current;
+static atomic_int seen;
+static struct sigaction former[N_SIGNALS];
+
+static void on_signal(int signo)
+{
+    int errnum = errno;
+    struct muster_run *run = atomic_load(&current);
+
+    if (run)
+        muster_run_interrupt(run, signo == SIGHUP ? SIGTERM : signo);
+    if (atomic_fetch_add(&seen, 1) >= 1) { /* whoever insists a third time gets the kernel's way */
+        for (int i = 0; i < N_SIGNALS; i++)
+            signal(signals[i], SIG_DFL);
+    }
+    errno = errnum;
+}
+
+void interrupt_begin(struct muster_run *run)
+{
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigaddset(&act.sa_mask, signals[i]);
+    atomic_store(&seen, 0);
+    atomic_store(&current, run);
+    for (int i = 0; i < N_SIGNALS; i++) {
+        sigaction(signals[i], NULL, &former[i]);
+        if (former[i].sa_handler != SIG_IGN) /* nohup, and jobs of a shell without job control, keep their peace */
+            sigaction(signals[i], &act, NULL);
+    }
+}
+
+void interrupt_end(void)
+{
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigaction(signals[i], &former[i], NULL);
+    atomic_store(&current, NULL);
+}

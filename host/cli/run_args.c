@@ -1,0 +1,224 @@
+#include "run_args.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "parse.h"
+#include "run_table.h"
+
+static int add(struct str_list *list, const char *value, int argc)
+{
+    if (!list->items) /* no list can be longer than the command line */
+        list->items = calloc((size_t)argc + 1, sizeof *list->items);
+    if (!list->items)
+        return cli_error("run", "out of memory");
+    list->items[list->n++] = value;
+    return 0;
+}
+
+static int duration(const char *name, const char *text, uint64_t *ms)
+{
+    if (cli_parse_duration(text, ms) == 0)
+        return 0;
+    return cli_misuse("run", "--%s: '%s' is not a duration; write %s, at most 366d", name, text, CLI_DURATION_FORM);
+}
+
+static int number(const char *name, const char *text, unsigned max, unsigned *out)
+{
+    if (cli_parse_uint(text, 1, max, out) == 0)
+        return 0;
+    return cli_misuse("run", "--%s: '%s' is not a whole number from 1 to %u", name, text, max);
+}
+
+/* *out = the index of text among the choices, which end with NULL. */
+static int choice(const char *name, const char *text, const char *const *choices, int *out)
+{
+    char list[128] = "";
+
+    for (int i = 0; choices[i]; i++) {
+        size_t used = strlen(list);
+        if (strcmp(text, choices[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+        snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
+    }
+    return cli_misuse("run", "--%s: '%s' is not one of %s", name, text, list);
+}
+
+static int param(struct run_args *a, const char *text, int argc)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text)
+        return cli_misuse("run", "--param: '%s' is not NAME=VALUE", text);
+    return add(&a->params, text, argc);
+}
+
+static int text(const char *name, const char *value, const char **out)
+{
+    if (value[0] == '\0')
+        return cli_misuse("run", "--%s: the value is empty", name);
+    *out = value;
+    return 0;
+}
+
+/* What decides the level, in the order of precedence: --log-level, then -v and -q. */
+struct verbosity {
+    unsigned verbose;
+    int level; /* -1: not said */
+};
+
+static int one_of_run(struct run_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
+{
+    static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
+    static const char *const formats[] = {"console", "json", "logfmt", NULL};
+    static const char *const colors[] = {"auto", "always", "never", NULL};
+    static const char *const policies[] = {"strict", "accept-new", "off", NULL};
+    int i = 0, rc;
+
+    switch (id) {
+    case 'h':
+        a->help = true;
+        return 0;
+    case 'i':
+        return add(&a->inventories, v, argc);
+    case OPT_LIMIT:
+        return add(&a->limits, v, argc);
+    case OPT_LIST_HOSTS:
+        a->list_hosts = true;
+        return 0;
+    case OPT_LOCAL:
+        a->run.local = true;
+        return 0;
+    case 'p':
+        return param(a, v, argc);
+    case 'j':
+        return number("forks", v, 1000000, &a->run.forks);
+    case OPT_WORKERS:
+        return number("workers", v, 1024, &a->run.workers);
+    case OPT_FAIL_FAST:
+        a->run.fail_fast = true;
+        return 0;
+    case OPT_TASK_MEMORY:
+        if (cli_parse_size(v, &a->run.task_memory) == 0)
+            return 0;
+        return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
+    case OPT_TIMEOUT:
+        return duration("timeout", v, &a->run.timeout_ms);
+    case OPT_CONNECT_TIMEOUT:
+        return duration("connect-timeout", v, &a->run.connect_timeout_ms);
+    case OPT_TEARDOWN_TIMEOUT:
+        return duration("teardown-timeout", v, &a->run.teardown_timeout_ms);
+    case OPT_GRACE:
+        return duration("grace", v, &a->run.grace_ms);
+    case OPT_AGENT_TIMEOUT:
+        return duration("agent-timeout", v, &a->run.agent_timeout_ms);
+    case 'u':
+        return text("user", v, &a->run.user);
+    case OPT_KEY:
+        return add(&a->keys, v, argc);
+    case OPT_KNOWN_HOSTS:
+        return add(&a->known_hosts, v, argc);
+    case OPT_NO_AGENT:
+        a->run.no_agent = true;
+        return 0;
+    case OPT_HOST_KEY_POLICY:
+        rc = choice("host-key-policy", v, policies, &i);
+        a->run.hostkey_policy = (enum muster_hostkey_policy)i;
+        return rc;
+    case OPT_PASSWORD:
+    case OPT_PASSPHRASE:
+        return cli_misuse("run", "a secret does not belong on the command line, where others can read it: use "
+                                 "--%s-file FILE or --%s-env NAME",
+                          id == OPT_PASSWORD ? "password" : "passphrase",
+                          id == OPT_PASSWORD ? "password" : "passphrase");
+    case OPT_PASSWORD_FILE:
+        return text("password-file", v, &a->password_file);
+    case OPT_PASSWORD_ENV:
+        return text("password-env", v, &a->password_env);
+    case OPT_PASSPHRASE_FILE:
+        return text("passphrase-file", v, &a->passphrase_file);
+    case OPT_PASSPHRASE_ENV:
+        return text("passphrase-env", v, &a->passphrase_env);
+    case OPT_LOG_FORMAT:
+        rc = choice("log-format", v, formats, &i);
+        a->log_format = (enum muster_log_format)i;
+        return rc;
+    case OPT_LOG_FILE:
+        return text("log-file", v, &a->log_file);
+    case OPT_LOG_LEVEL:
+        return choice("log-level", v, levels, &verbosity->level);
+    case 'v':
+        verbosity->verbose++;
+        return 0;
+    case 'q':
+        a->quiet = true;
+        return 0;
+    case OPT_COLOR:
+        rc = choice("color", v, colors, &i);
+        a->color = (enum cli_color)i;
+        return rc;
+    case OPT_JUNIT:
+        return text("junit", v, &a->junit);
+    case OPT_JSON:
+        return text("json", v, &a->json);
+    default:
+        return cli_misuse("run", "option %d is not handled", id);
+    }
+}
+
+/* What no single option can know. */
+static int together(struct run_args *a, const struct verbosity *verbosity)
+{
+    if (a->password_file && a->password_env)
+        return cli_misuse("run", "--password-file and --password-env exclude each other");
+    if (a->passphrase_file && a->passphrase_env)
+        return cli_misuse("run", "--passphrase-file and --passphrase-env exclude each other");
+    if (a->quiet && verbosity->verbose > 0)
+        return cli_misuse("run", "--quiet and --verbose exclude each other");
+    if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
+        return cli_misuse("run", "--junit and --json would both write to %s", a->json);
+
+    if (verbosity->level >= 0)
+        a->level = (enum muster_level)verbosity->level;
+    else if (verbosity->verbose > 0)
+        a->level = verbosity->verbose == 1 ? MUSTER_DEBUG : MUSTER_TRACE;
+    else
+        a->level = a->quiet && !a->log_file ? MUSTER_WARNING : MUSTER_INFO;
+    return 0;
+}
+
+int run_args_parse(struct run_args *a, int argc, char **argv)
+{
+    struct verbosity verbosity = {0, -1};
+    struct cli_parser parser;
+    int id;
+
+    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO};
+    cli_parser_start(&parser, "run", run_table, argc, argv);
+    while ((id = cli_parser_next(&parser)) != CLI_END) {
+        if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0)
+            return CLI_USAGE;
+        if (a->help)
+            return 0;
+    }
+    int first = cli_parser_operands(&parser);
+    if (first >= argc)
+        return cli_misuse("run", "no script given");
+    a->script = argv[first];
+    a->servers = argv + first + 1;
+    a->n_servers = (size_t)(argc - first - 1);
+    return together(a, &verbosity);
+}
+
+void run_args_free(struct run_args *a)
+{
+    free(a->inventories.items);
+    free(a->params.items);
+    free(a->limits.items);
+    free(a->known_hosts.items);
+    free(a->keys.items);
+    *a = (struct run_args){0};
+}

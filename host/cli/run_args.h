@@ -1,0 +1,49 @@
+/* run_args.h: the command line of `muster run`, decoded.
+ *
+ * Purpose: argv → plain values, each checked for its form; nothing is opened and nothing is done.
+ * Owner: strings are borrowed from argv; the lists are owned, freed by run_args_free().
+ * Thread: the main thread.
+ * Must not know: inventories, scripts, runs.
+ */
+#ifndef MU_CLI_RUN_ARGS_H
+#define MU_CLI_RUN_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "muster.h"
+
+enum cli_color { CLI_COLOR_AUTO, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
+
+/* Values of a repeatable option, in order, NULL at the end. */
+struct str_list {
+    const char **items;
+    size_t n;
+};
+
+struct run_args {
+    bool help;
+    const char *script;
+    char **servers; /* the rest of argv */
+    size_t n_servers;
+
+    struct str_list inventories, params, limits, known_hosts, keys;
+    bool list_hosts;
+    struct muster_run_options run; /* all but the lists and the secrets */
+    const char *password_file, *password_env, *passphrase_file, *passphrase_env;
+
+    enum muster_level level;
+    enum muster_log_format log_format;
+    const char *log_file;
+    bool quiet;
+    enum cli_color color;
+    const char *junit, *json;
+};
+
+/* 0, or CLI_USAGE when a message was printed; free args either way. */
+int run_args_parse(struct run_args *args, int argc, char **argv);
+void run_args_free(struct run_args *args);
+void run_args_help(FILE *to);
+
+#endif

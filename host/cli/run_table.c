@@ -1,0 +1,57 @@
+#include "run_table.h"
+
+const struct cli_option run_table[] = {
+    {0, "Servers", NULL, NULL},
+    {'i', "inventory", "FILE", "the servers of FILE, a plain list or JSON; - is standard input; repeatable"},
+    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN; repeatable, each narrows further"},
+    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and run nothing"},
+    {OPT_LOCAL, "local", NULL, "run the steps on this machine, without SSH; with no server named: localhost"},
+
+    {0, "The run", NULL, NULL},
+    {'p', "param", "NAME=VALUE", "set a parameter of the script; repeatable"},
+    {'j', "forks", "N", "servers in flight at once (default 50)"},
+    {OPT_WORKERS, "workers", "N", "threads that share them (default: the number of cores)"},
+    {OPT_FAIL_FAST, "fail-fast", NULL, "after a step that did not pass, skip the rest of that server's steps"},
+    {OPT_TASK_MEMORY, "task-memory", "SIZE", "Lua memory of one server's task (default 64M)"},
+
+    {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
+    {OPT_TIMEOUT, "timeout", "DUR", "for one server as a whole (default: what the script says, else 1h)"},
+    {OPT_CONNECT_TIMEOUT, "connect-timeout", "DUR", "for one connection, login included (default 10s)"},
+    {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default 60s)"},
+    {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
+
+    {0, "SSH", NULL, NULL},
+    {'u', "user", "NAME", "login name where the inventory gives none (default: yours)"},
+    {OPT_KEY, "key", "FILE", "private key; repeatable (default: ~/.ssh/id_ed25519, id_ecdsa, id_rsa)"},
+    {OPT_PASSPHRASE_FILE, "passphrase-file", "FILE", "the passphrase of encrypted keys is in FILE"},
+    {OPT_PASSPHRASE_ENV, "passphrase-env", "NAME", "or in the environment variable NAME"},
+    {OPT_PASSWORD_FILE, "password-file", "FILE", "the login password is in FILE (default: no password is tried)"},
+    {OPT_PASSWORD_ENV, "password-env", "NAME", "or in the environment variable NAME"},
+    {OPT_NO_AGENT, "no-agent", NULL, "do not ask the SSH agent (default: it is asked when SSH_AUTH_SOCK is set)"},
+    {OPT_AGENT_TIMEOUT, "agent-timeout", "DUR", "for one answer of the agent (default 5s)"},
+    {OPT_KNOWN_HOSTS, "known-hosts", "FILE", "known host keys; repeatable (default: yours and the system's)"},
+    {OPT_HOST_KEY_POLICY, "host-key-policy", "POLICY",
+     "strict: only known host keys; accept-new: also those of unknown servers, which are remembered; off: any (default "
+     "strict)"},
+
+    {0, "Log (on standard error) and summary (on standard output)", NULL, NULL},
+    {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
+    {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
+    {OPT_LOG_LEVEL, "log-level", "LEVEL", "trace, debug, info, warning or error (default info)"},
+    {'v', "verbose", NULL, "the level debug; -vv: trace"},
+    {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
+    {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+
+    {0, "Reports", NULL, NULL},
+    {OPT_JUNIT, "junit", "FILE", "write the results as JUnit XML to FILE"},
+    {OPT_JSON, "json", "FILE", "write the results as JSON to FILE; - is standard output, the summary then goes to "
+                               "standard error"},
+
+    {0, "Other", NULL, NULL},
+    {'h', "help", NULL, "print this help"},
+
+    /* Hidden: people try them, and deserve to be told. */
+    {OPT_PASSWORD, "password", NULL, NULL},
+    {OPT_PASSPHRASE, "passphrase", NULL, NULL},
+    {0, NULL, NULL, NULL},
+};

@@ -1,0 +1,45 @@
+/* run_table.h: the options of `muster run` by name: the table that getopt and the help page share.
+ *
+ * Purpose: keep the text of the options apart from the code that decodes them.
+ * Owner: static data.
+ * Thread: any.
+ * Must not know: what the options do.
+ */
+#ifndef MU_CLI_RUN_TABLE_H
+#define MU_CLI_RUN_TABLE_H
+
+#include "options.h"
+
+enum {
+    OPT_LIMIT = 256,
+    OPT_LIST_HOSTS,
+    OPT_LOCAL,
+    OPT_WORKERS,
+    OPT_TIMEOUT,
+    OPT_CONNECT_TIMEOUT,
+    OPT_TEARDOWN_TIMEOUT,
+    OPT_GRACE,
+    OPT_TASK_MEMORY,
+    OPT_FAIL_FAST,
+    OPT_KEY,
+    OPT_PASSWORD,
+    OPT_PASSWORD_FILE,
+    OPT_PASSWORD_ENV,
+    OPT_PASSPHRASE,
+    OPT_PASSPHRASE_FILE,
+    OPT_PASSPHRASE_ENV,
+    OPT_NO_AGENT,
+    OPT_AGENT_TIMEOUT,
+    OPT_KNOWN_HOSTS,
+    OPT_HOST_KEY_POLICY,
+    OPT_LOG_FORMAT,
+    OPT_LOG_FILE,
+    OPT_LOG_LEVEL,
+    OPT_COLOR,
+    OPT_JUNIT,
+    OPT_JSON,
+};
+
+extern const struct cli_option run_table[];
+
+#endif

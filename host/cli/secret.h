@@ -1,0 +1,25 @@
+/* secret.h: a password or passphrase, from a file or the environment.
+ *
+ * Purpose: secrets come in by ways that other users of the machine cannot read, and do not stay in memory.
+ * Owner: the caller, who wipes the struct when the engine has its copy.
+ * Thread: the main thread (the environment is changed).
+ * Must not know: what the secret is for.
+ */
+#ifndef MU_CLI_SECRET_H
+#define MU_CLI_SECRET_H
+
+#include <stdbool.h>
+
+struct secret {
+    bool set;
+    bool exposed; /* its file can be read by others */
+    char text[1024];
+};
+
+/* From `file`, else from the environment variable `env` (which is removed: programs we start need not have it), else
+ * not set. One newline at the end is cut. `option` names the secret in messages: "password".
+ * 0, or CLI_USAGE when a message was printed. */
+int secret_read(struct secret *s, const char *option, const char *file, const char *env);
+void secret_wipe(struct secret *s);
+
+#endif
