@@ -34,6 +34,7 @@ struct mu_var {
     char *str;   /* MU_VAR_STR: the value (NUL-free); MU_VAR_JSON: an array, object or null as JSON text */
     long long i; /* MU_VAR_INT, MU_VAR_BOOL */
     double num;  /* MU_VAR_NUM */
+    bool shared; /* the strings are the inventory's own, from the "vars" that all servers of a file have */
 };
 
 struct mu_server {
@@ -43,7 +44,7 @@ struct mu_server {
     char *user;    /* NULL: not said */
     char *key;     /* NULL: not said; else an expanded path */
     bool local;    /* transport: local */
-    struct mu_var *vars;
+    struct mu_var *vars; /* sorted by name */
     size_t n_vars;
     size_t index; /* position in the inventory */
 };
@@ -61,6 +62,7 @@ int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *t
 int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err);
 /* Set "address", "port", "user", "key", "transport", or a variable of any other name, from text. */
 int mu_server_set(struct mu_server *srv, const char *name, const char *value, struct mu_err *err);
+const struct mu_var *mu_server_var(const struct mu_server *srv, const char *name); /* NULL when it has none */
 
 size_t mu_inventory_count(const struct mu_inventory *inv);
 struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i);

@@ -1,0 +1,264 @@
+#include "inventory/inventory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "inventory/internal.h"
+
+#define BOM "\xEF\xBB\xBF"
+
+int mu_inventory_new(struct mu_inventory **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? 0 : MU_ENOMEM;
+}
+
+static void entry_free(struct mu_entry *entry)
+{
+    if (!entry)
+        return;
+    mu_server_clear(&entry->srv);
+    free(entry);
+}
+
+void mu_inventory_free(struct mu_inventory *inv)
+{
+    if (!inv)
+        return;
+    for (size_t i = 0; i < inv->n; i++)
+        entry_free(inv->entries[i]);
+    while (inv->sources) {
+        struct mu_source *next = inv->sources->next;
+        mu_source_free(inv->sources);
+        inv->sources = next;
+    }
+    free(inv->entries);
+    free(inv->slots);
+    free(inv);
+}
+
+size_t mu_inventory_count(const struct mu_inventory *inv)
+{
+    return inv->n;
+}
+
+struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i)
+{
+    return i < inv->n ? &inv->entries[i]->srv : NULL;
+}
+
+/* ---- the index ---- */
+
+/* FNV-1a, with a final mix because ids of a fleet differ in their last digits only and the low bits pick the slot. */
+static uint64_t hash_id(const char *id)
+{
+    uint64_t h = 14695981039346656037ULL;
+
+    for (const unsigned char *p = (const unsigned char *)id; *p; p++)
+        h = (h ^ *p) * 1099511628211ULL;
+    h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdULL;
+    h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+    return h ^ (h >> 33);
+}
+
+static struct mu_entry *find(const struct mu_inventory *inv, const char *id, uint64_t hash)
+{
+    size_t mask = inv->n_slots - 1;
+
+    if (!inv->n_slots)
+        return NULL;
+    for (size_t slot = hash & mask; inv->slots[slot]; slot = (slot + 1) & mask) {
+        struct mu_entry *entry = inv->entries[inv->slots[slot] - 1];
+        if (entry->hash == hash && strcmp(entry->srv.id, id) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+struct mu_server *mu_inventory_find(const struct mu_inventory *inv, const char *id)
+{
+    struct mu_entry *entry = find(inv, id, hash_id(id));
+
+    return entry ? &entry->srv : NULL;
+}
+
+static void index_put(struct mu_inventory *inv, size_t i)
+{
+    size_t mask = inv->n_slots - 1, slot = inv->entries[i]->hash & mask;
+
+    while (inv->slots[slot])
+        slot = (slot + 1) & mask;
+    inv->slots[slot] = (uint32_t)(i + 1);
+}
+
+static void index_rebuild(struct mu_inventory *inv)
+{
+    if (!inv->n_slots)
+        return;
+    memset(inv->slots, 0, inv->n_slots * sizeof *inv->slots);
+    for (size_t i = 0; i < inv->n; i++)
+        index_put(inv, i);
+}
+
+size_t mu_inventory_longest_probe(const struct mu_inventory *inv)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < inv->n; i++) {
+        size_t mask = inv->n_slots - 1, slot = inv->entries[i]->hash & mask, steps = 1;
+        while (inv->slots[slot] != i + 1) {
+            slot = (slot + 1) & mask;
+            steps++;
+        }
+        if (steps > longest)
+            longest = steps;
+    }
+    return longest;
+}
+
+/* Room for one more entry, in the array and in the index. */
+static int grow(struct mu_inventory *inv)
+{
+    if (inv->n == inv->cap) {
+        size_t cap = inv->cap ? inv->cap * 2 : 16;
+        struct mu_entry **entries = reallocarray(inv->entries, cap, sizeof(struct mu_entry *));
+        if (!entries)
+            return MU_ENOMEM;
+        inv->entries = entries;
+        inv->cap = cap;
+    }
+    if ((inv->n + 1) * 2 > inv->n_slots) {
+        size_t n_slots = inv->n_slots ? inv->n_slots * 2 : 64;
+        uint32_t *slots = calloc(n_slots, sizeof *slots);
+        if (!slots)
+            return MU_ENOMEM;
+        free(inv->slots);
+        inv->slots = slots;
+        inv->n_slots = n_slots;
+        index_rebuild(inv);
+    }
+    return 0;
+}
+
+/* ---- adding ---- */
+
+static int there_already(const struct mu_entry *entry, struct mu_err *err)
+{
+    struct mu_quoted q;
+    const char *id = mu_quote(&q, entry->srv.id, strlen(entry->srv.id));
+
+    if (!entry->source)
+        return mu_err_set(err, MU_EEXIST, "server \"%s\" is there already", id);
+    if (entry->source->kind == MU_SOURCE_JSON)
+        return mu_err_set(err, MU_EEXIST, "server \"%s\" is there already, as servers[%zu] of %s", id, entry->place,
+                          entry->source->name);
+    return mu_err_set(err, MU_EEXIST, "server \"%s\" is there already, in %s:%zu", id, entry->source->name,
+                      entry->place);
+}
+
+int mu_inventory_add_from(struct mu_inventory *inv, const char *id, const struct mu_source *source, size_t place,
+                          struct mu_server **out, struct mu_err *err)
+{
+    struct mu_entry *entry = NULL;
+    const struct mu_entry *former;
+    uint64_t hash = hash_id(id);
+    int rc;
+
+    if (out)
+        *out = NULL;
+    rc = mu_server_check_id(id, strlen(id), err);
+    if (rc < 0)
+        return rc;
+    former = find(inv, id, hash);
+    if (former)
+        return there_already(former, err);
+    if (inv->n >= UINT32_MAX - 1)
+        return mu_err_set(err, MU_ELIMIT, "too many servers");
+    entry = calloc(1, sizeof *entry);
+    if (!entry || !(entry->srv.id = strdup(id)) || !(entry->srv.address = strdup(id)) || grow(inv) < 0) {
+        entry_free(entry);
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    }
+    entry->hash = hash;
+    entry->source = source;
+    entry->place = place;
+    entry->srv.index = inv->n;
+    inv->entries[inv->n] = entry;
+    index_put(inv, inv->n++);
+    if (out)
+        *out = &entry->srv;
+    return 0;
+}
+
+int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err)
+{
+    return mu_inventory_add_from(inv, id, NULL, 0, out, err);
+}
+
+/* ---- reading ---- */
+
+/* Take the newest servers back until n are left. */
+static void cut_back(struct mu_inventory *inv, size_t n)
+{
+    if (inv->n == n)
+        return;
+    while (inv->n > n)
+        entry_free(inv->entries[--inv->n]);
+    index_rebuild(inv);
+}
+
+static bool looks_like_json(const char *text, size_t len)
+{
+    size_t i = 0;
+
+    while (i < len && strchr(" \t\r\n", text[i]))
+        i++;
+    return i < len && (text[i] == '[' || text[i] == '{');
+}
+
+int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err)
+{
+    struct mu_source *source = NULL;
+    size_t before = inv->n;
+    int rc;
+
+    rc = mu_source_new(&source, name);
+    if (rc < 0)
+        return mu_err_set(err, rc, "out of memory");
+    source->next = inv->sources;
+    inv->sources = source;
+
+    rc = mu_source_check(source, text, len, err);
+    if (rc < 0)
+        goto out;
+    if (len >= strlen(BOM) && memcmp(text, BOM, strlen(BOM)) == 0) {
+        text += strlen(BOM);
+        len -= strlen(BOM);
+    }
+    source->kind = looks_like_json(text, len) ? MU_SOURCE_JSON : MU_SOURCE_LIST;
+    if (source->kind == MU_SOURCE_JSON)
+        rc = mu_inventory_read_json(inv, source, text, len, err);
+    else
+        rc = mu_inventory_read_list(inv, source, text, len, err);
+    if (rc == 0 && inv->n == before)
+        rc = mu_err_set(err, MU_EINVAL, "no servers in %s", source->name);
+out:
+    if (rc < 0) {
+        cut_back(inv, before);
+        inv->sources = source->next;
+        mu_source_free(source);
+    }
+    return rc;
+}
+
+int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err *err)
+{
+    struct mu_buf text = MU_BUF_INIT;
+    int rc;
+
+    rc = mu_source_read(path, &text, err);
+    if (rc == 0)
+        rc = mu_inventory_parse(inv, strcmp(path, "-") == 0 ? "standard input" : path, mu_buf_cstr(&text), text.len, err);
+    mu_buf_free(&text);
+    return rc;
+}
