@@ -39,12 +39,14 @@ struct mu_threshold {
     double min, max;
 };
 /* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
- * ">= 50 MiB/s". Fills all but metric. MU_EINVAL names what is wrong. */
+ * ">= 50 MiB/s". Overwrites all but metric, so th is zeroed or cleared before. MU_EINVAL names what is wrong: also two
+ * bounds of one direction, two different units, and bounds that no value can pass. On an error th has no bounds. */
 int mu_threshold_parse(struct mu_threshold *th, const char *text, struct mu_err *err);
 void mu_threshold_clear(struct mu_threshold *th);
 /* True when v passes; v is never NaN here. */
 bool mu_threshold_passes(const struct mu_threshold *th, double v);
-/* What v misses, in the words of the summary: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not pass. */
+/* What v misses, in the words of the summary and without the unit: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not
+ * pass. */
 void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);
 
 /* ---- the tree ---- */
@@ -52,9 +54,9 @@ void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *o
 enum mu_judgement { MU_UNJUDGED, MU_PASSED, MU_MISSED };
 
 struct mu_metric {
-    char *name;
+    char *name; /* once a step */
     double value;
-    char *unit; /* NULL: none */
+    char *unit; /* its own, else the threshold's; NULL: none */
     enum mu_judgement judgement;
     struct mu_threshold th; /* meaningful when judged; th.metric stays NULL */
 };
@@ -63,7 +65,7 @@ struct mu_metric {
 struct mu_failure {
     enum mu_status status;
     char *type;    /* "PerformanceBelowExpected", "CommandError", …; NULL: none */
-    char *where;   /* "gpu", "setup", "teardown", "connect": the phase or step */
+    char *where;   /* "gpu", "setup", "teardown", "connect", "task": the phase or step */
     char *metric;  /* for a missed threshold: the metric's name, else NULL */
     char *cause;   /* folds in the summary: no id, address or number that differs from server to server */
     char *message; /* the whole story on one or several lines, with file:line where known */
@@ -111,27 +113,35 @@ struct mu_run_result {
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks);
 void mu_run_result_free(struct mu_run_result *r);
 
-/* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it. */
-struct mu_step_result *mu_step_result_new(const char *name);
+/* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it.
+ * A new run's tasks have no id yet (the caller sets server_id, malloc'd) and are cancelled, not dealt, not finished. */
+struct mu_step_result *mu_step_result_new(const char *name); /* passed, until something worsens it; NULL: no memory */
 void mu_step_result_free(struct mu_step_result *s); /* for one that was never added */
+/* A metric that misses th worsens s->status to failed; the caller adds the failure that tells of it (the summary says it
+ * in any case). A NaN stays unjudged. */
 int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double value, const char *unit,
                               const struct mu_threshold *th /* judged by it; NULL: unjudged */);
 int mu_step_result_add_failure(struct mu_step_result *s, enum mu_status status, const char *type, const char *metric,
                                const char *cause, const char *message); /* where = the step's name; worsens s->status */
-int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s); /* frees s's shell */
+int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s); /* s is gone, also on an error */
 int mu_task_result_add_failure(struct mu_task_result *t, enum mu_status status, const char *type, const char *where,
                                const char *cause, const char *message);
 int mu_task_result_add_unended(struct mu_task_result *t, const char *command);
-/* Work out the task's status from its parts; an unfinished task is cancelled unless a part is worse. A task without a
- * judged or measured step whose steps are all skipped is skipped. */
+/* Work out the task's status from its parts; an unfinished task is cancelled unless a part is worse. A task whose steps
+ * were all skipped, or that had none, is skipped: passed is said only of what ran. */
 void mu_task_result_settle(struct mu_task_result *t);
 
 /* ---- what comes out ---- */
 
 size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s);
+/* The three lists of a run; a server may be in more than one. Unfinished: it never ended, or was cancelled. */
+bool mu_task_result_is_failed(const struct mu_task_result *t);
+bool mu_task_result_is_unmeasured(const struct mu_task_result *t); /* error, timeout, unreachable */
+bool mu_task_result_is_unfinished(const struct mu_task_result *t);
 /* The exit code of section "Exit codes" in the README: 130/143, 1, 3, 0. (2 and 4 are not this function's.) */
 int mu_run_result_exit_code(const struct mu_run_result *r);
-/* The folded summary, as the last lines of a run. color: ANSI SGR. */
+/* The folded summary, as the last lines of a run. color: ANSI SGR. Tasks are settled before. This and the reports set
+ * out->failed when memory ran out. */
 void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *out);
 /* JUnit XML as Jenkins reads it: one testsuite a step, one testcase a server; <failure>, <error> and <skipped> told apart;
  * system-out only where something failed. Failures outside steps are a testsuite named after their phase. */

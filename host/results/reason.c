@@ -1,0 +1,144 @@
+#include "results/reason.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Failures and metrics come in the same order, so a search starts behind the last hit and wraps round once. */
+static const struct mu_metric *find_missed(const struct mu_step_result *s, const char *name, size_t *cursor)
+{
+    for (size_t i = 0; name && i < s->n_metrics; i++) {
+        size_t at = (*cursor + i) % s->n_metrics;
+        const struct mu_metric *m = &s->metrics[at];
+        if (m->judgement == MU_MISSED && !strcmp(m->name, name)) {
+            *cursor = at + 1;
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static bool told(const struct mu_step_result *s, const struct mu_metric *m, size_t *cursor)
+{
+    for (size_t i = 0; i < s->n_failures; i++) {
+        size_t at = (*cursor + i) % s->n_failures;
+        if (s->failures[at].metric && !strcmp(s->failures[at].metric, m->name)) {
+            *cursor = at + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+void mu_reason_each_in_step(const struct mu_step_result *s, mu_reason_fn *fn, void *arg)
+{
+    size_t cursor = 0, n = 0, missed = 0, covered = 0;
+    for (size_t i = 0; i < s->n_failures; i++) {
+        const struct mu_failure *f = &s->failures[i];
+        const struct mu_metric *m = find_missed(s, f->metric, &cursor);
+        fn(arg, &(struct mu_reason){f->status, s, m, f});
+        covered += m != NULL;
+        n++;
+    }
+    for (size_t i = 0; i < s->n_metrics; i++)
+        missed += s->metrics[i].judgement == MU_MISSED;
+    cursor = 0;
+    for (size_t i = 0; missed != covered && i < s->n_metrics; i++) {
+        const struct mu_metric *m = &s->metrics[i];
+        if (m->judgement != MU_MISSED || told(s, m, &cursor))
+            continue;
+        fn(arg, &(struct mu_reason){MU_ST_FAILED, s, m, NULL});
+        n++;
+    }
+    if (!n && s->status != MU_ST_PASSED && s->status != MU_ST_SKIPPED)
+        fn(arg, &(struct mu_reason){s->status, s, NULL, NULL});
+}
+
+void mu_reason_number(double v, const struct mu_threshold *th, struct mu_buf *out)
+{
+    char text[40];
+    if (!isfinite(v)) {
+        mu_buf_add_number(out, v);
+        return;
+    }
+    /* 1234567.8 reads better as 1234568 than as 1.23457e+06 */
+    bool big = fabs(v) >= 1e6 && fabs(v) < 1e15;
+    for (int digits = 6; digits <= 17; digits++) {
+        if (digits == 6 && big)
+            snprintf(text, sizeof(text), "%.0f", v);
+        else
+            snprintf(text, sizeof(text), "%.*g", digits, v);
+        /* 49.9999999 misses ">= 50", and must not be printed as 50 */
+        if (!th || mu_threshold_passes(th, v) || !mu_threshold_passes(th, strtod(text, NULL)))
+            break;
+    }
+    mu_buf_adds(out, strcmp(text, "-0") ? text : "0");
+}
+
+void mu_reason_range_text(const struct mu_reason *reason, double lowest, double highest, struct mu_buf *out)
+{
+    const struct mu_metric *m = reason->metric;
+    struct mu_buf low = MU_BUF_INIT, high = MU_BUF_INIT;
+    mu_reason_number(lowest, &m->th, &low);
+    mu_reason_number(highest, &m->th, &high);
+    mu_buf_adds(out, reason->step->name);
+    mu_buf_addc(out, '.');
+    mu_buf_adds(out, m->name);
+    mu_buf_addc(out, ' ');
+    mu_buf_adds(out, mu_buf_cstr(&low));
+    if (strcmp(mu_buf_cstr(&low), mu_buf_cstr(&high)) != 0) {
+        mu_buf_adds(out, "\xe2\x80\x93"); /* en dash */
+        mu_buf_adds(out, mu_buf_cstr(&high));
+    }
+    mu_buf_addc(out, ' ');
+    mu_threshold_miss(&m->th, lowest, out);
+    if (m->unit && *m->unit) {
+        mu_buf_addc(out, ' ');
+        mu_buf_adds(out, m->unit);
+    }
+    out->failed = out->failed || low.failed || high.failed;
+    mu_buf_free(&low);
+    mu_buf_free(&high);
+}
+
+/* text behind a leading "prefix: ", so that nothing is said twice. */
+static const char *without_prefix(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    if (n && !strncmp(text, prefix, n) && text[n] == ':') {
+        text += n + 1;
+        text += *text == ' ';
+    }
+    return text;
+}
+
+void mu_reason_text(const struct mu_reason *reason, struct mu_buf *out)
+{
+    const struct mu_failure *f = reason->failure;
+    if (reason->metric) {
+        mu_reason_range_text(reason, reason->metric->value, reason->metric->value, out);
+        return;
+    }
+    const char *where = f && f->where ? f->where : reason->step ? reason->step->name : "task";
+    /* A connection opens at first use, in whichever step that is; "unreachable" is decided at the connect alone. */
+    if (reason->status == MU_ST_UNREACHABLE)
+        where = "connect";
+    mu_buf_adds(out, where);
+    mu_buf_adds(out, ": ");
+
+    /* The other statuses say as much as their type would. */
+    const char *type = f && f->type && (reason->status == MU_ST_FAILED || reason->status == MU_ST_ERROR) ? f->type : "";
+    const char *cause = f && f->cause && *f->cause ? f->cause : NULL;
+    if (!cause && f && f->message && *f->message)
+        cause = f->message; /* may not fold, but says what happened */
+    if (cause) {
+        cause = without_prefix(without_prefix(cause, where), type);
+        size_t first_line = strcspn(cause, "\n");
+        if (*type)
+            mu_buf_addf(out, first_line ? "%s: " : "%s", type);
+        mu_buf_add(out, cause, first_line);
+    } else {
+        mu_buf_adds(out, f && f->type ? f->type : "no reason given");
+    }
+}

@@ -1,0 +1,204 @@
+/* report_junit.c: JUnit XML as Jenkins reads it.
+ *
+ *   testsuites  name=script  tests failures errors skipped time
+ *     testsuite  name=step  tests failures errors skipped time timestamp
+ *       testcase  name=server id  classname=script.step  time
+ *         failure (failed) | error (error, timeout, unreachable) | skipped   message, type, the whole story inside
+ *         system-out  the step's log, where something went wrong
+ *
+ * A reader keeps one failure a testcase, so several are told in one element. What went wrong outside steps is a suite
+ * named after its phase, behind those of the steps, where only servers with trouble have a testcase. A server that never
+ * ran or never ended has one in the suite "task". Cancelled counts as skipped after an interrupt, else as an error. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "results/clocale.h"
+#include "results/junit.h"
+#include "results/reason.h"
+
+enum { MESSAGE_MAX = 1000 };
+
+/* What one testcase tells. */
+struct story {
+    enum mu_status status;
+    const char *type;     /* of the first reason of this status */
+    struct mu_buf message; /* the reasons of this status, on one line, raw */
+    struct mu_buf body;    /* every reason's whole message, raw */
+};
+
+static void tell(void *arg, const struct mu_reason *reason)
+{
+    struct story *s = arg;
+    const struct mu_failure *f = reason->failure;
+    size_t start = s->body.len;
+    if (reason->status == s->status && s->message.len < MESSAGE_MAX) {
+        mu_buf_adds(&s->message, s->message.len ? "; " : "");
+        mu_reason_text(reason, &s->message);
+        if (!s->type && f && f->type)
+            s->type = f->type;
+        else if (!s->type && reason->metric)
+            s->type = "PerformanceBelowExpected";
+    }
+    if (f && f->message && *f->message)
+        mu_buf_adds(&s->body, f->message);
+    else
+        mu_reason_text(reason, &s->body);
+    if (s->body.len > start && s->body.data[s->body.len - 1] != '\n')
+        mu_buf_addc(&s->body, '\n');
+}
+
+static void tell_status_alone(struct story *s, const struct mu_task_result *t, bool step)
+{
+    const char *text = s->status == MU_ST_CANCELLED ? (t->dealt || step ? "not finished" : "never started")
+                       : s->status == MU_ST_SKIPPED ? (step ? "skipped" : "no step ran")
+                                                    : "no reason given";
+    mu_buf_adds(&s->message, text);
+    mu_buf_addf(&s->body, "%s\n", text);
+}
+
+static void tell_case(const struct mu_junit *j, const struct mu_junit_case *tc, struct story *s)
+{
+    const struct mu_junit_cell *c = &j->cells[tc->first];
+    s->status = tc->status;
+    if (c->step)
+        mu_reason_each_in_step(c->step, tell, s);
+    for (size_t i = 0; !c->step && i < tc->n_cells; i++) {
+        if (c[i].failure)
+            tell(s, &(struct mu_reason){c[i].failure->status, NULL, NULL, c[i].failure});
+    }
+    if (!s->message.len)
+        tell_status_alone(s, &j->run->tasks[c->task], c->step != NULL);
+}
+
+/* ---- XML ---- */
+
+static void add_seconds(struct mu_buf *out, uint64_t ms)
+{
+    mu_buf_addf(out, " time=\"%" PRIu64 ".%03u\"", ms / 1000, (unsigned)(ms % 1000));
+}
+
+static void add_name(struct mu_buf *out, const char *attribute, const char *name)
+{
+    mu_buf_addf(out, " %s=\"", attribute);
+    mu_buf_add_xml(out, name, strlen(name));
+    mu_buf_addc(out, '"');
+}
+
+/* Text from servers: escaped for eyes first, then for XML. */
+static void add_text(struct mu_buf *out, const char *text, size_t len, bool lines)
+{
+    struct mu_buf shown = MU_BUF_INIT;
+    if (lines)
+        mu_buf_add_escaped_lines(&shown, text, len);
+    else
+        mu_buf_add_escaped(&shown, text, len);
+    mu_buf_add_xml(out, mu_buf_cstr(&shown), shown.len);
+    out->failed = out->failed || shown.failed;
+    mu_buf_free(&shown);
+}
+
+static void add_suite_name(struct mu_buf *out, const struct mu_junit_suite *s)
+{
+    mu_buf_add_xml(out, s->name, strlen(s->name));
+    if (s->ambiguous)
+        mu_buf_adds(out, " (phase)");
+}
+
+/* "cpu" of "scripts/cpu.lua". */
+static void add_script_name(struct mu_buf *out, const char *script)
+{
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    const char *base = slash ? slash + 1 : script ? script : "";
+    size_t n = strlen(base);
+    if (n > 4 && !strcmp(base + n - 4, ".lua"))
+        n -= 4;
+    mu_buf_add_xml(out, n ? base : "script", n ? n : strlen("script"));
+}
+
+static void add_counts(struct mu_buf *out, size_t tests, const size_t outcomes[4])
+{
+    mu_buf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\"", tests, outcomes[MU_JUNIT_FAILURE],
+                outcomes[MU_JUNIT_ERROR], outcomes[MU_JUNIT_SKIPPED]);
+}
+
+static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc, struct mu_buf *out)
+{
+    static const char *const elements[] = {"", "failure", "error", "skipped"};
+    const struct mu_step_result *step = j->cells[tc->first].step;
+    const char *element = elements[tc->outcome];
+    struct story s = {0};
+    tell_case(j, tc, &s);
+    mu_buf_addf(out, ">\n      <%s message=\"", element);
+    add_text(out, mu_buf_cstr(&s.message), s.message.len, false);
+    mu_buf_adds(out, "\" type=\"");
+    mu_buf_add_xml(out, s.type ? s.type : mu_status_name(s.status), strlen(s.type ? s.type : mu_status_name(s.status)));
+    mu_buf_adds(out, "\">");
+    add_text(out, mu_buf_cstr(&s.body), s.body.len, true);
+    mu_buf_addf(out, "</%s>\n", element);
+    if (step && step->log.len && tc->outcome != MU_JUNIT_SKIPPED) {
+        mu_buf_adds(out, "      <system-out>");
+        add_text(out, step->log.data, step->log.len, true);
+        mu_buf_adds(out, "</system-out>\n");
+    }
+    mu_buf_adds(out, "    </testcase>\n");
+    out->failed = out->failed || s.message.failed || s.body.failed;
+    mu_buf_free(&s.message);
+    mu_buf_free(&s.body);
+}
+
+static void add_suite(const struct mu_junit *j, const struct mu_junit_suite *s, struct mu_buf *out)
+{
+    char iso[MU_CLOCK_ISO_SIZE];
+    mu_buf_adds(out, "  <testsuite name=\"");
+    add_suite_name(out, s);
+    mu_buf_addc(out, '"');
+    add_counts(out, s->tests, s->outcomes);
+    add_seconds(out, s->duration_ms);
+    mu_clock_iso(s->started_ms ? s->started_ms : j->run->started_ms, iso);
+    mu_buf_addf(out, " timestamp=\"%.19s\">\n", iso); /* UTC, without fraction and zone, as readers expect */
+    for (size_t at = s->first; at < s->first + s->n_cells;) {
+        struct mu_junit_case tc = mu_junit_case_at(j, s, at);
+        mu_buf_adds(out, "    <testcase");
+        add_name(out, "name", j->run->tasks[j->cells[at].task].server_id);
+        mu_buf_adds(out, " classname=\"");
+        add_script_name(out, j->run->script);
+        mu_buf_addc(out, '.');
+        add_suite_name(out, s);
+        mu_buf_addc(out, '"');
+        add_seconds(out, tc.duration_ms);
+        if (tc.outcome == MU_JUNIT_OK)
+            mu_buf_adds(out, "/>\n");
+        else
+            add_trouble(j, &tc, out);
+        at += tc.n_cells;
+    }
+    mu_buf_adds(out, "  </testsuite>\n");
+}
+
+void mu_report_junit(const struct mu_run_result *r, struct mu_buf *out)
+{
+    struct mu_junit j = {0};
+    struct mu_clocale locale = mu_clocale_enter();
+    if (mu_junit_build(&j, r)) {
+        out->failed = true;
+        goto out;
+    }
+    size_t tests = 0, outcomes[4] = {0};
+    for (size_t i = 0; i < j.n_suites; i++) {
+        tests += j.suites[i].tests;
+        for (size_t k = 0; k < 4; k++)
+            outcomes[k] += j.suites[i].outcomes[k];
+    }
+    mu_buf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites");
+    add_name(out, "name", r->script ? r->script : "muster");
+    add_counts(out, tests, outcomes);
+    add_seconds(out, r->duration_ms);
+    mu_buf_adds(out, ">\n");
+    for (size_t i = 0; i < j.n_suites; i++)
+        add_suite(&j, &j.suites[i], out);
+    mu_buf_adds(out, "</testsuites>\n");
+out:
+    mu_clocale_leave(locale);
+    mu_junit_free(&j);
+}

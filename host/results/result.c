@@ -1,0 +1,291 @@
+/* result.c: the tree of results: made, filled, settled, counted, freed. */
+#include "results/results.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *mu_status_name(enum mu_status s)
+{
+    switch (s) {
+    case MU_ST_FAILED:
+        return "failed";
+    case MU_ST_ERROR:
+        return "error";
+    case MU_ST_TIMEOUT:
+        return "timeout";
+    case MU_ST_UNREACHABLE:
+        return "unreachable";
+    case MU_ST_CANCELLED:
+        return "cancelled";
+    case MU_ST_PASSED:
+        return "passed";
+    case MU_ST_SKIPPED:
+        return "skipped";
+    }
+    return "unknown";
+}
+
+enum mu_status mu_status_worst(enum mu_status a, enum mu_status b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- memory ---- */
+
+/* Copy s into *out; NULL stays NULL. */
+static int copy(char **out, const char *s)
+{
+    *out = NULL;
+    if (!s)
+        return 0;
+    *out = strdup(s);
+    return *out ? 0 : MU_ENOMEM;
+}
+
+/* The array with room for one more behind n elements, or NULL and the array untouched. Capacity is always the next power
+ * of two, so it need not be kept. */
+static void *grow(void *array, size_t n, size_t element)
+{
+    if (n & (n - 1))
+        return array; /* neither 0 nor a power of two: there is room */
+    size_t cap = n ? n * 2 : 1;
+    return cap > SIZE_MAX / element ? NULL : realloc(array, cap * element);
+}
+
+static void failure_clear(struct mu_failure *f)
+{
+    free(f->type);
+    free(f->where);
+    free(f->metric);
+    free(f->cause);
+    free(f->message);
+}
+
+static void failures_free(struct mu_failure *fs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        failure_clear(&fs[i]);
+    free(fs);
+}
+
+static void metric_clear(struct mu_metric *m)
+{
+    free(m->name);
+    free(m->unit);
+    mu_threshold_clear(&m->th);
+}
+
+static void step_clear(struct mu_step_result *s)
+{
+    for (size_t i = 0; i < s->n_metrics; i++)
+        metric_clear(&s->metrics[i]);
+    free(s->metrics);
+    failures_free(s->failures, s->n_failures);
+    mu_buf_free(&s->log);
+    free(s->name);
+}
+
+static void task_clear(struct mu_task_result *t)
+{
+    for (size_t i = 0; i < t->n_steps; i++)
+        step_clear(&t->steps[i]);
+    free(t->steps);
+    failures_free(t->failures, t->n_failures);
+    for (size_t i = 0; i < t->n_unended; i++)
+        free(t->unended[i]);
+    free(t->unended);
+    free(t->server_id);
+}
+
+int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks)
+{
+    *out = NULL;
+    struct mu_run_result *r = calloc(1, sizeof(*r));
+    if (!r)
+        return MU_ENOMEM;
+    r->tasks = calloc(n_tasks ? n_tasks : 1, sizeof(*r->tasks));
+    if (!r->tasks || copy(&r->run_id, run_id) || copy(&r->script, script)) {
+        mu_run_result_free(r);
+        return MU_ENOMEM;
+    }
+    r->n_tasks = n_tasks;
+    for (size_t i = 0; i < n_tasks; i++)
+        r->tasks[i].status = MU_ST_CANCELLED; /* until it ends otherwise */
+    *out = r;
+    return 0;
+}
+
+void mu_run_result_free(struct mu_run_result *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_tasks; i++)
+        task_clear(&r->tasks[i]);
+    free(r->tasks);
+    free(r->run_id);
+    free(r->script);
+    free(r->description);
+    free(r);
+}
+
+/* ---- builders ---- */
+
+struct mu_step_result *mu_step_result_new(const char *name)
+{
+    struct mu_step_result *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->status = MU_ST_PASSED;
+    if (copy(&s->name, name)) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void mu_step_result_free(struct mu_step_result *s)
+{
+    if (!s)
+        return;
+    step_clear(s);
+    free(s);
+}
+
+int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double value, const char *unit,
+                              const struct mu_threshold *th)
+{
+    struct mu_metric *metrics = grow(s->metrics, s->n_metrics, sizeof(*metrics));
+    if (!metrics)
+        return MU_ENOMEM;
+    s->metrics = metrics;
+    struct mu_metric m = {.value = value, .judgement = MU_UNJUDGED};
+    if (!unit && th)
+        unit = th->unit;
+    if (copy(&m.name, name) || copy(&m.unit, unit))
+        goto nomem;
+    if (th && !isnan(value)) {
+        m.th = *th;
+        m.th.metric = NULL;
+        if (copy(&m.th.unit, th->unit))
+            goto nomem;
+        m.judgement = mu_threshold_passes(th, value) ? MU_PASSED : MU_MISSED;
+    }
+    s->metrics[s->n_metrics++] = m;
+    if (m.judgement == MU_MISSED)
+        s->status = mu_status_worst(s->status, MU_ST_FAILED);
+    return 0;
+nomem:
+    metric_clear(&m);
+    return MU_ENOMEM;
+}
+
+static int add_failure(struct mu_failure **list, size_t *n, enum mu_status status, const char *const text[5])
+{
+    struct mu_failure *grown = grow(*list, *n, sizeof(*grown));
+    if (!grown)
+        return MU_ENOMEM;
+    *list = grown;
+    struct mu_failure f = {.status = status};
+    if (copy(&f.type, text[0]) || copy(&f.where, text[1]) || copy(&f.metric, text[2]) || copy(&f.cause, text[3]) ||
+        copy(&f.message, text[4])) {
+        failure_clear(&f);
+        return MU_ENOMEM;
+    }
+    (*list)[(*n)++] = f;
+    return 0;
+}
+
+int mu_step_result_add_failure(struct mu_step_result *s, enum mu_status status, const char *type, const char *metric,
+                               const char *cause, const char *message)
+{
+    int rc = add_failure(&s->failures, &s->n_failures, status,
+                         (const char *const[5]){type, s->name, metric, cause, message});
+    /* Also when the failure itself found no memory: the verdict must not be better for it. */
+    if (status == MU_ST_SKIPPED && s->status == MU_ST_PASSED && !s->n_metrics)
+        s->status = MU_ST_SKIPPED; /* the reason why it did not run */
+    s->status = mu_status_worst(s->status, status);
+    return rc;
+}
+
+int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s)
+{
+    struct mu_step_result *steps = grow(t->steps, t->n_steps, sizeof(*steps));
+    if (!steps) {
+        mu_step_result_free(s);
+        return MU_ENOMEM;
+    }
+    t->steps = steps;
+    t->steps[t->n_steps++] = *s;
+    free(s);
+    return 0;
+}
+
+int mu_task_result_add_failure(struct mu_task_result *t, enum mu_status status, const char *type, const char *where,
+                               const char *cause, const char *message)
+{
+    return add_failure(&t->failures, &t->n_failures, status,
+                       (const char *const[5]){type, where, NULL, cause, message});
+}
+
+int mu_task_result_add_unended(struct mu_task_result *t, const char *command)
+{
+    char **unended = grow(t->unended, t->n_unended, sizeof(*unended));
+    if (!unended)
+        return MU_ENOMEM;
+    t->unended = unended;
+    char *c = strdup(command);
+    if (!c)
+        return MU_ENOMEM;
+    t->unended[t->n_unended++] = c;
+    return 0;
+}
+
+/* ---- verdicts ---- */
+
+void mu_task_result_settle(struct mu_task_result *t)
+{
+    enum mu_status worst = t->finished ? MU_ST_SKIPPED : MU_ST_CANCELLED;
+    for (size_t i = 0; i < t->n_steps; i++)
+        worst = mu_status_worst(worst, t->steps[i].status);
+    for (size_t i = 0; i < t->n_failures; i++)
+        worst = mu_status_worst(worst, t->failures[i].status);
+    t->status = worst;
+}
+
+bool mu_task_result_is_failed(const struct mu_task_result *t)
+{
+    return t->status == MU_ST_FAILED;
+}
+
+bool mu_task_result_is_unmeasured(const struct mu_task_result *t)
+{
+    return t->status == MU_ST_ERROR || t->status == MU_ST_TIMEOUT || t->status == MU_ST_UNREACHABLE;
+}
+
+/* A cancelled task may have come to its end, when teardown ran after the interrupt; measured it was not. */
+bool mu_task_result_is_unfinished(const struct mu_task_result *t)
+{
+    return !t->finished || t->status == MU_ST_CANCELLED;
+}
+
+size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_tasks; i++)
+        n += r->tasks[i].status == s;
+    return n;
+}
+
+int mu_run_result_exit_code(const struct mu_run_result *r)
+{
+    bool failed = false, unmeasured = false;
+    if (r->interrupted)
+        return 128 + (r->signal > 0 ? r->signal : 2);
+    for (size_t i = 0; i < r->n_tasks; i++) {
+        const struct mu_task_result *t = &r->tasks[i];
+        failed = failed || mu_task_result_is_failed(t);
+        unmeasured = unmeasured || mu_task_result_is_unmeasured(t) || t->status == MU_ST_CANCELLED;
+    }
+    return failed ? 1 : unmeasured ? 3 : 0;
+}
