@@ -16,8 +16,8 @@
 
 /* Judge the key that a server presented, with the run's policy applied (accept-new stores it). host is what the
  * inventory says, name or numeric address; port 0 means 22. 0, or MU_EHOSTKEYUNKNOWN, MU_EHOSTKEYCHANGED,
- * MU_EHOSTKEYREVOKED; MU_EIO when a new key could not be stored. Causes are "host key unknown", "host key changed",
- * "host key revoked". */
+ * MU_EHOSTKEYREVOKED. Causes are "host key unknown", "host key changed", "host key revoked". A new key that cannot be
+ * stored in the file is accepted for this run with a warning, as OpenSSH does. */
 int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_key key, struct mu_err *err);
 
 /* The value for SSH_OPTIONS_HOSTKEYS: all supported algorithms, those of recorded keys first, so that the server presents

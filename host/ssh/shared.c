@@ -1,0 +1,129 @@
+/* shared.c: puts together what a run shares; the parts are in hostkey.c, keys.c and agent.c. */
+#include "ssh/shared.h"
+
+#include <libssh/callbacks.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "ssh/shared_parts.h"
+
+int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out)
+{
+    static const char *const names[] = {"strict", "accept-new", "off"};
+
+    for (int i = 0; i < 3; i++) {
+        if (!strcmp(name, names[i])) {
+            *out = (enum mu_hostkey_policy)i;
+            return 0;
+        }
+    }
+    return MU_EINVAL;
+}
+
+char *mu_ssh_expand_home(const char *path)
+{
+    const char *home = getenv("HOME");
+    char *out = NULL;
+
+    if (strncmp(path, "~/", 2))
+        return strdup(path);
+    if (!home || *home != '/') {
+        const struct passwd *pw = getpwuid(getuid());
+        home = pw ? pw->pw_dir : "";
+    }
+    return asprintf(&out, "%s%s", home, path + 1) < 0 ? NULL : out;
+}
+
+int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err)
+{
+    struct mu_ssh_shared *sh = calloc(1, sizeof(*sh));
+    const char *agent_socket = config->agent_socket ? config->agent_socket : getenv("SSH_AUTH_SOCK");
+    int rc;
+
+    *out = NULL;
+    if (!sh)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    ssh_init(); /* counted; once more than needed where the library does it at load time */
+    if (config->password && !(sh->password = strdup(config->password))) {
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+        goto out;
+    }
+    rc = mu_hostkeys_new(&sh->hostkeys, config, err);
+    if (!rc)
+        rc = mu_keys_new(&sh->keys, config, err);
+    if (!rc && config->use_agent && agent_socket && *agent_socket) {
+        rc = mu_agent_new(&sh->agent, agent_socket, config->agent_timeout_ms);
+        if (rc)
+            mu_err_set(err, rc, "cannot start the SSH agent's proxy: out of memory, descriptors or threads");
+    }
+out:
+    if (rc)
+        mu_ssh_shared_free(sh);
+    else
+        *out = sh;
+    return rc;
+}
+
+int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err)
+{
+    return mu_keys_add(sh->keys, path, err);
+}
+
+void mu_ssh_shared_free(struct mu_ssh_shared *sh)
+{
+    if (!sh)
+        return;
+    mu_agent_free(sh->agent);
+    mu_keys_free(sh->keys);
+    mu_hostkeys_free(sh->hostkeys);
+    if (sh->password)
+        explicit_bzero(sh->password, strlen(sh->password));
+    free(sh->password);
+    free(sh);
+    ssh_finalize();
+}
+
+size_t mu_ssh_shared_key_count(const struct mu_ssh_shared *sh, const char *key_file)
+{
+    return mu_keys_count(sh->keys, key_file);
+}
+
+ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, size_t i, const char **name)
+{
+    return mu_keys_get(sh->keys, key_file, i, name);
+}
+
+int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh) { return sh->agent ? mu_agent_client_fd(sh->agent) : -1; }
+
+const char *mu_ssh_shared_password(const struct mu_ssh_shared *sh) { return sh->password; }
+
+/* ---- libssh's own lines ---- */
+
+static void log_line(int priority, const char *function, const char *buffer, void *userdata)
+{
+    static const struct mu_field fields[] = {{.key = "logger", .type = MU_FIELD_STR, .v.str = "libssh"}};
+    enum mu_level level = priority <= SSH_LOG_WARN ? MU_WARNING : priority == SSH_LOG_INFO ? MU_DEBUG : MU_TRACE;
+
+    (void)function; /* begins the text already */
+    (void)userdata;
+    if (mu_log_enabled(level))
+        mu_log_text(level, fields, 1, buffer, strlen(buffer));
+}
+
+void mu_ssh_thread_init(void)
+{
+    int verbosity = SSH_LOG_NONE;
+
+    if (mu_log_enabled(MU_TRACE))
+        verbosity = SSH_LOG_TRACE;
+    else if (mu_log_enabled(MU_DEBUG))
+        verbosity = SSH_LOG_INFO;
+    else if (mu_log_enabled(MU_WARNING))
+        verbosity = SSH_LOG_WARN;
+    ssh_set_log_callback(log_line);
+    ssh_set_log_level(verbosity);
+}
