@@ -1,0 +1,48 @@
+# The tests that run programs: every busted spec of tests/lua and tests/integration, the tests of the two commands of the
+# README (tests/integration/tools/test-*) and the checks of the source itself (tests/lint/*).
+#
+# Labels: lua, integration, tools, lint; and tsan for a spec whose name holds "tsan": it is what the thread sanitizer's
+# build runs beside the unit tests.
+set(muster_tests ${CMAKE_CURRENT_SOURCE_DIR})
+if(TARGET muster)
+  set(muster_program $<TARGET_FILE:muster>)
+else()
+  set(muster_program ${CMAKE_BINARY_DIR}/host/muster)
+endif()
+set(muster_test_environment MUSTER=${muster_program} MUSTER_SOURCE=${CMAKE_SOURCE_DIR} MUSTER_BUILD=${CMAKE_BINARY_DIR})
+
+function(muster_add_program_test name label)
+  cmake_parse_arguments(T "SERIAL" "" "COMMAND" ${ARGN})
+  add_test(NAME ${name} COMMAND ${T_COMMAND})
+  set(labels ${label})
+  if(name MATCHES "tsan")
+    list(APPEND labels tsan)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900 ENVIRONMENT "${muster_test_environment}")
+  if(T_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()
+
+foreach(kind lua integration)
+  file(GLOB specs CONFIGURE_DEPENDS ${muster_tests}/${kind}/*_spec.lua)
+  foreach(spec ${specs})
+    get_filename_component(name ${spec} NAME_WE)
+    string(REGEX REPLACE "_spec$" "" name ${name})
+    muster_add_program_test(${kind}_${name} ${kind} COMMAND ${muster_tests}/support/run-spec ${spec})
+  endforeach()
+endforeach()
+
+# One at a time: they compare the machine before and after.
+file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/integration/tools/test-*)
+foreach(program ${programs})
+  get_filename_component(name ${program} NAME)
+  string(REGEX REPLACE "^test-" "" name ${name})
+  muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
+endforeach()
+
+file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/lint/*)
+foreach(program ${programs})
+  get_filename_component(name ${program} NAME_WE)
+  muster_add_program_test(lint_${name} lint COMMAND ${program})
+endforeach()
