@@ -33,7 +33,7 @@ void mu_buf_adds(struct mu_buf *b, const char *s);
 void mu_buf_addf(struct mu_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void mu_buf_vaddf(struct mu_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 const char *mu_buf_cstr(const struct mu_buf *b); /* never NULL */
-char *mu_buf_take(struct mu_buf *b);             /* the caller frees; "" when empty, NULL when failed; then b is empty */
+char *mu_buf_take(struct mu_buf *b); /* the caller frees; "" when empty, NULL when failed; then b is empty */
 
 /* Printable form of untrusted bytes, on one line: control characters (C0, DEL, C1 as UTF-8) and bytes that are not
  * valid UTF-8 become \n, \t, \r, \\ or \xHH, bidirectional overrides (U+202A–E, U+2066–9), line/paragraph separators
