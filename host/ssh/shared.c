@@ -1,14 +1,12 @@
 /* shared.c: puts together what a run shares; the parts are in hostkey.c, keys.c and agent.c. */
 #include "ssh/shared.h"
 
-#include <libssh/callbacks.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/log.h"
 #include "ssh/shared_parts.h"
 
 int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out)
@@ -100,30 +98,3 @@ ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, 
 int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh) { return sh->agent ? mu_agent_client_fd(sh->agent) : -1; }
 
 const char *mu_ssh_shared_password(const struct mu_ssh_shared *sh) { return sh->password; }
-
-/* ---- libssh's own lines ---- */
-
-static void log_line(int priority, const char *function, const char *buffer, void *userdata)
-{
-    static const struct mu_field fields[] = {{.key = "logger", .type = MU_FIELD_STR, .v.str = "libssh"}};
-    enum mu_level level = priority <= SSH_LOG_WARN ? MU_WARNING : priority == SSH_LOG_INFO ? MU_DEBUG : MU_TRACE;
-
-    (void)function; /* begins the text already */
-    (void)userdata;
-    if (mu_log_enabled(level))
-        mu_log_text(level, fields, 1, buffer, strlen(buffer));
-}
-
-void mu_ssh_thread_init(void)
-{
-    int verbosity = SSH_LOG_NONE;
-
-    if (mu_log_enabled(MU_TRACE))
-        verbosity = SSH_LOG_TRACE;
-    else if (mu_log_enabled(MU_DEBUG))
-        verbosity = SSH_LOG_INFO;
-    else if (mu_log_enabled(MU_WARNING))
-        verbosity = SSH_LOG_WARN;
-    ssh_set_log_callback(log_line);
-    ssh_set_log_level(verbosity);
-}
