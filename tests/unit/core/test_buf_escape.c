@@ -33,14 +33,22 @@ static void escaped_forms(void **state)
     CHECK(mu_buf_add_escaped, "gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80");
     CHECK(mu_buf_add_escaped, "\xc2\x85|\xc2\x9b", "\\xc2\\x85|\\xc2\\x9b"); /* C1: next line, CSI */
     CHECK(mu_buf_add_escaped, "\xc2\xa0", "\xc2\xa0");
-    CHECK(mu_buf_add_escaped, "\x9b" "0m", "\\x9b0m");
-    CHECK(mu_buf_add_escaped, "\xe2\x80\xae" "txt.exe", "\\u{202e}txt.exe");
-    CHECK(mu_buf_add_escaped, "\xe2\x80\xa8\xe2\x80\xa9\xe2\x81\xa6\xe2\x81\xa9", "\\u{2028}\\u{2029}\\u{2066}\\u{2069}");
-    CHECK(mu_buf_add_escaped, "\xe2\x80\xa7\xe2\x80\xaf", "\xe2\x80\xa7\xe2\x80\xaf"); /* their neighbours are harmless */
-    CHECK(mu_buf_add_escaped, "\xc0\xaf", "\\xc0\\xaf");                       /* overlong */
-    CHECK(mu_buf_add_escaped, "\xed\xa0\x80", "\\xed\\xa0\\x80");              /* surrogate */
-    CHECK(mu_buf_add_escaped, "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");     /* past U+10FFFF */
-    CHECK(mu_buf_add_escaped, "\xe2\x82", "\\xe2\\x82");                       /* cut at the end */
+    CHECK(mu_buf_add_escaped,
+          "\x9b"
+          "0m",
+          "\\x9b0m");
+    CHECK(mu_buf_add_escaped,
+          "\xe2\x80\xae"
+          "txt.exe",
+          "\\u{202e}txt.exe");
+    CHECK(mu_buf_add_escaped, "\xe2\x80\xa8\xe2\x80\xa9\xe2\x81\xa6\xe2\x81\xa9",
+          "\\u{2028}\\u{2029}\\u{2066}\\u{2069}");
+    CHECK(mu_buf_add_escaped, "\xe2\x80\xa7\xe2\x80\xaf",
+          "\xe2\x80\xa7\xe2\x80\xaf");                                     /* their neighbours are harmless */
+    CHECK(mu_buf_add_escaped, "\xc0\xaf", "\\xc0\\xaf");                   /* overlong */
+    CHECK(mu_buf_add_escaped, "\xed\xa0\x80", "\\xed\\xa0\\x80");          /* surrogate */
+    CHECK(mu_buf_add_escaped, "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"); /* past U+10FFFF */
+    CHECK(mu_buf_add_escaped, "\xe2\x82", "\\xe2\\x82");                   /* cut at the end */
     CHECK(mu_buf_add_escaped, "\xe2\x82x", "\\xe2\\x82x");
     CHECK(mu_buf_add_escaped_lines, "a\nb\r\n\033", "a\nb\\r\n\\x1b");
     CHECK(mu_buf_add_quoted, "say \"hi\"\\ \n", "\"say \\\"hi\\\"\\\\ \\n\"");

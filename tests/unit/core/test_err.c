@@ -136,9 +136,12 @@ static void clear_and_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(set_fills_everything),    cmocka_unit_test(nobody_needs_an_err),
-        cmocka_unit_test(sys_appends_the_reason),  cmocka_unit_test(prefix_keeps_the_cause),
-        cmocka_unit_test(the_message_may_be_its_own_argument), cmocka_unit_test(cuts_between_characters),
+        cmocka_unit_test(set_fills_everything),
+        cmocka_unit_test(nobody_needs_an_err),
+        cmocka_unit_test(sys_appends_the_reason),
+        cmocka_unit_test(prefix_keeps_the_cause),
+        cmocka_unit_test(the_message_may_be_its_own_argument),
+        cmocka_unit_test(cuts_between_characters),
         cmocka_unit_test(clear_and_names),
     };
 

@@ -24,8 +24,9 @@ static inline uint32_t next_random(uint64_t *state) /* xorshift64*; the state is
 /* Bytes that are often text, often control characters, and often the beginning of something in UTF-8. */
 static inline void random_bytes(uint64_t *state, char *out, size_t n)
 {
-    static const char *const pieces[] = {"\xc2\x85", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80\xa8", "\xed\xa0\x80",
-                                         "\xf0\x9f\x9a\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xef\xbf\xbf", "]]>", "\\n"};
+    static const char *const pieces[] = {
+        "\xc2\x85", "\xe2\x80\xae",     "\xe2\x81\xa6", "\xe2\x80\xa8", "\xed\xa0\x80", "\xf0\x9f\x9a\x80",
+        "\xc0\x80", "\xf4\x90\x80\x80", "\xef\xbf\xbf", "]]>",          "\\n"};
 
     for (size_t i = 0; i < n;) {
         uint32_t r = next_random(state);
