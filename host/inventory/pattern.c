@@ -7,7 +7,8 @@
 #include "core/nodeset.h"
 #include "inventory/internal.h"
 
-#define EXPAND_MAX 1000000 /* names of one node set; more is a slip of the finger */
+#define EXPAND_MAX 1000000    /* names of one node set; more is a slip of the finger */
+#define EXPAND_GLOBS_MAX 1000 /* when each of them is a glob, which has to look at every server */
 
 struct selection {
     const struct mu_inventory *inv;
@@ -48,24 +49,24 @@ static int on_expanded(void *arg, const char *name)
     return 0;
 }
 
-/* Whether brackets hold what only a node set has there, so that its error is the one to report: [01-], [10-1]. A glob's
- * class may be all digits too, but then it has single ones, as in [0-9] or [0-35-9]. */
+/* Whether a bracket holds what only a node set has there, so that its error is the one to report: [01-], [10-1]. What is
+ * left for the glob are classes with something else in them, and the likes of [0-9], where both readings agree. */
 static bool meant_as_nodeset(const char *term)
 {
-    const char *open = strchr(term, '[');
+    const char *open = strchr(term, '['), *close;
 
-    while (open) {
-        size_t digits = strspn(open + 1, "0123456789,-/ ");
-        bool closed = open[1 + digits] == ']';
+    for (; open; open = strchr(close, '[')) {
+        size_t n, digits;
 
-        if (!closed && open[1 + digits])
-            return !strchr(open, ']');
-        if (!closed || memchr(open + 1, ',', digits) || memchr(open + 1, '/', digits))
+        close = strchr(open, ']');
+        if (!close || close == open + 1)
             return true;
-        for (size_t i = 2; i <= digits; i++)
-            if (open[i] != '-' && open[i - 1] != '-')
-                return true; /* two digits in a row */
-        open = strchr(open + 1, '[');
+        n = (size_t)(close - open) - 1;
+        if (strspn(open + 1, "0123456789,-/") < n)
+            continue;
+        digits = strspn(open + 1, "0123456789");
+        if (n != 3 || digits != 1 || open[2] != '-' || close[-1] < open[1])
+            return true;
     }
     return false;
 }
@@ -75,13 +76,16 @@ static int take_term(struct selection *sel, const char *term, struct mu_err *err
     struct mu_quoted q;
     int rc;
 
+    rc = mu_check_chars("server pattern", term, strlen(term), false, err); /* no id could match it */
+    if (rc < 0)
+        return rc;
     mu_quote(&q, term, strlen(term));
     sel->n_matched = 0;
     if (!strchr(term, '[')) {
         take_name(sel, term);
     } else {
-        rc = mu_nodeset_expand(term, EXPAND_MAX, on_expanded, sel, err);
-        if (rc < 0 && (rc != MU_EINVAL || meant_as_nodeset(term))) {
+        rc = mu_nodeset_expand(term, strpbrk(term, "*?") ? EXPAND_GLOBS_MAX : EXPAND_MAX, on_expanded, sel, err);
+        if (rc < 0 && ((rc != MU_EINVAL && rc != MU_ELIMIT) || meant_as_nodeset(term))) {
             mu_err_prefix(err, "server pattern \"%s\"", q.text);
             return rc;
         }
