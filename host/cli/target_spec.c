@@ -49,10 +49,11 @@ int target_spec_parse(const char *text, struct target_spec *out, char *why, size
     if (port && cli_parse_uint(port, 1, 65535, &out->port) < 0)
         return bad(why, why_size, "a port is a number from 1 to 65535");
 
+    const char *zero = out->host[0] == ':' ? "0" : ""; /* ::1 is 0::1, and an id does not start with '-' */
     if (port)
-        snprintf(out->id, sizeof out->id, "%s-%u", out->host, out->port);
+        snprintf(out->id, sizeof out->id, "%s%s-%u", zero, out->host, out->port);
     else
-        snprintf(out->id, sizeof out->id, "%s", out->host);
+        snprintf(out->id, sizeof out->id, "%s%s", zero, out->host);
     for (char *p = out->id; *p; p++)
         if (*p == ':')
             *p = '-';

@@ -92,8 +92,13 @@ static int one_term(struct choice *c, const char *term)
     return choose(c, term);
 }
 
-/* Terms of a word are separated by commas outside brackets; empty ones are left out, so that a list pasted from a
- * summary ("5304, 11673") works unquoted. */
+static bool separates(char c)
+{
+    return c == ',' || c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Terms of a word are separated by commas and white space outside brackets; empty ones are left out, so that a list
+ * pasted from a summary (5304, 11673) works quoted and unquoted. */
 static int one_word(struct choice *c, const char *word)
 {
     char *copy = strdup(word), *term = copy;
@@ -101,13 +106,10 @@ static int one_word(struct choice *c, const char *word)
 
     while (rc == 0 && term) {
         char *p = term;
-        for (bool inside = false; *p && (*p != ',' || inside); p++)
+        for (bool inside = false; *p && (inside || !separates(*p)); p++)
             inside = *p == '[' || (inside && *p != ']');
         char *next = *p ? p + 1 : NULL;
         *p = '\0';
-        term += strspn(term, " \t");
-        for (size_t n = strlen(term); n > 0 && (term[n - 1] == ' ' || term[n - 1] == '\t'); n--)
-            term[n - 1] = '\0';
         if (*term)
             rc = one_term(c, term);
         term = next;

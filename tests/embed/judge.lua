@@ -1,0 +1,16 @@
+-- The score of server "sN" is N, measured by a command: those above 7 fail.
+local muster = require "muster"
+
+return muster.script {
+  description = "for the embedding example",
+  params = { most = 7 },
+  steps = {
+    { name = "count",
+      run = function(server)
+        muster.log.info("counting")
+        local out = server:exec("echo %d", tonumber(server.id:match("%d+")))
+        return { number = tonumber(out.stdout) }
+      end,
+      thresholds = { number = { max = 7 } } },
+  },
+}
