@@ -106,11 +106,9 @@ void mu_reason_range_text(const struct mu_reason *reason, double lowest, double 
 static const char *without_prefix(const char *text, const char *prefix)
 {
     size_t n = strlen(prefix);
-    if (n && !strncmp(text, prefix, n) && text[n] == ':') {
-        text += n + 1;
-        text += *text == ' ';
-    }
-    return text;
+    if (!n || strncmp(text, prefix, n) != 0 || text[n] != ':')
+        return text;
+    return text[n + 1] == ' ' ? text + n + 2 : text[n + 1] == '\0' ? text + n + 1 : text;
 }
 
 void mu_reason_text(const struct mu_reason *reason, struct mu_buf *out)

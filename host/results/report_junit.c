@@ -85,17 +85,18 @@ static void add_name(struct mu_buf *out, const char *attribute, const char *name
     mu_buf_addc(out, '"');
 }
 
-/* Text from servers: escaped for eyes first, then for XML. */
-static void add_text(struct mu_buf *out, const char *text, size_t len, bool lines)
+/* Text of several lines as element content: its newlines stay newlines, so that the file reads well as it is. */
+static void add_lines(struct mu_buf *out, const char *text, size_t len)
 {
-    struct mu_buf shown = MU_BUF_INIT;
-    if (lines)
-        mu_buf_add_escaped_lines(&shown, text, len);
-    else
-        mu_buf_add_escaped(&shown, text, len);
-    mu_buf_add_xml(out, mu_buf_cstr(&shown), shown.len);
-    out->failed = out->failed || shown.failed;
-    mu_buf_free(&shown);
+    while (len) {
+        const char *newline = memchr(text, '\n', len);
+        size_t n = newline ? (size_t)(newline - text) : len;
+        mu_buf_add_xml(out, text, n);
+        if (newline)
+            mu_buf_addc(out, '\n');
+        text += n + (newline != NULL);
+        len -= n + (newline != NULL);
+    }
 }
 
 static void add_suite_name(struct mu_buf *out, const struct mu_junit_suite *s)
@@ -130,15 +131,15 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
     struct story s = {0};
     tell_case(j, tc, &s);
     mu_buf_addf(out, ">\n      <%s message=\"", element);
-    add_text(out, mu_buf_cstr(&s.message), s.message.len, false);
-    mu_buf_adds(out, "\" type=\"");
-    mu_buf_add_xml(out, s.type ? s.type : mu_status_name(s.status), strlen(s.type ? s.type : mu_status_name(s.status)));
-    mu_buf_adds(out, "\">");
-    add_text(out, mu_buf_cstr(&s.body), s.body.len, true);
+    mu_buf_add_xml(out, mu_buf_cstr(&s.message), s.message.len);
+    mu_buf_addc(out, '"');
+    add_name(out, "type", s.type ? s.type : mu_status_name(s.status));
+    mu_buf_addc(out, '>');
+    add_lines(out, mu_buf_cstr(&s.body), s.body.len);
     mu_buf_addf(out, "</%s>\n", element);
     if (step && step->log.len && tc->outcome != MU_JUNIT_SKIPPED) {
         mu_buf_adds(out, "      <system-out>");
-        add_text(out, step->log.data, step->log.len, true);
+        add_lines(out, step->log.data, step->log.len);
         mu_buf_adds(out, "</system-out>\n");
     }
     mu_buf_adds(out, "    </testcase>\n");
