@@ -33,13 +33,16 @@ foreach(kind lua integration)
   endforeach()
 endforeach()
 
-# One at a time: they compare the machine before and after.
-file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/integration/tools/test-*)
-foreach(program ${programs})
-  get_filename_component(name ${program} NAME)
-  string(REGEX REPLACE "^test-" "" name ${name})
-  muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
-endforeach()
+# One at a time: they compare the machine before and after. They run nothing of this build, so once is enough: not
+# again for each sanitizer.
+if(NOT MUSTER_SANITIZE)
+  file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/integration/tools/test-*)
+  foreach(program ${programs})
+    get_filename_component(name ${program} NAME)
+    string(REGEX REPLACE "^test-" "" name ${name})
+    muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
+  endforeach()
+endif()
 
 file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/lint/*)
 foreach(program ${programs})
