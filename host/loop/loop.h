@@ -36,6 +36,8 @@ struct mu_timer *mu_timer_new(struct mu_loop *loop, mu_timer_fn *fn, void *arg);
 void mu_timer_start(struct mu_timer *t, struct mu_ctx *ctx, uint64_t delay_ms);  /* restarts when running */
 void mu_timer_stop(struct mu_timer *t);
 void mu_timer_free(struct mu_timer *t);
+/* Every running timer of the loop fires ms later: for time that the loop's thread spent where no timer could fire. */
+void mu_loop_postpone(struct mu_loop *loop, uint64_t ms);
 
 /* ---- descriptor watches: level triggered ---- */
 enum { MU_READABLE = 1, MU_WRITABLE = 2 };

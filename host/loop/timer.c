@@ -72,3 +72,13 @@ void mu_timer_free(struct mu_timer *t)
     t->loop->open--;
     uv_close((uv_handle_t *)&t->uv, on_closed); /* the memory goes once libuv has let go of it */
 }
+
+static void postpone(uv_handle_t *uv, void *ms)
+{
+    if (uv->type != UV_TIMER || !uv_is_active(uv))
+        return;
+    uv_timer_t *timer = (uv_timer_t *)uv;
+    uv_timer_start(timer, timer->timer_cb, uv_timer_get_due_in(timer) + *(uint64_t *)ms, 0);
+}
+
+void mu_loop_postpone(struct mu_loop *loop, uint64_t ms) { uv_walk(&loop->uv, postpone, &ms); }

@@ -1,0 +1,27 @@
+#include "run/collect.h"
+
+void mu_collect(struct mu_run_result *results, struct mu_message *m)
+{
+    struct mu_task_result *t = &results->tasks[m->task];
+    switch (m->head.kind) {
+    case MU_MSG_STARTED:
+        t->started_ms = m->wall_ms;
+        break;
+    case MU_MSG_STEP:
+        mu_task_result_add_step_take(t, m->step);
+        m->step = NULL;
+        break;
+    case MU_MSG_FAILURE:
+        mu_task_result_add_failure(t, m->status, m->type, m->where, m->cause, m->text);
+        break;
+    case MU_MSG_UNENDED:
+        mu_task_result_add_unended(t, m->text);
+        break;
+    case MU_MSG_DONE:
+        t->finished = true;
+        t->duration_ms = m->number;
+        break;
+    default:
+        break;
+    }
+}

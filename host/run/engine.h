@@ -1,0 +1,43 @@
+/* engine.h: what all workers of a run share and none changes: settings, the script, SSH, the bindings' entry points.
+ *
+ * Purpose: one read-only struct instead of globals. Owner: the run (run.c), or the loader of a script.
+ * Thread: all; the sources cache locks inside. Must not know: who reads it.
+ */
+#ifndef MU_RUN_ENGINE_H
+#define MU_RUN_ENGINE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/log.h"
+#include "loop/mailbox.h"
+#include "run/script.h"
+#include "ssh/ssh.h"
+
+struct mu_task;
+struct mu_sources;
+
+/* The Lua side, as function pointers so that run/ does not include bindings/. All run protected and may raise. */
+struct mu_bindings {
+    void (*open_state)(lua_State *L);              /* once a worker */
+    void (*push_environment)(lua_State *L);        /* a fresh _ENV for the task whose fiber runs */
+    void (*push_server)(lua_State *L, struct mu_task *task);
+};
+
+struct mu_engine {
+    const struct mu_bindings *bindings;
+    const struct mu_script *script;
+    struct mu_sources *sources;
+    const char *library_dir; /* standard scripts; NULL: none */
+    struct mu_logger *logger;
+    struct mu_ssh_shared *ssh; /* NULL: everything is local */
+    struct mu_mailbox *home;   /* the main thread's; NULL while loading */
+    bool local, fail_fast;
+    const char *user; /* for servers that name none; NULL: this process's */
+    uint64_t timeout_ms, connect_timeout_ms, teardown_timeout_ms;
+    size_t task_memory;
+    unsigned long alloc_fail_at; /* tests only: see account.h; counted from the first task on */
+};
+
+#endif

@@ -1,0 +1,96 @@
+#include "run/messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "run/engine.h"
+#include "run/task.h"
+#include "run/worker.h"
+
+struct mu_message *mu_message_new(int kind)
+{
+    struct mu_message *m = calloc(1, sizeof *m);
+    if (m)
+        m->head.kind = kind;
+    return m;
+}
+
+void mu_message_free(struct mu_msg *msg)
+{
+    struct mu_message *m = (struct mu_message *)msg;
+    if (!m)
+        return;
+    mu_step_result_free(m->step);
+    free(m->type);
+    free(m->where);
+    free(m->cause);
+    free(m->text);
+    free(m);
+}
+
+static struct mu_message *from_task(const struct mu_task *t, int kind)
+{
+    struct mu_message *m = t->worker->engine->home ? mu_message_new(kind) : NULL;
+    if (m) {
+        m->task = t->index;
+        m->worker = t->worker->index;
+        m->wall_ms = mu_clock_wall_ms();
+    }
+    return m;
+}
+
+static void post(const struct mu_task *t, struct mu_message *m) { mu_mailbox_post(t->worker->engine->home, &m->head); }
+
+void mu_post_started(const struct mu_task *t)
+{
+    struct mu_message *m = from_task(t, MU_MSG_STARTED);
+    if (m)
+        post(t, m);
+}
+
+void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step)
+{
+    struct mu_message *m = from_task(t, MU_MSG_STEP);
+    if (!m) {
+        mu_step_result_free(step);
+        return;
+    }
+    m->step = step;
+    post(t, m);
+}
+
+void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
+                     const char *cause, const char *message)
+{
+    struct mu_message *m = from_task(t, MU_MSG_FAILURE);
+    if (!m)
+        return;
+    m->status = status;
+    m->type = type ? strdup(type) : NULL;
+    m->where = strdup(where);
+    m->cause = strdup(cause);
+    m->text = strdup(message);
+    post(t, m);
+}
+
+void mu_post_unended(const struct mu_task *t, const char *command)
+{
+    struct mu_message *m = from_task(t, MU_MSG_UNENDED);
+    if (!m)
+        return;
+    m->text = strdup(command);
+    post(t, m);
+}
+
+void mu_post_done(const struct mu_task *t, uint64_t took_ms)
+{
+    if (!t->worker->engine->home)
+        return;
+    struct mu_message *m;
+    while (!(m = from_task(t, MU_MSG_DONE)))
+        usleep(10000); /* the run could never end without it */
+    m->number = took_ms;
+    post(t, m);
+}

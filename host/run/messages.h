@@ -1,0 +1,50 @@
+/* messages.h: what workers tell the main thread, and it them: plain copied data, never Lua values.
+ * Owner: as mailbox.h says. Thread: posting any, reading the receiver's. Must not know: what is done about them.
+ */
+#ifndef MU_RUN_MESSAGES_H
+#define MU_RUN_MESSAGES_H
+
+#include "loop/mailbox.h"
+#include "results/results.h"
+
+struct mu_task;
+
+enum mu_message_kind {
+    /* to a worker */
+    MU_MSG_DEAL = 1, /* task: start it */
+    MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
+    MU_MSG_KILL,     /* end all at once */
+    MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
+    /* to the main thread */
+    MU_MSG_STARTED,
+    MU_MSG_STEP,     /* step */
+    MU_MSG_FAILURE,  /* failure: outside steps */
+    MU_MSG_UNENDED,  /* text: a command */
+    MU_MSG_DONE,     /* number: duration in ms */
+    MU_MSG_EXITED    /* worker */
+};
+
+struct mu_message {
+    struct mu_msg head;
+    size_t task;
+    int worker;
+    uint64_t number;
+    int64_t wall_ms;
+    struct mu_step_result *step;
+    enum mu_status status;
+    char *type, *where, *cause, *text;
+};
+
+struct mu_message *mu_message_new(int kind); /* NULL when out of memory */
+void mu_message_free(struct mu_msg *msg);
+
+/* From a task to the main thread. Out of memory loses the message but for MU_MSG_DONE, whose memory is tried for until it
+ * is there. Without a main thread (a script is being loaded) they do nothing. */
+void mu_post_started(const struct mu_task *t);
+void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step);
+void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
+                     const char *cause, const char *message);
+void mu_post_unended(const struct mu_task *t, const char *command);
+void mu_post_done(const struct mu_task *t, uint64_t took_ms);
+
+#endif

@@ -1,0 +1,218 @@
+/* Lua results and errors as C results: what run() returned into metrics, what was raised into one failure. */
+#include "run/task.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/engine.h"
+#include "run/script.h"
+#include "run/worker.h"
+
+static const struct mu_step *step_of(const struct mu_task *t) { return &t->worker->engine->script->steps[t->step]; }
+
+static const char *path_of(const struct mu_task *t) { return t->worker->engine->script->path; }
+
+/* ---- metrics ---- */
+
+static const struct mu_threshold *threshold_of(const struct mu_step *st, const char *metric)
+{
+    for (size_t i = 0; i < st->n_thresholds; i++)
+        if (!strcmp(st->thresholds[i].metric, metric))
+            return &st->thresholds[i];
+    return NULL;
+}
+
+static void not_measured(struct mu_task *t, const char *metric, const char *what)
+{
+    struct mu_buf message = MU_BUF_INIT;
+    mu_buf_addf(&message, "metric %s has a threshold and is %s", metric, what);
+    mu_task_add_failure(t, MU_ST_ERROR, "ScriptError", metric, mu_buf_cstr(&message), mu_buf_cstr(&message));
+    mu_buf_free(&message);
+}
+
+static void missed(struct mu_task *t, const struct mu_threshold *th, const char *metric, double value)
+{
+    struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
+    mu_threshold_miss(th, value, &cause);
+    mu_buf_addf(&message, "%s.%s ", t->result->name, metric);
+    mu_buf_addf(&message, "%.6g %s", value, mu_buf_cstr(&cause));
+    if (th->unit)
+        mu_buf_addf(&message, " %s", th->unit);
+    mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", metric, mu_buf_cstr(&cause), mu_buf_cstr(&message));
+    mu_buf_free(&message);
+    mu_buf_free(&cause);
+}
+
+static void add_metric(struct mu_task *t, const char *name, double value)
+{
+    const struct mu_threshold *th = threshold_of(step_of(t), name);
+    if (isnan(value) && th) {
+        mu_step_result_add_metric(t->result, name, value, th->unit, NULL);
+        not_measured(t, name, "NaN");
+        return;
+    }
+    mu_step_result_add_metric(t->result, name, value, th ? th->unit : NULL, th);
+    bool passes = !th || mu_threshold_passes(th, value);
+    mu_log(MU_INFO, "%s.%s is %.6g%s%s.", t->result->name, name, value, th && th->unit ? " " : "",
+           th && th->unit ? th->unit : "");
+    if (!passes)
+        missed(t, th, name, value);
+}
+
+struct pair {
+    const char *name;
+    double value;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
+}
+
+/* Tables have no order: metrics are taken by name, so that logs and reports are the same each time. */
+static void add_table(lua_State *L, struct mu_task *t, int index)
+{
+    size_t n = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "%s: step %s returned a table with a key that is not a name: metrics are name = number",
+                       path_of(t), t->result->name);
+        const char *name = lua_tostring(L, -2);
+        if (lua_type(L, -1) == LUA_TNUMBER)
+            n++;
+        else if (threshold_of(step_of(t), name)) {
+            char what[48];
+            snprintf(what, sizeof what, "a %s, not a number", luaL_typename(L, -1));
+            not_measured(t, name, what);
+        } else
+            luaL_error(L, "%s: step %s returned %s as a %s: metrics are numbers", path_of(t), t->result->name, name,
+                       luaL_typename(L, -1));
+    }
+    struct pair *pairs = lua_newuserdatauv(L, (n + 1) * sizeof *pairs, 0);
+    size_t i = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        if (lua_type(L, -1) == LUA_TNUMBER && i < n)
+            pairs[i++] = (struct pair){lua_tostring(L, -2), lua_tonumber(L, -1)};
+    qsort(pairs, i, sizeof *pairs, by_name);
+    for (size_t j = 0; j < i; j++)
+        add_metric(t, pairs[j].name, pairs[j].value);
+    lua_pop(L, 1);
+}
+
+static bool has_metric(const struct mu_task *t, const char *name)
+{
+    for (size_t i = 0; i < t->result->n_metrics; i++)
+        if (!strcmp(t->result->metrics[i].name, name))
+            return true;
+    for (size_t i = 0; i < t->result->n_failures; i++)
+        if (t->result->failures[i].metric && !strcmp(t->result->failures[i].metric, name))
+            return true;
+    return false;
+}
+
+void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base)
+{
+    const struct mu_step *st = step_of(t);
+    int n = lua_gettop(L) - base + 1;
+    int type = n > 0 ? lua_type(L, base) : LUA_TNIL;
+    if (type == LUA_TNUMBER)
+        add_metric(t, "score", lua_tonumber(L, base));
+    else if (type == LUA_TTABLE)
+        add_table(L, t, base);
+    else if (type != LUA_TNIL)
+        luaL_error(L, "%s: step %s returned a %s: run returns a number, or a table of metrics", path_of(t), t->result->name,
+                   luaL_typename(L, base));
+    for (size_t i = 0; i < st->n_thresholds; i++)
+        if (!has_metric(t, st->thresholds[i].metric))
+            not_measured(t, st->thresholds[i].metric, "missing: the step returned no such metric");
+}
+
+/* ---- errors ---- */
+
+static const char *field(lua_State *L, int index, const char *name)
+{
+    lua_pushstring(L, name);
+    int type = lua_rawget(L, index);
+    return type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+static enum mu_status status_of(const char *type, bool lost)
+{
+    static const struct {
+        const char *type;
+        enum mu_status status;
+    } known[] = {
+        {"PerformanceBelowExpected", MU_ST_FAILED}, {"CheckFailed", MU_ST_FAILED}, {"ServerOperationError", MU_ST_FAILED},
+        {"ConnectError", MU_ST_UNREACHABLE},        {"HostKeyError", MU_ST_UNREACHABLE}, {"AuthError", MU_ST_UNREACHABLE},
+        {"TimeoutError", MU_ST_TIMEOUT},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(type, known[i].type))
+            return lost ? MU_ST_ERROR : known[i].status;
+    return MU_ST_ERROR;
+}
+
+/* The innermost script line of a traceback: "path:12". */
+static bool place_of(const char *trace, char *out, size_t size)
+{
+    for (const char *line = trace; line; line = strchr(line, '\n')) {
+        line += strspn(line, "\n\t ");
+        if (!strncmp(line, "[C]", 3) || !strncmp(line, "stack traceback", 15))
+            continue;
+        const char *colon = strchr(line, ':');
+        const char *end = colon ? strchr(colon + 1, ':') : NULL;
+        if (!end || (size_t)(end - line) >= size || !(colon[1] >= '0' && colon[1] <= '9'))
+            continue;
+        memcpy(out, line, (size_t)(end - line));
+        out[end - line] = '\0';
+        return true;
+    }
+    return false;
+}
+
+static void untyped(lua_State *L, struct mu_task *t, struct mu_fiber *f)
+{
+    char place[256] = "";
+    struct mu_buf message = MU_BUF_INIT;
+    size_t len;
+    bool is_text = lua_type(L, -1) == LUA_TSTRING;
+    if (!is_text && f->trace && place_of(f->trace, place, sizeof place))
+        mu_buf_addf(&message, "%s: ", place);
+    if (is_text) {
+        const char *text = lua_tolstring(L, -1, &len);
+        mu_buf_add(&message, text, len);
+    } else if (lua_type(L, -1) == LUA_TNIL)
+        mu_buf_adds(&message, "error(nil) was raised");
+    else
+        mu_buf_addf(&message, "an error value that is a %s was raised", luaL_typename(L, -1));
+    mu_task_add_failure(t, MU_ST_ERROR, "ScriptError", NULL, mu_buf_cstr(&message), mu_buf_cstr(&message));
+    mu_buf_free(&message);
+}
+
+void mu_outcome_error(lua_State *L, struct mu_task *t, struct mu_fiber *f)
+{
+    int top = lua_gettop(L);
+    if (lua_type(L, top) != LUA_TTABLE) {
+        untyped(L, t, f);
+    } else {
+        const char *type = field(L, top, "type"), *message = field(L, top, "message"), *cause = field(L, top, "cause");
+        lua_pushstring(L, "lost");
+        lua_rawget(L, top);
+        bool lost = lua_toboolean(L, -1);
+        lua_settop(L, top + 3);
+        if (type && message) {
+            mu_task_add_failure(t, status_of(type, lost), type, NULL, cause ? cause : message, message);
+        } else {
+            lua_settop(L, top);
+            untyped(L, t, f);
+        }
+    }
+    lua_settop(L, top);
+    if (f->trace) {
+        struct mu_field trace = {"traceback", MU_FIELD_STR, {.str = f->trace}};
+        mu_log_fields(MU_DEBUG, &trace, 1, "Where it was raised.");
+    }
+}

@@ -1,0 +1,75 @@
+/* remote.h: a task's way to its server: over SSH, or on this machine when the transport is local.
+ *
+ * Purpose: connect once and lazily, run commands, with per-call timeouts and the same shape for both transports.
+ * Owner: the remote belongs to its task; a call lives in memory of its starter (a userdata) and is closed by
+ *   mu_call_close(), which the end of the task also does for calls that are still open.
+ * Thread: the worker's.
+ * Must not know: the Lua stack.
+ */
+#ifndef MU_RUN_REMOTE_H
+#define MU_RUN_REMOTE_H
+
+#include "core/exec.h"
+#include "run/fiber.h"
+#include "ssh/ssh.h"
+
+struct mu_task;
+
+enum mu_remote_state { MU_REMOTE_NEW, MU_REMOTE_CONNECTING, MU_REMOTE_UP, MU_REMOTE_FAILED, MU_REMOTE_LOST };
+
+struct mu_remote {
+    struct mu_task *task;
+    bool local;
+    enum mu_remote_state state;
+    struct mu_ssh_session *ssh;
+    struct mu_err error;        /* why FAILED or LOST */
+    struct mu_list calls;       /* all open */
+    uint64_t retry_until_ms;    /* server:connect{wait=…}; 0: one try */
+    uint64_t retry_delay_ms;
+    struct mu_timer *retry;
+    struct mu_ctx *ctx;         /* of the call that connects */
+};
+
+void mu_remote_init(struct mu_remote *r, struct mu_task *task, bool local);
+void mu_remote_close(struct mu_remote *r); /* ends all: calls are closed, the session freed */
+/* Forget a lost or failed connection, so that the next call connects again. */
+void mu_remote_reset(struct mu_remote *r);
+void mu_remote_disconnect(struct mu_remote *r); /* as mu_remote_reset, also when connected */
+
+enum mu_call_kind { MU_CALL_CONNECT, MU_CALL_EXEC };
+
+struct mu_call {
+    struct mu_wait wait; /* await this */
+    enum mu_call_kind kind;
+    bool open;
+    bool keep_running;   /* set by nobody yet but the local runner of this machine's own tools */
+    struct mu_task *task;
+    struct mu_list link;
+    struct mu_ctx *ctx;
+    bool here;           /* a command of this machine, whatever the transport */
+    char *command, *input;
+    char **env;
+    struct mu_exec_request req;
+    uint64_t timeout_ms;
+    struct mu_timer *timer;
+    struct mu_ssh_exec *ssh;
+    struct mu_process *process;
+    bool ending;
+    struct mu_err error; /* code 0: the command ran to its end, or connected */
+    struct mu_buf lines; /* for a line callback: stream byte, 4-byte length, text; read from lines_read on */
+    size_t lines_read;
+};
+
+/* Begin to connect; wait_ms > 0 tries again until then. Never fails at once: see c->error when the wait is done. */
+void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, uint64_t wait_ms);
+/* Begin a command, connecting first where needed. req is copied; with lines, output goes to c->lines, and the waiting
+ * fiber is woken for it. here: on this machine. timeout_ms 0: none. */
+void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
+                  bool lines, bool here, uint64_t timeout_ms);
+/* NULL when the command was never started. Valid until close. */
+const struct mu_exec_result *mu_call_result(const struct mu_call *c);
+/* The next line that came; false when there is none now. */
+bool mu_call_next_line(struct mu_call *c, enum mu_exec_stream *stream, const char **text, size_t *len);
+void mu_call_close(struct mu_call *c); /* idempotent; a command still running is named unended */
+
+#endif

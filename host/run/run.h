@@ -1,0 +1,44 @@
+/* run.h: one script over many servers: dealing, collecting, interrupting.
+ *
+ * Purpose: own the workers and the main thread's side of a run; turn their messages into results.
+ * Owner: the caller owns the run; it borrows script, servers, logger and strings of the configuration until it is freed.
+ * Thread: the one that made it, but mu_run_interrupt().
+ * Must not know: the command line, reports' files.
+ */
+#ifndef MU_RUN_RUN_H
+#define MU_RUN_RUN_H
+
+#include "core/log.h"
+#include "inventory/inventory.h"
+#include "results/results.h"
+#include "run/script.h"
+#include "ssh/ssh.h"
+
+struct mu_bindings;
+
+struct mu_run_config {
+    unsigned forks, workers;  /* 0: 50; the number of cores */
+    uint64_t timeout_ms;      /* 0: the script's, else 1 h */
+    uint64_t connect_timeout_ms, teardown_timeout_ms, grace_ms; /* 0: 10 s, 60 s, 15 s */
+    size_t task_memory;       /* 0: 64 MiB */
+    bool local, fail_fast;
+    const char *user;
+    const char *library_dir;
+    struct mu_ssh_config ssh;
+    void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
+    void *on_done_arg;
+    unsigned long alloc_fail_at; /* tests: the nth Lua allocation of each worker after its start fails */
+};
+
+struct mu_run;
+int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const struct mu_script *script,
+               struct mu_server *const *servers, size_t n, const struct mu_bindings *bindings, struct mu_logger *logger,
+               struct mu_err *err);
+/* Run to the end. Negative when it could not start: keys, known hosts, threads. */
+int mu_run_go(struct mu_run *run, struct mu_err *err);
+void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; async-signal-safe */
+struct mu_run_result *mu_run_results(struct mu_run *run);
+/* A worker that is still stuck in a call keeps what it uses: that memory is then left to the end of the process. */
+void mu_run_free(struct mu_run *run);
+
+#endif

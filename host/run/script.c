@@ -1,0 +1,252 @@
+#include "run/script.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "run/engine.h"
+#include "run/fiber.h"
+#include "run/sources.h"
+#include "run/task.h"
+#include "run/worker.h"
+
+#define LOAD_LIMIT_MS 10000
+
+/* ---- loading ---- */
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return strdup(".");
+    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+struct loading {
+    struct mu_script *script;
+    const char *source;
+    struct mu_err *err;
+    int rc;
+};
+
+static struct loading *loading_of(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "muster.loading");
+    struct loading *ld = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return ld;
+}
+
+static int load_prepare(lua_State *L, struct mu_fiber *f)
+{
+    struct mu_task *t = f->task;
+    lua_newtable(L);
+    mu_task_set_slot(L, t, MU_SLOT_LOADED);
+    mu_worker_of(L)->engine->bindings->push_environment(L);
+    lua_pushvalue(L, -1);
+    mu_task_set_slot(L, t, MU_SLOT_ENV);
+    mu_script_push_factory(L, loading_of(L)->script->path);
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    return 0;
+}
+
+static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
+{
+    struct loading *ld = loading_of(L);
+    const char *path = ld->script->path;
+    if (status == LUA_OK) {
+        lua_settop(L, base);
+        ld->rc = mu_script_describe(L, ld->script, ld->source, ld->err);
+    } else if (f->unwinding) {
+        ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: %s", path, f->scope->why.msg);
+    } else {
+        const char *text = lua_tostring(L, -1);
+        ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s",
+                            text ? text : "the script's top level raised a value that is not a string");
+        if (text && strncmp(text, path, strlen(path)) != 0)
+            mu_err_prefix(ld->err, "%s: ", path);
+    }
+}
+
+static void load_done(struct mu_fiber *f)
+{
+    (void)f;
+}
+
+static int set_loading(lua_State *L)
+{
+    lua_setfield(L, LUA_REGISTRYINDEX, "muster.loading");
+    return 0;
+}
+
+/* The top level runs once here, in a worker without a thread and a task without a server. */
+static int run_top_level(struct mu_worker *w, struct loading *ld)
+{
+    struct mu_task task = {.worker = w, .table_ref = LUA_NOREF};
+    struct mu_fiber *fiber = NULL;
+    struct mu_err why;
+    int rc = MU_ENOMEM;
+    mu_list_init(&task.link);
+    mu_remote_init(&task.remote, &task, true);
+    mu_err_set(&why, MU_ETIMEDOUT, "the script's top level ran for more than %d s: move work into setup or a step",
+               LOAD_LIMIT_MS / 1000);
+    task.account = mu_account_new(w->engine->task_memory);
+    if (!task.account || mu_scope_open(&task.scope, w, mu_clock_ms() + LOAD_LIMIT_MS, &why, 1000))
+        goto out;
+    lua_pushcfunction(w->L, set_loading);
+    lua_pushlightuserdata(w->L, ld);
+    if (lua_pcall(w->L, 1, 0, 0) != LUA_OK)
+        goto out;
+    rc = mu_fiber_start(&fiber, &task, &task.scope, NULL, load_prepare, load_finish, load_done, ld->err);
+    if (rc)
+        goto out;
+    fiber->loading = true;
+    ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: could not be loaded", ld->script->path);
+    while (task.scope.fiber)
+        mu_worker_turn(w);
+    rc = ld->rc;
+out:
+    mu_remote_close(&task.remote);
+    mu_scope_close(&task.scope);
+    mu_account_close(task.account);
+    return rc;
+}
+
+int mu_script_load(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
+                   struct mu_logger *logger, struct mu_err *err)
+{
+    struct mu_err local;
+    struct mu_worker w = {0};
+    struct mu_sources *sources = mu_sources_new();
+    struct mu_script *s = calloc(1, sizeof *s);
+    const char *text = NULL;
+    size_t len = 0;
+    int rc = MU_ENOMEM;
+    if (!err)
+        err = &local;
+    mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!sources || !s || !(s->path = strdup(path)) || !(s->dir = folder_of(path)))
+        goto out;
+    rc = mu_sources_get(sources, path, &text, &len, err);
+    if (rc)
+        goto out;
+    struct mu_engine engine = {.bindings = bindings, .script = s, .sources = sources, .library_dir = library_dir,
+                               .logger = logger, .local = true, .task_memory = (size_t)64 << 20};
+    struct mu_logger *former = mu_logger_use(logger);
+    rc = mu_worker_open(&w, &engine, 0, err);
+    if (!rc) {
+        struct loading ld = {.script = s, .source = text, .err = err};
+        rc = run_top_level(&w, &ld);
+        mu_worker_close(&w);
+    }
+    mu_logger_use(former);
+out:
+    mu_sources_free(sources);
+    if (rc) {
+        mu_script_free(s);
+        return rc;
+    }
+    mu_err_clear(err);
+    *out = s;
+    return 0;
+}
+
+void mu_script_free(struct mu_script *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_params; i++) {
+        free(s->params[i].name);
+        free(s->params[i].str);
+    }
+    for (size_t i = 0; i < s->n_steps; i++) {
+        struct mu_step *st = &s->steps[i];
+        for (size_t j = 0; j < st->n_thresholds; j++)
+            mu_threshold_clear(&st->thresholds[j]);
+        for (size_t j = 0; j < st->n_needs; j++)
+            free(st->needs[j]);
+        free(st->thresholds);
+        free(st->needs);
+        free(st->name);
+    }
+    free(s->steps);
+    free(s->params);
+    free(s->description);
+    free(s->path);
+    free(s->dir);
+    free(s);
+}
+
+/* ---- parameters ---- */
+
+static int set_int(struct mu_param *p, const char *value)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(value, &end, 10);
+    if (end == value || *end || errno)
+        return MU_EINVAL;
+    p->i = v;
+    return 0;
+}
+
+static int set_num(struct mu_param *p, const char *value)
+{
+    char *end;
+    double v = strtod(value, &end);
+    if (end == value || *end || !isfinite(v))
+        return MU_EINVAL;
+    p->num = v;
+    return 0;
+}
+
+static int set_bool(struct mu_param *p, const char *value)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < 4; i++) {
+        if (!strcmp(value, yes[i]) || !strcmp(value, no[i])) {
+            p->i = !strcmp(value, yes[i]);
+            return 0;
+        }
+    }
+    return MU_EINVAL;
+}
+
+static void list_params(const struct mu_script *s, struct mu_buf *out)
+{
+    for (size_t i = 0; i < s->n_params; i++)
+        mu_buf_addf(out, "%s%s", i ? ", " : "", s->params[i].name);
+}
+
+int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err)
+{
+    for (size_t i = 0; i < s->n_params; i++) {
+        struct mu_param *p = &s->params[i];
+        if (strcmp(p->name, name) != 0)
+            continue;
+        if (p->type == MU_PARAM_STR) {
+            char *copy = strdup(value);
+            if (!copy)
+                return mu_err_set(err, MU_ENOMEM, "out of memory");
+            free(p->str);
+            p->str = copy;
+            return 0;
+        }
+        if ((p->type == MU_PARAM_INT && set_int(p, value) == 0) || (p->type == MU_PARAM_NUM && set_num(p, value) == 0) ||
+            (p->type == MU_PARAM_BOOL && set_bool(p, value) == 0))
+            return 0;
+        static const char *const types[] = {"a string", "an integer", "a number", "true or false"};
+        return mu_err_set(err, MU_EINVAL, "parameter %s of %s wants %s, not '%s'", name, s->path, types[p->type], value);
+    }
+    if (!s->n_params)
+        return mu_err_set(err, MU_EINVAL, "%s has no parameters, so there is no '%s' to set", s->path, name);
+    struct mu_buf known = MU_BUF_INIT;
+    list_params(s, &known);
+    mu_err_set(err, MU_EINVAL, "%s has no parameter '%s'; it has: %s", s->path, name, mu_buf_cstr(&known));
+    mu_buf_free(&known);
+    return MU_EINVAL;
+}

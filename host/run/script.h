@@ -1,0 +1,70 @@
+/* script.h: a script as the host knows it: its source, parameters, steps and thresholds in C.
+ *
+ * Purpose: load and check once, before anything runs; every worker then instantiates the same source per task.
+ * Owner: the caller of mu_script_load(). Immutable during a run.
+ * Thread: load and set in one thread; read from any.
+ * Must not know: servers, SSH.
+ */
+#ifndef MU_RUN_SCRIPT_H
+#define MU_RUN_SCRIPT_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "results/results.h"
+
+struct mu_bindings;
+struct mu_logger;
+
+enum mu_param_type { MU_PARAM_STR, MU_PARAM_INT, MU_PARAM_NUM, MU_PARAM_BOOL };
+
+struct mu_param {
+    char *name;
+    enum mu_param_type type;
+    char *str;
+    lua_Integer i; /* also BOOL */
+    lua_Number num;
+};
+
+struct mu_step {
+    char *name;
+    uint64_t timeout_ms;
+    struct mu_threshold *thresholds;
+    size_t n_thresholds;
+    char **needs;
+    size_t n_needs;
+    bool has_when;
+};
+
+struct mu_script {
+    char *path;        /* as given */
+    char *dir;         /* its folder, where require looks first */
+    char *description; /* "" when none */
+    uint64_t timeout_ms; /* 0: not said */
+    struct mu_param *params;
+    size_t n_params;
+    struct mu_step *steps;
+    size_t n_steps;
+    bool has_setup, has_teardown, has_on_failure;
+};
+
+#define MU_STEP_TIMEOUT_MS (30ULL * 60 * 1000)
+#define MU_TASK_TIMEOUT_MS (60ULL * 60 * 1000)
+
+/* Read, compile, run the top level (with a time limit), and check the description. */
+int mu_script_load(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
+                   struct mu_logger *logger, struct mu_err *err);
+void mu_script_free(struct mu_script *s);
+int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
+
+/* The description on top of L's stack into *s (describe.c). Raises nothing; MU_EINVAL with file:line. source is for
+ * finding lines. */
+int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, struct mu_err *err);
+
+/* Push the function of a source file: called with an environment it returns the file's main function. Compiled once a
+ * worker, kept in the registry. Raises with file:line:column on a syntax error. */
+void mu_script_push_factory(lua_State *L, const char *path);
+
+#endif

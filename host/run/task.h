@@ -1,0 +1,81 @@
+/* task.h: one server's run of one script: load → setup → steps → on_failure → teardown.
+ *
+ * Purpose: the state machine around the fibers of a task; what is wrong with a server is decided here.
+ * Owner: the worker. A task frees itself when it has reported its end.
+ * Thread: the worker's.
+ * Must not know: how a binding looks; other tasks.
+ */
+#ifndef MU_RUN_TASK_H
+#define MU_RUN_TASK_H
+
+#include "core/log.h"
+#include "inventory/inventory.h"
+#include "results/results.h"
+#include "run/fiber.h"
+#include "run/remote.h"
+
+enum mu_phase {
+    MU_PHASE_LOAD,
+    MU_PHASE_SETUP,
+    MU_PHASE_WHEN,
+    MU_PHASE_STEP,
+    MU_PHASE_ON_FAILURE,
+    MU_PHASE_TEARDOWN,
+    MU_PHASE_END
+};
+
+/* Slots of a task's table in the registry. */
+enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED };
+
+struct mu_task {
+    struct mu_worker *worker;
+    struct mu_list link; /* in the worker's tasks */
+    size_t index;        /* in the run's results */
+    const struct mu_server *server; /* NULL while a script is being loaded */
+    struct mu_account *account;
+    struct mu_ctx *ctx;  /* server_id */
+    struct mu_scope scope;
+    int table_ref;
+    enum mu_phase phase;
+    size_t step;         /* the one at work */
+    struct mu_remote remote;
+    uint64_t started_ms, deadline_ms;
+    bool cancelled;      /* as a whole: what is left is skipped, but for teardown */
+    bool stop_steps;     /* unreachable, connection lost, setup failed, or fail-fast: the rest is skipped */
+    bool when_said_no;
+    enum mu_status worst;
+    struct mu_step_result *result; /* of the step at work */
+    enum mu_status *step_status;   /* of the steps that are over */
+    uint64_t step_started_ms;
+    struct mu_failure *failures;   /* all so far, for on_failure */
+    size_t n_failures;
+    struct mu_err phase_error;     /* of a phase outside steps, code 0: went well */
+};
+
+/* Begin; the task lives in the worker until it has posted its end. MU_ENOMEM. */
+int mu_task_start(struct mu_worker *w, const struct mu_server *server, size_t index, struct mu_err *err);
+/* Cancel what it does now and skip what is left; teardown still runs. */
+void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_err *why);
+/* The same within a time: nothing of the task goes on past until_ms. */
+void mu_task_hurry(struct mu_task *t, uint64_t until_ms);
+/* End at once: nothing of the script runs any more. */
+void mu_task_kill(struct mu_task *t);
+
+struct mu_account *mu_task_account(const struct mu_task *t);
+void mu_task_memory_exceeded(struct mu_task *t); /* its memory limit was hit: cancelled with error */
+void mu_task_unended(struct mu_task *t, const char *command); /* could not be confirmed ended on the server */
+struct mu_task *mu_task_current(lua_State *L); /* of the running fiber; NULL outside */
+void mu_task_push_slot(lua_State *L, const struct mu_task *t, int slot); /* may raise */
+void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot);  /* pops the value; may raise */
+
+/* outcome.c: Lua results and errors as C results. */
+/* Metrics of the step at work from index `base` on; adds metrics and failures to t->result. May raise. */
+void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base);
+/* The error value on top: add a failure to the step at work, or to the task when it is in no step. May raise. */
+void mu_outcome_error(lua_State *L, struct mu_task *t, struct mu_fiber *f);
+
+/* One place where failures go: logged, kept for on_failure, into the step's result or the run's. */
+void mu_task_add_failure(struct mu_task *t, enum mu_status status, const char *type, const char *metric,
+                         const char *cause, const char *message);
+
+#endif
