@@ -2,6 +2,7 @@
 #ifndef TEST_RESULTS_BUILD_H
 #define TEST_RESULTS_BUILD_H
 
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,6 +94,13 @@ UNUSED static void assert_summary(struct mu_run_result *r, bool color, const cha
     assert_false(out.failed);
     assert_string_equal(mu_buf_cstr(&out), expected);
     mu_buf_free(&out);
+}
+
+/* A locale that writes 0,5, as an embedding program may have set; skips the test where there is none. */
+UNUSED static void use_comma_locale(void)
+{
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
+        skip();
 }
 
 /* Bytes that a hostile server might send; not NUL-terminated text only by accident. */

@@ -303,6 +303,20 @@ static void infinite_values_and_one_server_twice(void **state)
     mu_run_result_free(r);
 }
 
+static void a_locale_with_a_comma_changes_nothing(void **state)
+{
+    (void)state;
+    use_comma_locale();
+    struct mu_run_result *r = make_run(1, "srv", 2);
+    add_measured(&r->tasks[0], "cpu", "score", 0.25, ">= 0.5");
+    assert_summary(r, false,
+                   "FAILED       cpu.score 0.25 < 0.5              srv01              1\n"
+                   "Out of 1, 1 server failed. failed_servers=[srv01]\n");
+    mu_run_result_free(r);
+    assert_int_equal(localeconv()->decimal_point[0], ','); /* given back */
+    setlocale(LC_NUMERIC, "C");
+}
+
 /* Linear or n log n: with anything quadratic these would not end within the test's time. */
 static void a_hundred_thousand_servers(void **state)
 {
@@ -346,6 +360,7 @@ int main(void)
         cmocka_unit_test(long_causes_are_cut_between_characters),
         cmocka_unit_test(a_huge_node_set_is_cut_in_the_table_alone),
         cmocka_unit_test(infinite_values_and_one_server_twice),
+        cmocka_unit_test(a_locale_with_a_comma_changes_nothing),
         cmocka_unit_test(a_hundred_thousand_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
