@@ -144,7 +144,8 @@ static int fail_unknown(struct mu_hostkeys *hk, const struct mu_host *h, bool ca
                mu_buf_cstr(&port), h->host_shown, hk->path);
     mu_buf_free(&port);
     mu_buf_free(&fp);
-    return mu_err_cause(err, "host key unknown");
+    mu_err_cause(err, "host key unknown");
+    return MU_EHOSTKEYUNKNOWN; /* err may be NULL */
 }
 
 static int fail_changed(const struct mu_host *h, const struct mu_known_key *other, struct mu_err *err)
@@ -161,7 +162,8 @@ static int fail_changed(const struct mu_host *h, const struct mu_known_key *othe
     mu_buf_free(&offered);
     mu_buf_free(&recorded);
     mu_buf_free(&where);
-    return mu_err_cause(err, "host key changed");
+    mu_err_cause(err, "host key changed");
+    return MU_EHOSTKEYCHANGED; /* err may be NULL */
 }
 
 static int fail_revoked(const struct mu_host *h, const struct mu_known_key *revoked, struct mu_err *err)
@@ -172,7 +174,8 @@ static int fail_revoked(const struct mu_host *h, const struct mu_known_key *revo
     mu_err_set(err, MU_EHOSTKEYREVOKED, "host key of %s is REVOKED by %s:%lu: %s; do not trust this server", h->shown,
                revoked->file, revoked->line, mu_buf_cstr(&fp));
     mu_buf_free(&fp);
-    return mu_err_cause(err, "host key revoked");
+    mu_err_cause(err, "host key revoked");
+    return MU_EHOSTKEYREVOKED; /* err may be NULL */
 }
 
 /* ---- judging ---- */

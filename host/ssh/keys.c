@@ -55,7 +55,8 @@ static int check_access(const char *path, const struct stat *st, struct mu_err *
     if (st->st_uid == getuid() && (st->st_mode & 077)) {
         mu_err_set(err, MU_EINVAL, "private key %s: permissions %04o are too open, others could read it; chmod 600 it", path,
                    (unsigned)st->st_mode & 07777);
-        return mu_err_cause(err, "private key permissions too open");
+        mu_err_cause(err, "private key permissions too open");
+        return MU_EINVAL;
     }
     return 0;
 }
@@ -113,7 +114,7 @@ static int refuse_prompt(const char *prompt, char *buf, size_t len, int echo, in
     return -1;
 }
 
-static int not_a_key(const char *path, const char *text, struct mu_err *err)
+static void not_a_key(const char *path, const char *text, struct mu_err *err)
 {
     const char *hint = "not a private key that libssh understands (ed25519, ECDSA or RSA, in OpenSSH or PEM format)";
 
@@ -124,7 +125,7 @@ static int not_a_key(const char *path, const char *text, struct mu_err *err)
     else if (!*text)
         hint = "the file is empty";
     mu_err_set(err, MU_EINVAL, "private key %s: %s", path, hint);
-    return mu_err_cause(err, "not a private key");
+    mu_err_cause(err, "not a private key");
 }
 
 static int decode(const struct mu_keys *keys, const char *path, const char *text, ssh_key *key, bool *needs_passphrase,
@@ -137,15 +138,18 @@ static int decode(const struct mu_keys *keys, const char *path, const char *text
         goto out;
     *key = NULL;
     if (!asked) {
-        rc = not_a_key(path, text, err);
+        not_a_key(path, text, err);
+        rc = MU_EINVAL;
     } else if (!keys->passphrase) {
+        rc = MU_EINVAL;
         *needs_passphrase = true;
         mu_err_set(err, MU_EINVAL, "private key %s: it needs a passphrase; give one, or load the key into an SSH agent", path);
-        rc = mu_err_cause(err, "private key needs a passphrase");
+        mu_err_cause(err, "private key needs a passphrase");
     } else if (ssh_pki_import_privkey_base64(text, keys->passphrase, NULL, NULL, key) != SSH_OK) {
+        rc = MU_EINVAL;
         *key = NULL;
         mu_err_set(err, MU_EINVAL, "private key %s: the passphrase given is not this key's", path);
-        rc = mu_err_cause(err, "wrong passphrase of a private key");
+        mu_err_cause(err, "wrong passphrase of a private key");
     }
 out:
     ERR_clear_error(); /* a failed try leaves lines in libcrypto's queue that would confuse a later caller */
