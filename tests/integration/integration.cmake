@@ -7,7 +7,7 @@ set(muster_tests ${CMAKE_CURRENT_SOURCE_DIR})
 if(TARGET muster)
   set(muster_program $<TARGET_FILE:muster>)
 else()
-  set(muster_program ${CMAKE_BINARY_DIR}/host/muster)
+  set(muster_program ${CMAKE_BINARY_DIR}/bin/muster)
 endif()
 set(muster_test_environment MUSTER=${muster_program} MUSTER_SOURCE=${CMAKE_SOURCE_DIR} MUSTER_BUILD=${CMAKE_BINARY_DIR})
 
