@@ -17,12 +17,12 @@ enum {
 
 struct cli_command {
     const char *name;
-    const char *summary;                /* for the list of commands */
-    int (*run)(int argc, char **argv);  /* argv[0] is the command's name; the exit code */
+    const char *summary;               /* for the list of commands */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; the exit code */
     void (*help)(FILE *to);
 };
 
-extern const struct cli_command cli_commands[]; /* ends with a NULL name */
+extern const struct cli_command cli_commands[];               /* ends with a NULL name */
 const struct cli_command *cli_command_find(const char *name); /* NULL when there is none */
 /* The command that was probably meant; NULL when none is near. */
 const char *cli_command_suggest(const char *name);

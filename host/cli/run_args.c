@@ -130,8 +130,9 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return rc;
     case OPT_PASSWORD:
     case OPT_PASSPHRASE:
-        return cli_misuse("run", "a secret does not belong on the command line, where others can read it: use "
-                                 "--%s-file FILE or --%s-env NAME",
+        return cli_misuse("run",
+                          "a secret does not belong on the command line, where others can read it: use "
+                          "--%s-file FILE or --%s-env NAME",
                           id == OPT_PASSWORD ? "password" : "passphrase",
                           id == OPT_PASSWORD ? "password" : "passphrase");
     case OPT_PASSWORD_FILE:

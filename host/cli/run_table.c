@@ -44,8 +44,9 @@ const struct cli_option run_table[] = {
 
     {0, "Reports", NULL, NULL},
     {OPT_JUNIT, "junit", "FILE", "write the results as JUnit XML to FILE"},
-    {OPT_JSON, "json", "FILE", "write the results as JSON to FILE; - is standard output, the summary then goes to "
-                               "standard error"},
+    {OPT_JSON, "json", "FILE",
+     "write the results as JSON to FILE; - is standard output, the summary then goes to "
+     "standard error"},
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},

@@ -50,8 +50,10 @@ static int add_host(struct choice *c, const char *term)
     if (muster_server_known(c->m, spec.id)) {
         if (strcmp(term, spec.host) == 0)
             return choose(c, spec.id);
-        return cli_misuse("run", "server '%s': there is a server '%s' already; its user and port are those of its "
-                                 "inventory, or of its first mention", term, spec.id);
+        return cli_misuse("run",
+                          "server '%s': there is a server '%s' already; its user and port are those of its "
+                          "inventory, or of its first mention",
+                          term, spec.id);
     }
     if (muster_server_add(c->m, spec.id, spec.host, &err) < 0)
         return complain(&err);

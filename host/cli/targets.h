@@ -12,9 +12,10 @@
 
 #include "muster.h"
 
-/* One server as written on the command line: [user@]host[:port], with an IPv6 address in brackets when a port follows. */
+/* One server as written on the command line: [user@]host[:port], with an IPv6 address in brackets when a port follows.
+ */
 struct target_spec {
-    char user[64];  /* "": not said */
+    char user[64]; /* "": not said */
     char host[256];
     unsigned port; /* 0: not said */
     char id[272];  /* host, or host-port; an IPv6 address with - for each : (ids have no colon) */

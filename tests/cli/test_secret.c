@@ -42,7 +42,7 @@ static void from_file(void **state)
 {
     static const struct {
         const char *content, *secret;
-    } cases[] = {{"s3cret\n", "s3cret"}, {"s3cret", "s3cret"},   {"s3cret\r\n", "s3cret"},
+    } cases[] = {{"s3cret\n", "s3cret"}, {"s3cret", "s3cret"},           {"s3cret\r\n", "s3cret"},
                  {" a b \n", " a b "},   {"two\nlines\n", "two\nlines"}, {"end\n\n", "end\n"}};
     struct secret s;
 

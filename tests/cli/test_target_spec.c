@@ -44,8 +44,8 @@ static void good(void **state)
 static void bad(void **state)
 {
     char long_host[400], long_user[400];
-    const char *const cases[] = {"@web1",   "ops@",     ":22",        "web1:",     "web1:0", "web1:65536", "web1:ssh",
-                                 "[::1",    "[::1]22",  "[]:22",      "ops@[]",    "[::1]:", long_host,    long_user};
+    const char *const cases[] = {"@web1", "ops@",    ":22",   "web1:",  "web1:0", "web1:65536", "web1:ssh",
+                                 "[::1",  "[::1]22", "[]:22", "ops@[]", "[::1]:", long_host,    long_user};
 
     (void)state;
     memset(long_host, 'h', sizeof long_host);
