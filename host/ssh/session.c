@@ -1,0 +1,323 @@
+#include "ssh/internal.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libssh/server.h> /* ssh_execute_message_callbacks(): the one pump that reads whatever comes */
+
+#define READ_SIZE 4096 /* libssh reads at most so much a call; less means that the socket is empty */
+#define READS_MAX 64   /* a turn, so that one busy server does not keep the others waiting */
+#define ROUNDS_MAX 4
+
+/* libssh keeps only 16 bits of a descriptor that it is given. Low ones are left to it when there are many. */
+#define LIBSSH_FD_MAX 0xffff
+#define MANY_FDS 16384
+
+bool mu_session_alive(const struct mu_ssh_session *s)
+{
+    return s->ssh && ssh_get_fd(s->ssh) >= 0 && ssh_is_connected(s->ssh) &&
+           !(ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR));
+}
+
+char *mu_session_error(struct mu_ssh_session *s, char *out, size_t size)
+{
+    const char *text = s->ssh ? ssh_get_error(s->ssh) : "";
+    struct mu_buf b = MU_BUF_INIT;
+
+    mu_buf_add_escaped(&b, text, strnlen(text, 200));
+    snprintf(out, size, "%s", b.len ? mu_buf_cstr(&b) : "no reason given");
+    mu_buf_free(&b);
+    return out;
+}
+
+void mu_session_use_ctx(struct mu_ssh_session *s, struct mu_ctx *ctx)
+{
+    struct mu_ctx *former = s->ctx;
+
+    s->ctx = mu_ctx_ref(ctx);
+    mu_ctx_unref(former);
+    if (s->watch)
+        mu_watch_set_ctx(s->watch, ctx);
+}
+
+/* ---- events ---- */
+
+void mu_session_rearm(struct mu_ssh_session *s)
+{
+    int events = MU_READABLE;
+
+    if (!s->watch || !s->ssh)
+        return;
+    if (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING)
+        events |= MU_WRITABLE;
+    mu_watch_set(s->watch, events);
+}
+
+void mu_session_settle(struct mu_ssh_session *s)
+{
+    if (mu_session_alive(s) && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
+        ssh_execute_message_callbacks(s->ssh);
+}
+
+void mu_session_kick(struct mu_ssh_session *s) { mu_timer_start(s->timer, s->ctx, 0); }
+
+void mu_session_after(struct mu_ssh_session *s, uint64_t in_before)
+{
+    if (s->depth || s->state != MU_SESSION_UP)
+        return; /* whoever is at work looks at it */
+    mu_session_settle(s);
+    if (!mu_session_alive(s) || s->io.in_bytes != in_before)
+        mu_session_kick(s);
+    else
+        mu_session_rearm(s);
+}
+
+static void pump(struct mu_ssh_session *s)
+{
+    uint64_t before;
+    int n = 0;
+
+    do {
+        before = s->io.in_bytes;
+        ssh_execute_message_callbacks(s->ssh);
+    } while (mu_session_alive(s) && s->io.in_bytes - before >= READ_SIZE && ++n < READS_MAX);
+}
+
+static void advance_all(struct mu_ssh_session *s)
+{
+    struct mu_list *l;
+
+    while ((l = mu_list_pop(&s->execs)))
+        mu_list_push(&s->todo, l);
+    while ((l = mu_list_pop(&s->todo))) {
+        mu_list_push(&s->execs, l);
+        mu_exec_advance(mu_list_entry(l, struct mu_ssh_exec, link));
+    }
+}
+
+static void lost(struct mu_ssh_session *s)
+{
+    struct mu_err err = {0};
+    char why[256];
+    struct mu_list *l;
+
+    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost: %s", s->host, s->port,
+               mu_session_error(s, why, sizeof(why)));
+    mu_err_cause(&err, "connection lost");
+    s->state = MU_SESSION_LOST;
+    while ((l = mu_list_pop(&s->execs)))
+        mu_list_push(&s->todo, l);
+    while ((l = mu_list_pop(&s->todo))) {
+        mu_list_push(&s->execs, l);
+        mu_exec_lost(mu_list_entry(l, struct mu_ssh_exec, link), &err);
+    }
+    if (s->state == MU_SESSION_LOST)
+        mu_session_close(s, false);
+}
+
+static void leave(struct mu_ssh_session *s)
+{
+    if (--s->depth == 0 && s->freed)
+        free(s);
+}
+
+/* Read what came, and let every command look at what it got. */
+static void work(struct mu_ssh_session *s)
+{
+    uint64_t before;
+    int n = 0;
+
+    s->depth++;
+    pump(s);
+    do {
+        before = s->io.in_bytes;
+        advance_all(s);
+        if (s->state == MU_SESSION_UP)
+            mu_session_settle(s);
+    } while (s->state == MU_SESSION_UP && mu_session_alive(s) && s->io.in_bytes != before && ++n < ROUNDS_MAX);
+    if (s->state == MU_SESSION_UP) {
+        if (!mu_session_alive(s)) {
+            lost(s);
+        } else {
+            mu_session_rearm(s);
+            if (s->io.in_bytes != before)
+                mu_session_kick(s);
+        }
+    }
+    leave(s);
+}
+
+static void on_ready(void *arg, int events)
+{
+    struct mu_ssh_session *s = arg;
+
+    (void)events; /* libssh asks poll() itself */
+    if (s->state == MU_SESSION_CONNECTING)
+        mu_connect_event(s);
+    else if (s->state == MU_SESSION_UP)
+        work(s);
+}
+
+static void on_timer(void *arg)
+{
+    struct mu_ssh_session *s = arg;
+
+    if (s->state == MU_SESSION_CONNECTING)
+        mu_connect_timeout(s);
+    else if (s->state == MU_SESSION_UP)
+        work(s);
+}
+
+/* ---- descriptors ---- */
+
+int mu_session_watch(struct mu_ssh_session *s, int fd, int events, struct mu_err *err)
+{
+    s->fd = fd;
+    if (fd > LIBSSH_FD_MAX)
+        return mu_err_set(err, MU_EUNREACH, "%s port %d: more than %d open descriptors: connect to fewer servers at once",
+                          s->host, s->port, LIBSSH_FD_MAX);
+    s->watch_fd = fd > MANY_FDS ? fcntl(fd, F_DUPFD_CLOEXEC, LIBSSH_FD_MAX + 1) : -1;
+    if (s->watch_fd < 0)
+        s->watch_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (s->watch_fd < 0) {
+        mu_err_set(err, MU_EUNREACH, "%s port %d: too many open files: raise the limit (ulimit -n)", s->host, s->port);
+        return mu_err_cause(err, "connect: too many open files");
+    }
+    if (mu_watch_new(&s->watch, s->loop, s->watch_fd, on_ready, s, err))
+        return MU_EUNREACH;
+    mu_watch_set_ctx(s->watch, s->ctx);
+    if (mu_watch_set(s->watch, events))
+        return mu_err_set(err, MU_EUNREACH, "%s port %d: the connection cannot be watched", s->host, s->port);
+    return 0;
+}
+
+void mu_session_close(struct mu_ssh_session *s, bool polite)
+{
+    struct mu_list *l;
+
+    mu_timer_stop(s->timer);
+    mu_watch_free(s->watch);
+    s->watch = NULL;
+    for (l = s->execs.next; l != &s->execs; l = l->next) /* libssh frees the channels */
+        mu_list_entry(l, struct mu_ssh_exec, link)->channel = NULL;
+    if (s->ssh) {
+        if (polite && mu_session_alive(s)) {
+            /* Non-blocking: the message goes out if the socket takes it. Without the descriptor in its options libssh
+             * closes it in ssh_disconnect() whatever happens there, so that it is never in doubt whose it is. */
+            ssh_set_fd_towrite(s->ssh);
+            ssh_options_set(s->ssh, SSH_OPTIONS_FD, NULL);
+            ssh_disconnect(s->ssh);
+        }
+        ssh_free(s->ssh);
+        s->ssh = NULL;
+    } else if (s->fd >= 0) {
+        close(s->fd);
+    }
+    s->fd = -1;
+    if (s->watch_fd >= 0)
+        close(s->watch_fd);
+    s->watch_fd = -1;
+}
+
+/* ---- the object ---- */
+
+static char *this_user(void)
+{
+    struct passwd pw, *found = NULL;
+    char text[4096];
+
+    if (getpwuid_r(geteuid(), &pw, text, sizeof(text), &found) == 0 && found)
+        return strdup(found->pw_name);
+    return NULL;
+}
+
+int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct mu_ssh_shared *sh,
+                       const struct mu_ssh_target *target, struct mu_err *err)
+{
+    struct mu_ssh_session *s = NULL;
+
+    *out = NULL;
+    if (!target->host || !*target->host)
+        return mu_err_set(err, MU_EINVAL, "a server has no address to connect to");
+    if (target->port < 0 || target->port > 65535)
+        return mu_err_set(err, MU_EINVAL, "%s: port %d is not between 1 and 65535", target->host, target->port);
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        goto nomem;
+    s->loop = loop;
+    s->shared = sh;
+    s->fd = s->watch_fd = -1;
+    mu_list_init(&s->execs);
+    mu_list_init(&s->todo);
+    s->port = target->port ? target->port : 22;
+    s->host = strdup(target->host);
+    s->timer = mu_timer_new(loop, on_timer, s);
+    if (!s->host || !s->timer)
+        goto nomem;
+    if (target->key_file && !(s->key_file = strdup(target->key_file)))
+        goto nomem;
+    s->user = target->user ? strdup(target->user) : this_user();
+    if (!s->user && target->user)
+        goto nomem;
+    if (!s->user) {
+        mu_ssh_session_free(s);
+        return mu_err_set(err, MU_EINVAL, "%s: user id %ld of this process has no name: say which user to log in as",
+                          target->host, (long)geteuid());
+    }
+    *out = s;
+    return 0;
+nomem:
+    mu_ssh_session_free(s);
+    return mu_err_set(err, MU_ENOMEM, "out of memory");
+}
+
+bool mu_ssh_session_connected(const struct mu_ssh_session *s) { return s->state == MU_SESSION_UP; }
+
+void mu_ssh_session_disconnect(struct mu_ssh_session *s)
+{
+    struct mu_err err = {0};
+    struct mu_list *l;
+
+    mu_connect_free(s);
+    s->depth++;
+    if (!mu_list_empty(&s->execs) || !mu_list_empty(&s->todo)) {
+        mu_err_set(&err, MU_ECLOSED, "%s port %d: the session was closed while a command ran", s->host, s->port);
+        mu_err_cause(&err, "session closed");
+    }
+    while ((l = mu_list_pop(&s->todo)))
+        mu_list_push(&s->execs, l);
+    mu_session_close(s, s->state == MU_SESSION_UP);
+    s->state = MU_SESSION_IDLE;
+    while ((l = mu_list_pop(&s->execs)))
+        mu_exec_finish(mu_list_entry(l, struct mu_ssh_exec, link), &err);
+    leave(s);
+}
+
+void mu_ssh_session_free(struct mu_ssh_session *s)
+{
+    struct mu_list *l;
+
+    if (!s)
+        return;
+    for (l = s->execs.next; l && l != &s->execs; l = l->next)
+        mu_list_entry(l, struct mu_ssh_exec, link)->done = NULL;
+    for (l = s->todo.next; l && l != &s->todo; l = l->next)
+        mu_list_entry(l, struct mu_ssh_exec, link)->done = NULL;
+    if (s->timer)
+        mu_ssh_session_disconnect(s);
+    mu_timer_free(s->timer);
+    mu_ctx_unref(s->ctx);
+    free(s->host);
+    free(s->user);
+    free(s->key_file);
+    s->host = s->user = s->key_file = NULL;
+    s->timer = NULL;
+    s->ctx = NULL;
+    s->freed = true;
+    if (s->depth == 0)
+        free(s);
+}
