@@ -35,15 +35,15 @@ struct mu_entry {
 struct mu_inventory {
     struct mu_entry **entries;
     size_t n, cap;
-    uint32_t *slots; /* index + 1 of an entry, 0 for none; open addressing, at most half full */
-    size_t n_slots;  /* a power of two, or 0 */
+    uint32_t *slots;           /* index + 1 of an entry, 0 for none; open addressing, at most half full */
+    size_t n_slots;            /* a power of two, or 0 */
     struct mu_source *sources; /* newest first */
 };
 
 /* Add a server that was said at a place. Messages do not name that place: the reader puts it before them. */
 int mu_inventory_add_from(struct mu_inventory *inv, const char *id, const struct mu_source *source, size_t place,
                           struct mu_server **out, struct mu_err *err);
-/* The most slots that a look-up of any server has to visit. For tests: it stays small however many servers there are. */
+/* The most slots that a look-up of any server has to visit. For tests: it stays small however many there are. */
 size_t mu_inventory_longest_probe(const struct mu_inventory *inv);
 
 /* ---- the readers; on an error the caller takes back what they added ---- */
@@ -84,7 +84,7 @@ void mu_var_clear(struct mu_var *var);
 void mu_vars_free(struct mu_var *vars, size_t n);
 /* Sort by name. MU_EINVAL names a variable that is there twice. */
 int mu_vars_sort(struct mu_var *vars, size_t n, struct mu_err *err);
-/* Let srv, whose variables are sorted, have those of defaults (sorted too) that it has not itself. It shares their strings. */
+/* Let srv, whose variables are sorted, have those of defaults (sorted too) that it lacks. It shares their strings. */
 int mu_vars_merge(struct mu_server *srv, const struct mu_var *defaults, size_t n);
 /* Make room for one more variable at position i, zeroed; NULL when out of memory. */
 struct mu_var *mu_vars_insert(struct mu_server *srv, size_t i);

@@ -258,7 +258,8 @@ int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err 
 
     rc = mu_source_read(path, &text, err);
     if (rc == 0)
-        rc = mu_inventory_parse(inv, strcmp(path, "-") == 0 ? "standard input" : path, mu_buf_cstr(&text), text.len, err);
+        rc = mu_inventory_parse(inv, strcmp(path, "-") == 0 ? "standard input" : path, mu_buf_cstr(&text), text.len,
+                                err);
     mu_buf_free(&text);
     return rc;
 }

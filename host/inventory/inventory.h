@@ -8,14 +8,18 @@
  * Plain list, a server a line, '#' starts a comment:
  *     srv01
  *     srv02  address=10.0.0.2 port=2222 user=ops key=~/.ssh/id_ops  rack=r1 model="PowerEdge R650"
- *   any other name=value is a variable (a string). Values may be quoted with " or '.
- * JSON: an array of servers (a string is an id alone), or an object with "servers": that array, and optional "vars" that
- *   every server has unless it has its own:
+ *   any other name=value is a variable (a string). A value with blanks is quoted as a whole with " or ', and holds no
+ *   such quote. '#' inside a word is no comment. Line ends may be CRLF, a byte order mark is skipped (JSON too).
+ * JSON: an array of servers (a string is an id alone), or an object with "servers": that array, and optional "vars"
+ *   that every server has unless it has its own:
  *     {"servers": [{"id": "srv02", "address": "10.0.0.2", "port": 2222, "user": "ops", "key": "…", "transport": "ssh",
  *                   "vars": {"rack": "r1"}}], "vars": {"site": "fra"}}
+ *   Variables keep their type: string, integer, fraction, boolean; the rest is JSON text. No other fields are allowed.
+ * A variable cannot have the name of a field ("id", "address", "port", "user", "key", "transport"), in either form.
  * A relative key path is relative to the inventory file; ~ is the home directory.
- * Ids are 1–253 bytes of printable UTF-8 without white space, control characters or any of , [ ] ! & : = " ' \ and do not start
- * with '-'. Errors name file:line (plain; for JSON line and column of the syntax error, else the server's index and id).
+ * Ids are 1–253 bytes of printable UTF-8 without white space, control characters or any of , [ ] ! & : = " ' \ and do
+ * not start with '-'. Errors name file:line (plain; for JSON line and column of the syntax error, else the server's
+ * index and id).
  */
 #ifndef MU_INVENTORY_INVENTORY_H
 #define MU_INVENTORY_INVENTORY_H
@@ -39,11 +43,11 @@ struct mu_var {
 
 struct mu_server {
     char *id;
-    char *address; /* never NULL: the id when none was given */
-    int port;      /* 0: the transport's default */
-    char *user;    /* NULL: not said */
-    char *key;     /* NULL: not said; else an expanded path */
-    bool local;    /* transport: local */
+    char *address;       /* never NULL: the id when none was given */
+    int port;            /* 0: the transport's default */
+    char *user;          /* NULL: not said */
+    char *key;           /* NULL: not said; else an expanded path */
+    bool local;          /* transport: local */
     struct mu_var *vars; /* sorted by name */
     size_t n_vars;
     size_t index; /* position in the inventory */
@@ -57,7 +61,7 @@ void mu_inventory_free(struct mu_inventory *inv);
 int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err *err);
 /* The same from memory; name stands for the file in messages. */
 int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err);
-/* Add one server; address NULL: the id. The returned server may be completed by the caller through
+/* Add one server, with its id as address. The returned server may be completed by the caller through
  * mu_server_set(). MU_EINVAL, MU_EEXIST, MU_ENOMEM. */
 int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err);
 /* Set "address", "port", "user", "key", "transport", or a variable of any other name, from text. */
@@ -69,9 +73,11 @@ struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i);
 struct mu_server *mu_inventory_find(const struct mu_inventory *inv, const char *id); /* by hash; NULL when absent */
 
 /* ---- patterns ---- */
-/* Comma-separated terms, each an id, a glob (* ? [a-z]), or a node set srv[01-10,15]; a term that starts with ! takes
- * servers out again. Sets selected[i] for each server i of the inventory (selected has mu_inventory_count() entries,
- * cleared first). A term that matches no server is MU_ENOENT and named. Terms that begin with ! alone start from all. */
+/* Terms separated by commas or white space, each an id, a node set srv[01-10,15], or a glob (* ? [a-z]), tried in this
+ * order; both can be in one term, srv[01-10]*. A term that starts with ! takes servers out, wherever it stands: nothing
+ * puts them back. Terms that begin with ! alone start from all. A list in brackets, as a summary prints it, is that
+ * list. Sets selected[i] for each server i of the inventory (selected has mu_inventory_count() entries, cleared first).
+ * A term that matches no server is MU_ENOENT and named; a node set need not be there in full. */
 int mu_pattern_select(const struct mu_inventory *inv, const char *pattern, bool *selected, struct mu_err *err);
 
 #endif

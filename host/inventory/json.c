@@ -194,7 +194,7 @@ static int syntax_error(const struct mu_source *source, const char *text, const 
     size_t start = strspn(text, " \t\r\n");
     struct mu_buf why = MU_BUF_INIT;
 
-    if (json_error_code(e) == json_error_out_of_memory)
+    if (json_error_code(e) == json_error_out_of_memory || !e->text[0]) /* jansson does not always name it */
         return mu_err_set(err, MU_ENOMEM, "%s: out of memory", source->name);
     mu_buf_add_escaped(&why, e->text, strlen(e->text));
     mu_err_set(err, MU_EINVAL, "%s:%d:%d: not valid JSON: %s (read as JSON because it starts with %c)", source->name,

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* One line on its way: what is left of it. */
 struct cursor {
     const char *at, *end;
@@ -48,8 +47,8 @@ static int read_value(struct cursor *c, const char *name, size_t name_len, const
         *len = (size_t)(close - *value);
         c->at = close + 1;
         if (c->at < c->end && !blank(*c->at))
-            return mu_err_set(err, MU_EINVAL, "the value of \"%s\" goes on after its closing %c: quote all of it", q.text,
-                              *close);
+            return mu_err_set(err, MU_EINVAL, "the value of \"%s\" goes on after its closing %c: quote all of it",
+                              q.text, *close);
         return 0;
     }
     *value = c->at;
@@ -93,9 +92,10 @@ static int read_setting(struct cursor *c, struct mu_server *srv, const struct mu
     int rc;
 
     if (!equals)
-        return mu_err_set(err, MU_EINVAL,
-                          "\"%s\" is not name=value (as in address=10.0.0.2, without blanks around =; one server a line)",
-                          mu_quote(&q, name, word));
+        return mu_err_set(
+            err, MU_EINVAL,
+            "\"%s\" is not name=value (as in address=10.0.0.2, without blanks around =; one server a line)",
+            mu_quote(&q, name, word));
     name_len = (size_t)(equals - name);
     if (name_len == 0)
         return mu_err_set(err, MU_EINVAL, "\"%s\" has no name before the =", mu_quote(&q, name, word));

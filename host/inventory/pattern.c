@@ -49,8 +49,8 @@ static int on_expanded(void *arg, const char *name)
     return 0;
 }
 
-/* Whether a bracket holds what only a node set has there, so that its error is the one to report: [01-], [10-1]. What is
- * left for the glob are classes with something else in them, and the likes of [0-9], where both readings agree. */
+/* Whether a bracket holds what only a node set has there, so that its error is the one to report: [01-], [10-1]. What
+ * is left for the glob are classes with something else in them, and the likes of [0-9], where both readings agree. */
 static bool meant_as_nodeset(const char *term)
 {
     const char *open = strchr(term, '['), *close;

@@ -83,8 +83,8 @@ static int check_address(const char *address, size_t len, struct mu_err *err)
     if (memchr(address, '@', len))
         return mu_err_set(err, MU_EINVAL, "address \"%s\" contains a user: say it as \"user\"", q.text);
     if (memchr(address, '[', len) || memchr(address, ']', len))
-        return mu_err_set(err, MU_EINVAL, "address \"%s\": write an IPv6 address without brackets, the port as \"port\"",
-                          q.text);
+        return mu_err_set(err, MU_EINVAL,
+                          "address \"%s\": write an IPv6 address without brackets, the port as \"port\"", q.text);
     if (colon && !memchr(colon + 1, ':', (size_t)(address + len - colon - 1)))
         return mu_err_set(err, MU_EINVAL, "address \"%s\" contains a port: say it as \"port\"", q.text);
     return 0;
@@ -132,10 +132,9 @@ static int set_transport(struct mu_server *srv, const char *value, struct mu_err
     return 0;
 }
 
-/* The home directory with a slash after it, or NULL. The caller frees. */
-static char *home_folder(void)
+/* Append the home directory with a slash after it; false when there is none. */
+static bool add_home(struct mu_buf *path)
 {
-    struct mu_buf b = MU_BUF_INIT;
     const char *home = getenv("HOME");
     struct passwd pw, *found = NULL;
     char store[4096];
@@ -143,17 +142,16 @@ static char *home_folder(void)
     if (!home || !*home)
         home = getpwuid_r(geteuid(), &pw, store, sizeof store, &found) == 0 && found ? found->pw_dir : NULL;
     if (!home || !*home)
-        return NULL;
-    mu_buf_adds(&b, home);
-    mu_buf_addc(&b, '/');
-    return mu_buf_take(&b);
+        return false;
+    mu_buf_adds(path, home);
+    mu_buf_addc(path, '/');
+    return true;
 }
 
 static int set_key(struct mu_server *srv, const char *value, const char *folder, struct mu_err *err)
 {
     struct mu_buf path = MU_BUF_INIT;
     struct mu_quoted q;
-    char *home = NULL;
 
     if (!*value)
         return mu_err_set(err, MU_EINVAL, "key is empty: it is the path of a private key");
@@ -163,15 +161,12 @@ static int set_key(struct mu_server *srv, const char *value, const char *folder,
     if (value[0] == '~' && value[1] && value[1] != '/')
         return mu_err_set(err, MU_EINVAL, "key \"%s\": only ~/ is understood, no other user's home", q.text);
     if (value[0] == '~') {
-        home = home_folder();
-        if (!home)
+        if (!add_home(&path))
             return mu_err_set(err, MU_EINVAL, "key \"%s\": there is no home directory: set HOME", q.text);
-        mu_buf_adds(&path, home);
         value += value[1] ? 2 : 1;
     } else if (value[0] != '/') {
         mu_buf_adds(&path, folder);
     }
-    free(home);
     mu_buf_adds(&path, value);
     return replace(&srv->key, mu_buf_take(&path), err);
 }

@@ -41,9 +41,9 @@ enum mu_char_kind mu_char_kind(uint32_t cp)
 
 int mu_check_chars(const char *what, const char *s, size_t len, bool spaces, struct mu_err *err)
 {
-    static const char *const kinds[] = {
-        [MU_CHAR_SPACE] = "white space", [MU_CHAR_CONTROL] = "a control character",
-        [MU_CHAR_INVISIBLE] = "a character that cannot be seen"};
+    static const char *const kinds[] = {[MU_CHAR_SPACE] = "white space",
+                                        [MU_CHAR_CONTROL] = "a control character",
+                                        [MU_CHAR_INVISIBLE] = "a character that cannot be seen"};
     struct mu_quoted q;
     uint32_t cp;
     size_t n;

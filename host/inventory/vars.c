@@ -15,8 +15,8 @@ int mu_var_check_name(const char *name, size_t len, struct mu_err *err)
         return mu_err_set(err, MU_EINVAL, "variable \"%s\" has a name of %zu bytes: the longest is %d",
                           mu_quote(&q, name, len), len, NAME_MAX_BYTES);
     if (mu_server_field(name, len) != MU_SF_NONE || (len == 2 && memcmp(name, "id", 2) == 0))
-        return mu_err_set(err, MU_EINVAL, "\"%.*s\" is a field of a server, so no variable can have that name", (int)len,
-                          name);
+        return mu_err_set(err, MU_EINVAL, "\"%.*s\" is a field of a server, so no variable can have that name",
+                          (int)len, name);
     return mu_check_chars("variable", name, len, true, err);
 }
 

@@ -59,9 +59,9 @@ static inline void assert_one_line(const char *text)
 
 struct bad_case {
     const char *text;
-    size_t len; /* 0: strlen(text) */
-    const char *part;  /* of the message */
-    int code;   /* 0: MU_EINVAL */
+    size_t len;       /* 0: strlen(text) */
+    const char *part; /* of the message */
+    int code;         /* 0: MU_EINVAL */
 };
 
 /* Each text is an error with that message, and what was there before is still all there is. */

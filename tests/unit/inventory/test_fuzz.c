@@ -1,5 +1,6 @@
-/* Valid inventories with random damage: whatever comes out is an error with one clean line or a sound inventory. Most of
- * its worth is under the sanitizers. The seed is fixed so that a failure comes again; MU_FUZZ_SEED tries another one. */
+/* Valid inventories with random damage: whatever comes out is an error with one clean line or a sound inventory. Most
+ * of its worth is under the sanitizers. The seed is fixed so that a failure comes again; MU_FUZZ_SEED tries another
+ * one. */
 #include "inventory_test.h"
 
 #include <stdlib.h>
@@ -18,16 +19,30 @@ static size_t roll(size_t below)
 
 static const char *const seeds[] = {
     "# lab\nsrv01\nsrv02 address=10.0.0.2 port=2222 user=ops key=~/.ssh/id rack=r1 model=\"R 650\"\r\nbüro3 a='b' c=\n",
-    "{\"servers\": [\"srv01\", {\"id\": \"srv02\", \"address\": \"::1\", \"port\": 22, \"user\": \"u\", \"key\": \"k\", "
+    "{\"servers\": [\"srv01\", {\"id\": \"srv02\", \"address\": \"::1\", \"port\": 22, \"user\": \"u\", \"key\": "
+    "\"k\", "
     "\"transport\": \"local\", \"vars\": {\"a\": [1, null], \"b\": 1.5, \"c\": true, \"d\": \"\\u00e4\"}}], "
     "\"vars\": {\"a\": 1, \"z\": {}}}",
     "[\"a\", \"b\", {\"id\": \"c\"}]",
     "srv[01-03,7],!srv02,gpu*,[a-c]x?,[srv1, srv2]",
 };
 
-static const char *const pieces[] = {"\"", "'", "\\", "[", "]", "{", "}", ",", ":", "=", "\n", "\r", "#", " ", "\t", "-",
-                                     "!", "*", "0", "99999", "null", "\xEF\xBB\xBF", "\xFF", "\xC3", "é", "\xE2\x80\xAE", "id",
-                                     "srv01", "port=", "\"vars\": ", "~", "/"};
+static const char *const pieces[] = {"\"",    "'",
+                                     "\\",    "[",
+                                     "]",     "{",
+                                     "}",     ",",
+                                     ":",     "=",
+                                     "\n",    "\r",
+                                     "#",     " ",
+                                     "\t",    "-",
+                                     "!",     "*",
+                                     "0",     "99999",
+                                     "null",  "\xEF\xBB\xBF",
+                                     "\xFF",  "\xC3",
+                                     "é",     "\xE2\x80\xAE",
+                                     "id",    "srv01",
+                                     "port=", "\"vars\": ",
+                                     "~",     "/"};
 
 static void mutate(struct mu_buf *b)
 {

@@ -232,7 +232,8 @@ static void test_load_from_a_pipe(void **state)
 
 /* ---- many ---- */
 
-/* Each look-up stays short and each server is looked up once a time it is named, so loading and selecting are linear. */
+/* Each look-up stays short and each server is looked up once a time it is named, so loading and selecting are linear.
+ */
 static void test_a_hundred_thousand(void **state)
 {
     enum { N = 100000 };

@@ -6,7 +6,8 @@ static const char *const full =
     "  {\"id\": \"srv02\", \"address\": \"10.0.0.2\", \"port\": 2222, \"user\": \"ops\", \"key\": \"id_ops\",\n"
     "   \"transport\": \"ssh\", \"vars\": {\"rack\": \"r1\", \"site\": \"muc\"}},\n"
     "  {\"vars\": {\"s\": \"two\\nlines\", \"i\": -9007199254740993, \"r\": 0.5, \"t\": true, \"f\": false,\n"
-    "             \"n\": null, \"a\": [1, \"x\", {\"k\": []}], \"o\": {}}, \"transport\": \"local\", \"id\": \"srv03\"}\n"
+    "             \"n\": null, \"a\": [1, \"x\", {\"k\": []}], \"o\": {}}, \"transport\": \"local\", \"id\": "
+    "\"srv03\"}\n"
     "], \"vars\": {\"site\": \"fra\", \"gpus\": 8, \"disks\": [\"sda\"]}}\n";
 
 static void check_var(const struct mu_server *s, const char *name, enum mu_var_type type, const char *str)
@@ -90,7 +91,9 @@ static void test_shared_variables_can_be_set(void **state)
 static void test_top_level_forms(void **state)
 {
     static const char *const texts[] = {
-        "[\"srv01\"]", " \r\n\t[{\"id\": \"srv01\"}]", "\xEF\xBB\xBF{\"servers\": [\"srv01\"]}",
+        "[\"srv01\"]",
+        " \r\n\t[{\"id\": \"srv01\"}]",
+        "\xEF\xBB\xBF{\"servers\": [\"srv01\"]}",
         "{\"vars\": {}, \"servers\": [{\"id\": \"srv01\", \"vars\": {}}]}\r\n",
         "[{\"id\": \"srv\\u0030\\u0031\"}]",
     };
@@ -132,7 +135,8 @@ static void test_malformed(void **state)
         {"{\"servers\": [\"srv01\"], \"vars\": []}", 0, "fleet.json: \"vars\" must be an object, not an array", 0},
         {"{\"servers\": [\"srv01\"], \"vars\": {\"user\": \"ops\"}}", 0,
          "fleet.json: \"user\" is a field of a server, so no variable can have that name", 0},
-        {"[\"a\", 5304]", 0, "fleet.json: servers[1]: a server must be an object or an id (a string), not an integer", 0},
+        {"[\"a\", 5304]", 0, "fleet.json: servers[1]: a server must be an object or an id (a string), not an integer",
+         0},
         {"[null]", 0, "servers[0]: a server must be an object or an id (a string), not null", 0},
         {"[[]]", 0, "not an array", 0},
         {"[{}]", 0, "fleet.json: servers[0]: it has no \"id\"", 0},
@@ -162,7 +166,8 @@ static void test_malformed(void **state)
         {SRV("\"vars\": {\"a\\nb\": 1}"), 0, "variable \"a\\nb\" contains white space (U+000A)", 0},
         {SRV("\"rack\": \"r1\""), 0,
          "servers[1] \"srv01\": unknown field \"rack\": put it under \"vars\" (the fields are id, address, port, user, "
-         "key, transport, vars)", 0},
+         "key, transport, vars)",
+         0},
     };
 
     (void)state;
@@ -187,7 +192,7 @@ static void test_too_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_shared_variables_can_be_set),
+        cmocka_unit_test(test_everything),      cmocka_unit_test(test_shared_variables_can_be_set),
         cmocka_unit_test(test_top_level_forms), cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_too_deep),
     };

@@ -4,13 +4,14 @@
 
 static void test_fields_and_variables(void **state)
 {
-    struct mu_inventory *inv = parsed("lab/fleet.txt", "# the lab\n"
-                                                       "srv01\n"
-                                                       "\n"
-                                                       "  srv02\taddress=10.0.0.2 port=2222 user=ops key=keys/id_ops # old\n"
-                                                       "srv03 transport=local rack=r1 model=\"PowerEdge R650\" note='say \"hi\"'\n"
-                                                       "srv04 color=#fff empty= quoted=\"\" hash=a#b eq=a=b\n"
-                                                       "5304 address=2001:db8::1 key=/etc/id");
+    struct mu_inventory *inv =
+        parsed("lab/fleet.txt", "# the lab\n"
+                                "srv01\n"
+                                "\n"
+                                "  srv02\taddress=10.0.0.2 port=2222 user=ops key=keys/id_ops # old\n"
+                                "srv03 transport=local rack=r1 model=\"PowerEdge R650\" note='say \"hi\"'\n"
+                                "srv04 color=#fff empty= quoted=\"\" hash=a#b eq=a=b\n"
+                                "5304 address=2001:db8::1 key=/etc/id");
     const struct mu_server *s;
 
     (void)state;
@@ -55,9 +56,9 @@ static void test_fields_and_variables(void **state)
 
 static void test_line_ends_and_bom(void **state)
 {
-    static const char *const texts[] = {"srv01\nsrv02 user=ops", "srv01\r\nsrv02 user=ops\r\n",
-                                        "\xEF\xBB\xBFsrv01\nsrv02 user=ops\n", "\xEF\xBB\xBF\r\n\r\nsrv01\r\nsrv02 user=ops",
-                                        "srv01 \t \nsrv02 user=ops#\n#x"};
+    static const char *const texts[] = {
+        "srv01\nsrv02 user=ops", "srv01\r\nsrv02 user=ops\r\n", "\xEF\xBB\xBFsrv01\nsrv02 user=ops\n",
+        "\xEF\xBB\xBF\r\n\r\nsrv01\r\nsrv02 user=ops", "srv01 \t \nsrv02 user=ops#\n#x"};
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -149,10 +150,18 @@ static void test_malformed(void **state)
         {"!a", 0, "contains !", 0},
         {"\"srv01\"", 0, "contains \"", 0},
         {"-srv01", 0, "server id \"-srv01\" starts with \"-\"", 0},
-        {"srv\xC2\xA0" "01", 0, "contains white space (U+00A0)", 0},
-        {"srv\xE2\x80\x8B" "01", 0, "contains a character that cannot be seen (U+200B)", 0},
-        {"srv\xE2\x80\xAE" "01", 0, "cannot be seen (U+202E)", 0},
-        {"srv\xC2\x9B" "01", 0, "contains a control character (U+009B)", 0},
+        {"srv\xC2\xA0"
+         "01",
+         0, "contains white space (U+00A0)", 0},
+        {"srv\xE2\x80\x8B"
+         "01",
+         0, "contains a character that cannot be seen (U+200B)", 0},
+        {"srv\xE2\x80\xAE"
+         "01",
+         0, "cannot be seen (U+202E)", 0},
+        {"srv\xC2\x9B"
+         "01",
+         0, "contains a control character (U+009B)", 0},
         {"srv01 port=70000", 0, "fleet.txt:1: port 70000 is out of range (1-65535)", 0},
         {"srv01 port=0", 0, "port 0 is out of range", 0},
         {"srv01 port=-1", 0, "port \"-1\" is not a number", 0},

@@ -1,6 +1,7 @@
 #include "inventory_test.h"
 
-static const char *const fleet = "srv1\nsrv01\nsrv02\nsrv03\nsrv10\nsrva\nsrvb\n5304\n25182\nodd*name\ngpu-r1-1\ngpu-r1-2\ngpu-r2-1\n";
+static const char *const fleet =
+    "srv1\nsrv01\nsrv02\nsrv03\nsrv10\nsrva\nsrvb\n5304\n25182\nodd*name\ngpu-r1-1\ngpu-r1-2\ngpu-r2-1\n";
 
 /* The ids that a pattern picks, in the inventory's order, joined by blanks. */
 static int picked(const char *pattern, struct mu_buf *out, struct mu_err *err)
@@ -42,7 +43,7 @@ static void test_selects(void **state)
         {"gpu-r[1-2]-[1-2]", "gpu-r1-1 gpu-r1-2 gpu-r2-1"},
         {"gpu-r[1-9]-[!2]", "gpu-r1-1 gpu-r2-1"},
         {"[5304,25182]", "5304 25182"},
-        {"[5304, 25182]", "5304 25182"},                  /* as the summary prints failed_servers */
+        {"[5304, 25182]", "5304 25182"}, /* as the summary prints failed_servers */
         {"[srv01, 5304, gpu-r1-[1-2]]", "srv01 5304 gpu-r1-1 gpu-r1-2"},
         {" [srv01, srv02] ", "srv01 srv02"},
         {"odd*name", "odd*name"}, /* an id first */
