@@ -50,8 +50,6 @@ static const struct key_file *find(const struct mu_keys *keys, const char *path)
 /* As OpenSSH: a key of ours that others can read is not used. */
 static int check_access(const char *path, const struct stat *st, struct mu_err *err)
 {
-    if (S_ISDIR(st->st_mode))
-        return mu_err_sys(err, MU_EINVAL, EISDIR, "private key %s", path);
     if (st->st_uid == getuid() && (st->st_mode & 077)) {
         mu_err_set(err, MU_EINVAL, "private key %s: permissions %04o are too open, others could read it; chmod 600 it", path,
                    (unsigned)st->st_mode & 07777);
@@ -62,24 +60,21 @@ static int check_access(const char *path, const struct stat *st, struct mu_err *
 }
 
 /* The whole file, NUL-terminated, *size bytes allocated: the caller wipes and frees. */
-static int read_secret(const char *path, char **text, size_t *size, struct mu_err *err)
+static int read_secret(const char *path, const char *real, char **text, size_t *size, struct stat *st, struct mu_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+    int fd = open(real, O_RDONLY | O_CLOEXEC), rc;
     size_t len = 0;
-    struct stat st;
     ssize_t n;
 
     if (fd < 0)
         return mu_err_sys(err, MU_EINVAL, errno, "private key %s", path);
-    if (fstat(fd, &st)) {
-        rc = mu_err_sys(err, MU_EINVAL, errno, "private key %s", path);
+    if (fstat(fd, st) || S_ISDIR(st->st_mode)) {
+        rc = mu_err_sys(err, MU_EINVAL, S_ISDIR(st->st_mode) ? EISDIR : errno, "private key %s", path);
         goto out;
     }
-    rc = check_access(path, &st, err);
-    if (rc)
-        goto out;
+    rc = 0;
     /* One block that never moves, so that no copy of the secret stays behind. */
-    *size = S_ISREG(st.st_mode) && st.st_size >= 0 && (size_t)st.st_size < KEY_FILE_MAX ? (size_t)st.st_size + 2 : KEY_FILE_MAX;
+    *size = S_ISREG(st->st_mode) && (size_t)st->st_size < KEY_FILE_MAX ? (size_t)st->st_size + 2 : KEY_FILE_MAX;
     *text = calloc(1, *size);
     if (!*text) {
         rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
@@ -114,11 +109,16 @@ static int refuse_prompt(const char *prompt, char *buf, size_t len, int echo, in
     return -1;
 }
 
+static bool is_public(const char *text)
+{
+    return !strncmp(text, "ssh-", 4) || !strncmp(text, "ecdsa-", 6) || !strncmp(text, "sk-", 3);
+}
+
 static void not_a_key(const char *path, const char *text, struct mu_err *err)
 {
     const char *hint = "not a private key that libssh understands (ed25519, ECDSA or RSA, in OpenSSH or PEM format)";
 
-    if (!strncmp(text, "ssh-", 4) || !strncmp(text, "ecdsa-", 6) || !strncmp(text, "sk-", 3))
+    if (is_public(text))
         hint = "this is a public key; name the private one, the same without .pub";
     else if (!strncmp(text, "PuTTY-User-Key-File", 19))
         hint = "this is a PuTTY key; convert it with: puttygen KEY -O private-openssh -o NEW";
@@ -162,6 +162,7 @@ static int load(struct mu_keys *keys, const char *path, struct key_file **out, b
     char *real = NULL, *text = NULL;
     struct key_file *kf = NULL;
     size_t size = 0;
+    struct stat st = {0};
     int rc = 0;
 
     *out = (struct key_file *)(uintptr_t)find(keys, path);
@@ -173,7 +174,9 @@ static int load(struct mu_keys *keys, const char *path, struct key_file **out, b
         rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
         goto out;
     }
-    rc = read_secret(real, &text, &size, err);
+    rc = read_secret(path, real, &text, &size, &st, err);
+    if (!rc && !is_public(text)) /* that mistake has its own message */
+        rc = check_access(path, &st, err);
     if (!rc)
         rc = decode(keys, path, text, &kf->key, needs_passphrase, err);
     if (!rc && !tsearch(kf, &keys->by_path, by_path))
