@@ -1,0 +1,90 @@
+/* The module muster: script, sleep, and the modules that hang on it. */
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "bindings/open.h"
+#include "loop/loop.h"
+#include "run/fiber.h"
+#include "run/worker.h"
+
+/* ---- script ---- */
+
+static int script(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* ---- sleep ---- */
+
+#define SLEEP "muster.sleep"
+
+struct sleeping {
+    struct mu_wait wait;
+    struct mu_timer *timer;
+};
+
+static void wake(void *arg) { mu_wait_done(&((struct sleeping *)arg)->wait); }
+
+static void end_sleep(struct mu_wait *wait)
+{
+    struct sleeping *s = mu_list_entry(wait, struct sleeping, wait);
+    mu_timer_free(s->timer);
+    s->timer = NULL;
+}
+
+static int sleep_gc(lua_State *L)
+{
+    end_sleep(&((struct sleeping *)lua_touserdata(L, 1))->wait);
+    return 0;
+}
+
+static int slept(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)L;
+    (void)status;
+    end_sleep((struct mu_wait *)ctx);
+    return 0;
+}
+
+static int sleep_for(lua_State *L)
+{
+    mu_fiber_check(L);
+    uint64_t ms = mu_bind_duration(L, 1, "sleep");
+    struct sleeping *s = lua_newuserdatauv(L, sizeof *s, 0);
+    *s = (struct sleeping){.wait = {.abandon = end_sleep}};
+    luaL_setmetatable(L, SLEEP);
+    struct mu_worker *w = mu_worker_of(L);
+    s->timer = mu_timer_new(w->loop, wake, s);
+    if (!s->timer)
+        return luaL_error(L, "out of memory");
+    mu_loop_update_time(w->loop);
+    mu_timer_start(s->timer, mu_ctx_current(), ms);
+    return mu_await(L, &s->wait, slept);
+}
+
+void mu_bind_open_muster(lua_State *L)
+{
+    luaL_newmetatable(L, SLEEP);
+    lua_pushcfunction(L, sleep_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+
+    static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    lua_pushliteral(L, MUSTER_VERSION);
+    lua_setfield(L, -2, "version");
+    static const struct {
+        const char *name;
+        void (*open)(lua_State *L);
+    } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}};
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        char name[32] = "muster.";
+        modules[i].open(L);
+        for (size_t j = 0; modules[i].name[j]; j++)
+            name[7 + j] = modules[i].name[j];
+        mu_bind_protect(L, name);
+        lua_setfield(L, -2, modules[i].name);
+    }
+}

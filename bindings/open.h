@@ -1,0 +1,51 @@
+/* open.h: the Lua side's door: what run/ is given to make environments with, and what the bindings share.
+ *
+ * Purpose: one table, module name → opener; protected libraries; typed errors.
+ * Owner: the lua_State's registry. Thread: the worker's. All functions that take L may raise.
+ * Must not know: libssh, libuv, reports, policy of any kind.
+ */
+#ifndef MU_BINDINGS_OPEN_H
+#define MU_BINDINGS_OPEN_H
+
+#include <lua.h>
+
+#include "core/err.h"
+#include "run/engine.h"
+
+extern const struct mu_bindings mu_bindings;
+
+/* protect.c: replace the table on top by a read-only view of it that names itself in errors. */
+void mu_bind_protect(lua_State *L, const char *name);
+void mu_bind_protect_file_handles(lua_State *L); /* hide and lock the metatables of files and strings */
+
+/* Openers: each pushes one table of functions. */
+void mu_bind_open_coroutine(lua_State *L);
+void mu_bind_open_os(lua_State *L);  /* wants the standard os, io in the globals */
+void mu_bind_open_io(lua_State *L);
+void mu_bind_open_math(lua_State *L);
+void mu_bind_open_muster(lua_State *L);
+void mu_bind_open_errors(lua_State *L);
+void mu_bind_open_log(lua_State *L);
+/* base.c: set pcall, load, print, … in the table on top. */
+void mu_bind_open_base(lua_State *L);
+/* require.c */
+int mu_bind_require(lua_State *L);
+void mu_bind_push_package(lua_State *L); /* the task's package table */
+/* server.c */
+void mu_bind_open_server(lua_State *L);
+void mu_bind_push_server(lua_State *L, struct mu_task *task);
+
+/* errors.c: push a typed error { type, message, cause, where, … }; fields are added by the caller. */
+void mu_bind_push_error(lua_State *L, const char *type, const char *cause, const char *message);
+/* Push the typed error that fits a host error. */
+void mu_bind_push_host_error(lua_State *L, const struct mu_err *err);
+
+/* shell.c: push text quoted as one word for a POSIX shell. */
+void mu_bind_push_quoted(lua_State *L, const char *text, size_t len);
+/* Push the command that the arguments from index `first` to `last` stand for: a format and its values. */
+void mu_bind_push_command(lua_State *L, int first, int last);
+
+/* values.c: a duration at index: seconds, or "5m"; 0 when nil. Raises, naming what. */
+uint64_t mu_bind_duration(lua_State *L, int index, const char *what);
+
+#endif

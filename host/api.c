@@ -1,0 +1,525 @@
+/* api.c: muster.h over the layers. It wires; it decides nothing. */
+#include "muster.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bindings/open.h"
+#include "core/log_sink.h"
+#include "inventory/inventory.h"
+#include "results/results.h"
+#include "run/run.h"
+
+struct muster {
+    struct mu_logger *logger;
+    struct mu_inventory *inventory;
+    char *library_dir;
+    bool *chosen; /* a server each; NULL: all */
+    size_t n_chosen;
+    bool adding;  /* chosen was made by muster_select_add */
+};
+
+struct muster_script {
+    struct muster *m;
+    struct mu_script *script;
+};
+
+struct muster_run {
+    struct muster *m;
+    struct mu_run *run;
+    struct mu_server **servers;
+    void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
+    void *on_server_done_arg;
+    struct mu_buf summary;
+};
+
+const char *muster_version(void) { return MUSTER_VERSION; }
+
+static int give(struct muster_error *out, const struct mu_err *err)
+{
+    if (out) {
+        out->code = err->code;
+        snprintf(out->message, sizeof out->message, "%s", err->msg);
+    }
+    return err->code;
+}
+
+static int give_nomem(struct muster_error *out)
+{
+    struct mu_err err;
+    mu_err_set(&err, MU_ENOMEM, "out of memory");
+    return give(out, &err);
+}
+
+static int give_result(struct muster_error *out, int rc, const struct mu_err *err)
+{
+    return rc ? give(out, err) : 0;
+}
+
+/* ---- engine ---- */
+
+int muster_new(struct muster **out, const struct muster_options *options, struct muster_error *err)
+{
+    const struct muster_options defaults = MUSTER_OPTIONS_INIT;
+    const struct muster_options *o = options && options->size >= sizeof defaults ? options : &defaults;
+    const char *dir = o->library_dir ? o->library_dir : MUSTER_LIBRARY_DIR;
+    struct muster *m = calloc(1, sizeof *m);
+    if (!m || !(m->library_dir = strdup(dir)) || mu_logger_new(&m->logger, (enum mu_level)o->level) ||
+        mu_inventory_new(&m->inventory)) {
+        muster_free(m);
+        return give_nomem(err);
+    }
+    *out = m;
+    return 0;
+}
+
+void muster_free(struct muster *m)
+{
+    if (!m)
+        return;
+    mu_inventory_free(m->inventory);
+    mu_logger_free(m->logger);
+    free(m->library_dir);
+    free(m->chosen);
+    free(m);
+}
+
+int muster_log_to_fd(struct muster *m, int fd, enum muster_log_format format, bool color, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    return give_result(err, mu_log_sink_fd(m->logger, fd, false, (enum mu_log_format)format, color, &e), &e);
+}
+
+int muster_log_to_file(struct muster *m, const char *path, enum muster_log_format format, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    return give_result(err, mu_log_sink_file(m->logger, path, (enum mu_log_format)format, &e), &e);
+}
+
+struct own_sink {
+    muster_log_fn *fn;
+    void *arg;
+};
+
+#define FIELDS_SHOWN 64
+
+static void to_own_sink(void *arg, const struct mu_record *r)
+{
+    struct own_sink *sink = arg;
+    struct muster_field fields[FIELDS_SHOWN];
+    char numbers[FIELDS_SHOWN][32];
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_fields && n < FIELDS_SHOWN; i++, n++) {
+        const struct mu_field *f = &r->fields[i];
+        fields[n].key = f->key;
+        fields[n].value = numbers[n];
+        switch (f->type) {
+        case MU_FIELD_STR:
+            fields[n].value = f->v.str;
+            break;
+        case MU_FIELD_INT:
+            snprintf(numbers[n], sizeof numbers[n], "%lld", (long long)f->v.i);
+            break;
+        case MU_FIELD_NUM:
+            snprintf(numbers[n], sizeof numbers[n], "%.17g", f->v.num);
+            break;
+        case MU_FIELD_BOOL:
+            fields[n].value = f->v.b ? "true" : "false";
+            break;
+        }
+    }
+    char small[512];
+    char *text = r->msg_len < sizeof small ? small : malloc(r->msg_len + 1);
+    if (!text)
+        return;
+    memcpy(text, r->msg, r->msg_len);
+    text[r->msg_len] = '\0';
+    sink->fn(sink->arg, (enum muster_level)r->level, r->wall_ms, text, fields, n);
+    if (text != small)
+        free(text);
+}
+
+int muster_log_to(struct muster *m, muster_log_fn *fn, void *arg, struct muster_error *err)
+{
+    struct own_sink *sink = malloc(sizeof *sink);
+    if (!sink)
+        return give_nomem(err);
+    *sink = (struct own_sink){fn, arg};
+    if (mu_logger_add_sink(m->logger, to_own_sink, sink, free)) {
+        free(sink);
+        return give_nomem(err);
+    }
+    return 0;
+}
+
+void muster_log(struct muster *m, enum muster_level level, const char *message)
+{
+    struct mu_logger *former = mu_logger_use(m->logger);
+    mu_log_text((enum mu_level)level, NULL, 0, message, strlen(message));
+    mu_logger_use(former);
+}
+
+/* ---- servers ---- */
+
+/* The choice has one entry a server: it grows with the inventory. */
+static int fit_choice(struct muster *m)
+{
+    size_t n = mu_inventory_count(m->inventory);
+    if (!m->chosen || m->n_chosen == n)
+        return 0;
+    bool *more = realloc(m->chosen, (n ? n : 1) * sizeof *more);
+    if (!more)
+        return MU_ENOMEM;
+    for (size_t i = m->n_chosen; i < n; i++)
+        more[i] = false;
+    m->chosen = more;
+    m->n_chosen = n;
+    return 0;
+}
+
+int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    int rc = mu_inventory_load(m->inventory, path, &e);
+    if (!rc && fit_choice(m))
+        return give_nomem(err);
+    return give_result(err, rc, &e);
+}
+
+int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    struct mu_server *srv = NULL;
+    int rc = mu_inventory_add(m->inventory, id, &srv, &e);
+    if (!rc && address)
+        rc = mu_server_set(srv, "address", address, &e);
+    if (!rc && fit_choice(m))
+        return give_nomem(err);
+    return give_result(err, rc, &e);
+}
+
+int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    struct mu_server *srv = mu_inventory_find(m->inventory, id);
+    int rc = srv ? mu_server_set(srv, name, value, &e) : mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
+    return give_result(err, rc, &e);
+}
+
+size_t muster_server_count(const struct muster *m) { return mu_inventory_count(m->inventory); }
+
+const char *muster_server_id(const struct muster *m, size_t i)
+{
+    return i < mu_inventory_count(m->inventory) ? mu_inventory_at(m->inventory, i)->id : NULL;
+}
+
+const char *muster_server_address(const struct muster *m, size_t i)
+{
+    return i < mu_inventory_count(m->inventory) ? mu_inventory_at(m->inventory, i)->address : NULL;
+}
+
+bool muster_server_known(const struct muster *m, const char *id) { return mu_inventory_find(m->inventory, id) != NULL; }
+
+int muster_select(struct muster *m, const char *pattern, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    size_t n = mu_inventory_count(m->inventory);
+    if (!pattern) {
+        free(m->chosen);
+        m->chosen = NULL;
+        m->adding = false;
+        return 0;
+    }
+    bool *now = calloc(n ? n : 1, sizeof *now);
+    if (!now)
+        return give_nomem(err);
+    int rc = mu_pattern_select(m->inventory, pattern, now, &e);
+    if (rc) {
+        free(now);
+        return give(err, &e);
+    }
+    for (size_t i = 0; m->chosen && i < n && i < m->n_chosen; i++)
+        now[i] = now[i] && m->chosen[i];
+    free(m->chosen);
+    m->chosen = now;
+    m->n_chosen = n;
+    return 0;
+}
+
+int muster_select_add(struct muster *m, const char *id, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    struct mu_server *srv = mu_inventory_find(m->inventory, id);
+    if (!srv) {
+        mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
+        return give(err, &e);
+    }
+    if (!m->chosen || !m->adding) {
+        size_t n = mu_inventory_count(m->inventory);
+        bool *none = calloc(n, sizeof *none);
+        if (!none)
+            return give_nomem(err);
+        free(m->chosen);
+        m->chosen = none;
+        m->n_chosen = n;
+        m->adding = true;
+    }
+    m->chosen[srv->index] = true;
+    return 0;
+}
+
+bool muster_server_selected(const struct muster *m, size_t i)
+{
+    return i < mu_inventory_count(m->inventory) && (!m->chosen || (i < m->n_chosen && m->chosen[i]));
+}
+
+/* ---- scripts ---- */
+
+int muster_script_load(struct muster *m, const char *path, struct muster_script **out, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    struct muster_script *s = calloc(1, sizeof *s);
+    if (!s)
+        return give_nomem(err);
+    s->m = m;
+    int rc = mu_script_load(&s->script, path, m->library_dir, &mu_bindings, m->logger, &e);
+    if (rc) {
+        free(s);
+        return give(err, &e);
+    }
+    *out = s;
+    return 0;
+}
+
+void muster_script_free(struct muster_script *s)
+{
+    if (!s)
+        return;
+    mu_script_free(s->script);
+    free(s);
+}
+
+int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    return give_result(err, mu_script_set_param(s->script, name, value, &e), &e);
+}
+
+const char *muster_script_description(const struct muster_script *s) { return s->script->description; }
+size_t muster_script_step_count(const struct muster_script *s) { return s->script->n_steps; }
+
+const char *muster_script_step_name(const struct muster_script *s, size_t i)
+{
+    return i < s->script->n_steps ? s->script->steps[i].name : NULL;
+}
+
+/* ---- runs ---- */
+
+static void server_done(void *arg, const struct mu_task_result *task, size_t done, size_t total)
+{
+    struct muster_run *run = arg;
+    enum mu_status status = MU_ST_SKIPPED;
+    for (size_t i = 0; i < task->n_steps; i++)
+        status = mu_status_worst(status, task->steps[i].status);
+    for (size_t i = 0; i < task->n_failures; i++)
+        status = mu_status_worst(status, task->failures[i].status);
+    run->on_server_done(run->on_server_done_arg, task->server_id, mu_status_name(status), done, total);
+}
+
+static void translate(const struct muster_run_options *o, const struct muster *m, struct muster_run *run,
+                      struct mu_run_config *c)
+{
+    *c = (struct mu_run_config){
+        .forks = o->forks,
+        .workers = o->workers,
+        .timeout_ms = o->timeout_ms,
+        .connect_timeout_ms = o->connect_timeout_ms,
+        .teardown_timeout_ms = o->teardown_timeout_ms,
+        .grace_ms = o->grace_ms,
+        .task_memory = o->task_memory,
+        .local = o->local,
+        .fail_fast = o->fail_fast,
+        .user = o->user,
+        .library_dir = m->library_dir,
+        .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
+                .known_hosts = o->known_hosts,
+                .key_files = o->key_files,
+                .password = o->password,
+                .passphrase = o->passphrase,
+                .use_agent = !o->no_agent,
+                .agent_timeout_ms = o->agent_timeout_ms ? o->agent_timeout_ms : 5000},
+        .on_done = o->on_server_done ? server_done : NULL,
+        .on_done_arg = run,
+    };
+    run->on_server_done = o->on_server_done;
+    run->on_server_done_arg = o->on_server_done_arg;
+}
+
+int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
+                   struct muster_run **out, struct muster_error *err)
+{
+    const struct muster_run_options defaults = MUSTER_RUN_OPTIONS_INIT;
+    struct mu_run_config config;
+    struct mu_err e = {0};
+    size_t n = 0, total = mu_inventory_count(m->inventory);
+    int rc = MU_ENOMEM;
+    struct muster_run *run = calloc(1, sizeof *run);
+    mu_err_set(&e, MU_ENOMEM, "out of memory");
+    if (!run || !(run->servers = calloc(total ? total : 1, sizeof *run->servers)))
+        goto out;
+    run->m = m;
+    for (size_t i = 0; i < total; i++)
+        if (muster_server_selected(m, i))
+            run->servers[n++] = mu_inventory_at(m->inventory, i);
+    translate(options && options->size >= sizeof defaults ? options : &defaults, m, run, &config);
+    if (!n) {
+        rc = mu_err_set(&e, MU_EINVAL, "no servers to run on");
+        goto out;
+    }
+    rc = mu_run_new(&run->run, &config, script->script, run->servers, n, &mu_bindings, m->logger, &e);
+out:
+    if (rc) {
+        muster_run_free(run);
+        return give(err, &e);
+    }
+    *out = run;
+    return 0;
+}
+
+int muster_run_start(struct muster_run *run, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    return give_result(err, mu_run_go(run->run, &e), &e);
+}
+
+void muster_run_interrupt(struct muster_run *run, int signal_number) { mu_run_interrupt(run->run, signal_number); }
+
+void muster_run_free(struct muster_run *run)
+{
+    if (!run)
+        return;
+    mu_run_free(run->run);
+    mu_buf_free(&run->summary);
+    free(run->servers);
+    free(run);
+}
+
+/* ---- results ---- */
+
+static const struct mu_run_result *results(const struct muster_run *run) { return mu_run_results(run->run); }
+
+const char *muster_run_id(const struct muster_run *run) { return results(run)->run_id; }
+int muster_run_exit_code(const struct muster_run *run) { return mu_run_result_exit_code(results(run)); }
+size_t muster_run_server_count(const struct muster_run *run) { return results(run)->n_tasks; }
+
+static const char *worst_reason(const struct mu_failure *failures, size_t n)
+{
+    const struct mu_failure *worst = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!worst || failures[i].status < worst->status)
+            worst = &failures[i];
+    return worst && worst->message ? worst->message : "";
+}
+
+int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks)
+        return MU_EINVAL;
+    const struct mu_task_result *t = &r->tasks[server];
+    const char *reason = worst_reason(t->failures, t->n_failures);
+    for (size_t i = 0; i < t->n_steps; i++)
+        if (t->steps[i].status == t->status && t->steps[i].n_failures)
+            reason = worst_reason(t->steps[i].failures, t->steps[i].n_failures);
+    *out = (struct muster_server_result){t->server_id, mu_status_name(t->status), reason, t->duration_ms, t->n_steps};
+    return 0;
+}
+
+int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks || step >= r->tasks[server].n_steps)
+        return MU_EINVAL;
+    const struct mu_step_result *s = &r->tasks[server].steps[step];
+    *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
+                                       s->duration_ms, s->n_metrics};
+    return 0;
+}
+
+int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
+                      struct muster_metric_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks || step >= r->tasks[server].n_steps || metric >= r->tasks[server].steps[step].n_metrics)
+        return MU_EINVAL;
+    const struct mu_metric *x = &r->tasks[server].steps[step].metrics[metric];
+    *out = (struct muster_metric_result){x->name, x->value, x->unit ? x->unit : "", x->judgement != MU_UNJUDGED,
+                                         x->judgement == MU_PASSED};
+    return 0;
+}
+
+const char *muster_run_summary(struct muster_run *run, bool color)
+{
+    mu_buf_clear(&run->summary);
+    mu_summary_write(results(run), color, &run->summary);
+    return mu_buf_cstr(&run->summary);
+}
+
+static int write_all(int fd, const struct mu_buf *b)
+{
+    for (size_t at = 0; at < b->len;) {
+        ssize_t n = write(fd, b->data + at, b->len - at);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* Beside the target and renamed, so that a reader never sees half a report. */
+static int write_file(const char *path, const struct mu_buf *b, struct mu_err *err)
+{
+    struct mu_buf temporary = MU_BUF_INIT;
+    mu_buf_addf(&temporary, "%s.XXXXXX", path);
+    if (temporary.failed)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    int fd = mkostemp(temporary.data, O_CLOEXEC), rc = fd < 0 ? errno : write_all(fd, b);
+    if (fd >= 0) {
+        mode_t mask = umask(0);
+        umask(mask);
+        if (!rc && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
+            rc = errno;
+        if (close(fd) != 0 && !rc)
+            rc = errno;
+        if (!rc && rename(temporary.data, path) != 0)
+            rc = errno;
+        if (rc)
+            unlink(temporary.data);
+    }
+    mu_buf_free(&temporary);
+    return rc ? mu_err_sys(err, MU_EIO, rc, "cannot write %s", path) : 0;
+}
+
+int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err)
+{
+    struct mu_buf text = MU_BUF_INIT;
+    struct mu_err e = {0};
+    int rc = 0;
+    if (kind == MUSTER_REPORT_JUNIT)
+        mu_report_junit(results(run), &text);
+    else
+        mu_report_json(results(run), &text);
+    if (text.failed)
+        rc = mu_err_set(&e, MU_ENOMEM, "out of memory");
+    else if (!strcmp(path, "-"))
+        rc = (rc = write_all(1, &text)) ? mu_err_sys(&e, MU_EIO, rc, "cannot write to standard output") : 0;
+    else
+        rc = write_file(path, &text, &e);
+    mu_buf_free(&text);
+    return give_result(err, rc, &e);
+}
