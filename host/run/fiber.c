@@ -147,18 +147,31 @@ static _Noreturn void raise_cancelled(lua_State *L, struct mu_fiber *f)
     abort(); /* luaL_error does not return */
 }
 
+static int yield_for(lua_State *L, struct mu_fiber *f, struct mu_wait *wait);
+
 static int await_k(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
     struct mu_wait *wait = (struct mu_wait *)ctx;
     struct mu_fiber *f = mu_fiber_current(L);
+    bool cancelled = f->scope->cancelled && !f->unwinding;
+    if (cancelled && wait->cancel && !wait->done)
+        return yield_for(L, f, wait); /* it was asked to end, and is not there yet */
     wait->fiber = NULL;
     f->wait = NULL;
-    if (f->scope->cancelled && !f->unwinding) {
+    if (cancelled) {
         drop_wait(wait);
         raise_cancelled(L, f);
     }
     return wait->k(L, LUA_OK, ctx);
+}
+
+static int yield_for(lua_State *L, struct mu_fiber *f, struct mu_wait *wait)
+{
+    wait->fiber = f;
+    f->wait = wait;
+    f->host_yield = true;
+    return lua_yieldk(L, 0, (lua_KContext)wait, await_k);
 }
 
 int mu_await(lua_State *L, struct mu_wait *wait, lua_KFunction k)
@@ -179,10 +192,14 @@ int mu_await(lua_State *L, struct mu_wait *wait, lua_KFunction k)
         drop_wait(wait);
         return luaL_error(L, "%s", problem);
     }
-    wait->fiber = f;
-    f->wait = wait;
-    f->host_yield = true;
-    return lua_yieldk(L, 0, (lua_KContext)wait, await_k);
+    if (f->scope->cancelled && !f->unwinding) {
+        if (!wait->cancel) {
+            drop_wait(wait);
+            raise_cancelled(L, f);
+        }
+        wait->cancel(wait);
+    }
+    return yield_for(L, f, wait);
 }
 
 /* ---- fibers ---- */
@@ -320,7 +337,7 @@ void mu_fiber_resume(struct mu_fiber *f)
             end(f);
         else if (!f->wait)
             mu_fiber_ready(f); /* its slice was over */
-        else if (f->wait->done || (f->scope->cancelled && !f->unwinding && !f->wait->cancel))
+        else if (f->wait->done)
             mu_fiber_ready(f);
         return;
     }

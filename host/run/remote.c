@@ -246,6 +246,12 @@ static void call_cancel(struct mu_wait *wait)
         mu_remote_disconnect(r);
 }
 
+void mu_call_end(struct mu_call *c)
+{
+    if (c->open && !c->wait.done)
+        call_cancel(&c->wait);
+}
+
 static void call_abandon(struct mu_wait *wait) { mu_call_close(mu_list_entry(wait, struct mu_call, wait)); }
 
 static void call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task *task, struct mu_ctx *ctx)

@@ -42,7 +42,6 @@ struct mu_call {
     struct mu_wait wait; /* await this */
     enum mu_call_kind kind;
     bool open;
-    bool keep_running;   /* set by nobody yet but the local runner of this machine's own tools */
     struct mu_task *task;
     struct mu_list link;
     struct mu_ctx *ctx;
@@ -70,6 +69,8 @@ void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, c
 const struct mu_exec_result *mu_call_result(const struct mu_call *c);
 /* The next line that came; false when there is none now. */
 bool mu_call_next_line(struct mu_call *c, enum mu_exec_stream *stream, const char **text, size_t *len);
+/* End it early: the wait is done when the command has ended, there too. Nothing when it is over. */
+void mu_call_end(struct mu_call *c);
 void mu_call_close(struct mu_call *c); /* idempotent; a command still running is named unended */
 
 #endif

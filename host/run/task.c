@@ -11,6 +11,7 @@
 #include "run/worker.h"
 
 #define TEARDOWN_UNWIND_MS 2000
+#define PRINT_MAX ((size_t)64 << 10)
 
 static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
 static const struct mu_script *script_of(const struct mu_task *t) { return t->worker->engine->script; }
@@ -37,7 +38,7 @@ void mu_task_push_slot(lua_State *L, const struct mu_task *t, int slot)
 void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot)
 {
     if (t->table_ref == LUA_NOREF) { /* the first slot that is set */
-        lua_createtable(L, MU_SLOT_LOADED, 0);
+        lua_createtable(L, MU_SLOT_VARS, 0);
         ((struct mu_task *)t)->table_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->table_ref);
@@ -99,6 +100,15 @@ void mu_task_unended(struct mu_task *t, const char *command)
 {
     mu_log(MU_WARNING, "Could not confirm that this command was ended on the server: %s", command);
     mu_post_unended(t, command);
+}
+
+void mu_task_print(struct mu_task *t, const char *text, size_t len)
+{
+    if (!t || !t->result || t->result->log.len > PRINT_MAX)
+        return;
+    size_t room = PRINT_MAX - t->result->log.len;
+    mu_buf_add(&t->result->log, text, len < room ? len : room);
+    mu_buf_adds(&t->result->log, len < room ? "\n" : "\n[cut here]\n");
 }
 
 /* ---- cancelling ---- */

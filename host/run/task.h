@@ -25,7 +25,7 @@ enum mu_phase {
 };
 
 /* Slots of a task's table in the registry. */
-enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED };
+enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED, MU_SLOT_RANDOM, MU_SLOT_VARS };
 
 struct mu_task {
     struct mu_worker *worker;
@@ -64,6 +64,8 @@ void mu_task_kill(struct mu_task *t);
 struct mu_account *mu_task_account(const struct mu_task *t);
 void mu_task_memory_exceeded(struct mu_task *t); /* its memory limit was hit: cancelled with error */
 void mu_task_unended(struct mu_task *t, const char *command); /* could not be confirmed ended on the server */
+/* Text for the report of the step at work, up to 64 KiB a step; the newline is added. Nothing without a step. */
+void mu_task_print(struct mu_task *t, const char *text, size_t len);
 struct mu_task *mu_task_current(lua_State *L); /* of the running fiber; NULL outside */
 void mu_task_push_slot(lua_State *L, const struct mu_task *t, int slot); /* may raise */
 void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot);  /* pops the value; may raise */
