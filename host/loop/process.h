@@ -6,7 +6,9 @@
  * Must not know: SSH, Lua, steps.
  *
  * The command runs as /bin/sh -c COMMAND in a session of its own, with default signal dispositions and no inherited
- * descriptors but its three streams. It is done when it has been reaped and both streams have ended, or 200 ms after it
+ * descriptors but its three streams, which are pipes. To see to that, starting one marks every descriptor of this process
+ * above 2 close-on-exec; and it unblocks SIGCHLD in the calling thread, by which the end is noticed (the signal's handler
+ * is libuv's from then on: leave it). It is done when it has been reaped and both streams have ended, or 200 ms after it
  * was reaped when a background child keeps a stream open (what was read so far is the result).
  */
 #ifndef MU_LOOP_PROCESS_H

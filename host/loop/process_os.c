@@ -115,6 +115,7 @@ int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, 
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio_count = 3,
                                     .stdio = stdio};
+    sigset_t sigchld;
     int status;
 
     fds[0] = fds[1] = fds[2] = -1;
@@ -134,6 +135,10 @@ int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, 
         stdio[i].data.fd = theirs[i];
     }
     close_others_on_exec();
+    /* libuv hears of the end by SIGCHLD; worker threads are often made with all signals blocked, and so may be the rest */
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    pthread_sigmask(SIG_UNBLOCK, &sigchld, NULL);
     /* libuv's child resets every signal to its default and empties the signal mask before exec */
     status = uv_spawn(loop, handle, &options);
 out:
