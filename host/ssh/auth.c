@@ -31,13 +31,24 @@ static bool offered(struct mu_ssh_session *s, int method)
     return !list || (list & method);
 }
 
-static void note(struct mu_connect *c, const char *fmt, const char *name)
+static void note_refused(struct mu_ssh_session *s, int rc)
 {
+    static const char *const names[] = {[STEP_KEYS] = "key ", [STEP_AGENT] = "agent", [STEP_PASSWORD] = "password",
+                                        [STEP_KBDINT] = "keyboard-interactive"};
+    struct mu_connect *c = s->connect;
+    const char *file = NULL;
+
+    if (c->step >= STEP_NONE)
+        return;
     if (c->tried.len)
         mu_buf_adds(&c->tried, ", ");
-    mu_buf_adds(&c->tried, fmt);
-    if (name)
-        mu_buf_add_escaped(&c->tried, name, strlen(name));
+    mu_buf_adds(&c->tried, names[c->step]);
+    if (c->step == STEP_KEYS) {
+        mu_ssh_shared_key(s->shared, s->key_file, c->key, &file);
+        mu_buf_add_escaped(&c->tried, file, strlen(file));
+    }
+    if (rc == SSH_AUTH_PARTIAL)
+        mu_buf_adds(&c->tried, " (accepted, but not enough)");
 }
 
 static void offers(struct mu_ssh_session *s, char *out, size_t size)
@@ -62,7 +73,8 @@ static void offers(struct mu_ssh_session *s, char *out, size_t size)
     }
 }
 
-static void denied(struct mu_ssh_session *s, bool closed)
+/* closed: what the server said when it closed the connection, or NULL. */
+static void denied(struct mu_ssh_session *s, const char *closed)
 {
     struct mu_connect *c = s->connect;
     struct mu_err err = {0};
@@ -70,9 +82,8 @@ static void denied(struct mu_ssh_session *s, bool closed)
 
     offers(s, offer, sizeof(offer));
     if (closed)
-        mu_err_set(&err, MU_EAUTH,
-                   "%s port %d: user %s: the server closed the connection after %u refused attempts: tried %s; it offers %s",
-                   s->host, s->port, s->user, c->attempts, mu_buf_cstr(&c->tried), offer);
+        mu_err_set(&err, MU_EAUTH, "%s port %d: user %s: the server closed the connection after it had refused %s: %s",
+                   s->host, s->port, s->user, mu_buf_cstr(&c->tried), closed);
     else if (!c->tried.len)
         mu_err_set(&err, MU_EAUTH, "%s port %d: user %s: there is no key, agent or password to log in with; the server offers %s",
                    s->host, s->port, s->user, offer);
@@ -88,12 +99,15 @@ static void closed_by_server(struct mu_ssh_session *s)
     struct mu_err err = {0};
     char why[256];
 
-    if (s->connect->attempts) {
-        denied(s, true);
+    mu_session_error(s, why, sizeof(why));
+    /* A server that has had enough of wrong keys says so with a disconnect message, in place of an answer. */
+    if (strstr(why, "SSH_MSG_DISCONNECT"))
+        note_refused(s, SSH_AUTH_DENIED);
+    if (s->connect->tried.len) {
+        denied(s, why);
         return;
     }
-    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost during authentication: %s", s->host, s->port,
-               mu_session_error(s, why, sizeof(why)));
+    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost during authentication: %s", s->host, s->port, why);
     mu_err_cause(&err, "connection lost");
     mu_connect_done(s, &err);
 }
@@ -156,22 +170,13 @@ static int ask(struct mu_ssh_session *s)
     }
 }
 
-/* The step had its answer, and it was no. */
+/* The step had its answer, and it was no; or it had nothing to ask. */
 static void next(struct mu_ssh_session *s, int rc)
 {
-    static const char *const names[] = {[STEP_AGENT] = "agent", [STEP_PASSWORD] = "password",
-                                        [STEP_KBDINT] = "keyboard-interactive"};
     struct mu_connect *c = s->connect;
-    const char *name = NULL;
 
-    if (rc != SSH_AUTH_INFO && c->step != STEP_NONE) {
-        c->attempts++;
-        if (c->step == STEP_KEYS)
-            mu_ssh_shared_key(s->shared, s->key_file, c->key, &name);
-        note(c, c->step == STEP_KEYS ? "key " : names[c->step], name);
-        if (rc == SSH_AUTH_PARTIAL)
-            mu_buf_adds(&c->tried, " (accepted, but not enough)");
-    }
+    if (rc != SSH_AUTH_INFO)
+        note_refused(s, rc);
     if (c->step == STEP_KEYS && rc != SSH_AUTH_INFO)
         c->key++;
     else
@@ -205,5 +210,5 @@ void mu_auth_step(struct mu_ssh_session *s)
             return;
         }
     }
-    denied(s, false);
+    denied(s, NULL);
 }

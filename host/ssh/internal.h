@@ -83,8 +83,7 @@ struct mu_connect {
     size_t key;
     int agent_fd, rounds;
     bool password_sent;
-    unsigned attempts; /* refused by the server */
-    struct mu_buf tried;
+    struct mu_buf tried; /* what was refused, for people */
 };
 
 void mu_connect_event(struct mu_ssh_session *s);   /* the descriptor is ready */
