@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,10 +177,25 @@ struct reader {
     size_t len;
 };
 
+static sem_t waited; /* posted when the sink waits for room, which is when the reader begins */
+static atomic_uint polls;
+
+/* Instead of the C library's. */
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    struct timespec ts = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L};
+
+    polls++;
+    sem_post(&waited);
+    return ppoll(fds, n, timeout_ms < 0 ? NULL : &ts, NULL);
+}
+
 static void *drain(void *arg)
 {
     struct reader *r = arg;
 
+    while (sem_wait(&waited) != 0)
+        continue;
     r->text = read_all(r->fd, &r->len);
     return NULL;
 }
@@ -193,6 +211,7 @@ static void a_full_nonblocking_pipe_is_waited_for(void **state)
     size_t filled = 0;
 
     (void)state;
+    assert_int_equal(sem_init(&waited, 0, 0), 0);
     assert_int_equal(pipe(fds), 0);
     assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(mu_log_sink_fd(lg, fds[1], true, MU_LOG_LOGFMT, false, NULL), 0);
@@ -205,12 +224,15 @@ static void a_full_nonblocking_pipe_is_waited_for(void **state)
     mu_log_text(MU_INFO, NULL, 0, big, sizeof big);
     mu_log(MU_INFO, "last");
     mu_logger_free(lg);
+    sem_post(&waited); /* should the sink not have waited, the reader ends all the same */
     assert_int_equal(pthread_join(thread, NULL), 0);
     close(fds[0]);
+    assert_true(polls > 0);
     assert_int_equal(strspn(r.text, "-"), filled);
     assert_int_equal(strspn(strchr(r.text, 'x'), "x"), sizeof big);
     assert_string_equal(r.text + r.len - strlen(" event=last\n"), " event=last\n");
     free(r.text);
+    sem_destroy(&waited);
 }
 
 /* Run fn with standard error going into a pipe; returns what it wrote there. */
