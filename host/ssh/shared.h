@@ -26,12 +26,15 @@ int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_k
 int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out);
 
 /* Private keys to try in order. key_file NULL: the shared ones; else the one added with mu_ssh_shared_add_key(), count 0
- * when it was never added. The key may be used by several threads at once. *name (may be NULL) is the file's path. */
+ * when it was never added. The key may be used by several threads at once. *name (may be NULL) is the file's path.
+ * Ask with ssh_userauth_none() before: libssh knows the server's signature algorithms (RFC 8308) only from then on, and
+ * offers an RSA key, of a file or of the agent, with SHA-1 alone and mostly in vain when it does not know them. */
 size_t mu_ssh_shared_key_count(const struct mu_ssh_shared *sh, const char *key_file);
 ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, size_t i, const char **name);
 
 /* A fresh descriptor, the caller's, that speaks the agent protocol with the run's agent proxy; libssh takes it with
- * ssh_set_agent_socket(). Every request on it is answered within agent_timeout_ms. -1: no agent, or it is out of use. */
+ * ssh_set_agent_socket() and closes it with the session. Do not let libssh look for an agent without it: it would connect
+ * to $SSH_AUTH_SOCK by itself and wait there without end. Every request on it is answered within agent_timeout_ms. -1: no agent, or it is out of use. */
 int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh);
 
 /* NULL: password authentication is not tried. */

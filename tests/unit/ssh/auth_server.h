@@ -79,10 +79,12 @@ static int authenticate(const char *host_key_file, ssh_key key, int agent_fd)
     ssh_options_set(session, SSH_OPTIONS_FD, &pair[0]);
     if (agent_fd >= 0)
         ssh_set_agent_socket(session, agent_fd);
-    if (ssh_connect(session) == SSH_OK)
+    /* The first answer brings the server's signature algorithms; without them libssh offers RSA with SHA-1 only. */
+    if (ssh_connect(session) == SSH_OK && ssh_userauth_none(session, NULL) == SSH_AUTH_DENIED)
         rc = key ? ssh_userauth_publickey(session, NULL, key) : ssh_userauth_agent(session, NULL);
-    else
-        fprintf(stderr, "authenticate: %s\n", ssh_get_error(session));
+    if (rc != SSH_AUTH_SUCCESS)
+        fprintf(stderr, "authenticate: %d %s %s\n", rc, key ? ssh_key_type_to_char(ssh_key_type(key)) : "agent",
+                ssh_get_error(session));
     ssh_free(session); /* alone: it closes the descriptor, which ssh_disconnect() would forget */
     pthread_join(server.thread, NULL);
     return rc;
