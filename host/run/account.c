@@ -13,6 +13,7 @@ struct mu_account {
     bool refused;  /* the last growing request was refused; Lua collects and asks once more */
     void *refused_ptr;
     size_t refused_size;
+    size_t collected; /* used after the last collection made for this account */
 };
 
 struct header {
@@ -45,19 +46,37 @@ void mu_account_close(struct mu_account *a)
 }
 
 size_t mu_account_used(const struct mu_account *a) { return a->used; }
-bool mu_account_exceeded(const struct mu_account *a) { return a->exceeded; }
+bool mu_account_wants_collection(struct mu_account *a)
+{
+    if (!a->limit || a->used < a->limit / 2 || a->used < a->collected + a->limit / 4)
+        return false;
+    return true;
+}
 
-/* Lua answers a refusal with a full collection and the same request again: only a second refusal is final. */
+void mu_account_collected(struct mu_account *a)
+{
+    a->collected = a->used;
+}
+
+bool mu_account_exceeded(struct mu_account *a)
+{
+    a->exceeded = a->exceeded || a->refused;
+    return a->exceeded;
+}
+
+/* Lua answers a refusal with a full collection and the same request again: only a second refusal is final. (The library's
+ * string buffers do not ask again but raise: the refusal then stays pending, and mu_account_exceeded() counts it.) */
 static bool may_grow(struct mu_account *a, void *ptr, size_t osize, size_t nsize)
 {
     size_t bound = a->limit + (a->exceeded ? RESERVE : 0);
-    if (!a->limit || a->used - osize + nsize <= bound) {
+    bool again = a->refused && a->refused_ptr == ptr && a->refused_size == nsize;
+    bool fits = !a->limit || a->used - osize + nsize <= bound;
+    if (again)
         a->refused = false;
+    if (fits)
         return true;
-    }
-    if (a->refused && a->refused_ptr == ptr && a->refused_size == nsize) {
+    if (again) {
         a->exceeded = true;
-        a->refused = false;
         return false;
     }
     a->refused = true;

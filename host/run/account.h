@@ -18,9 +18,12 @@ struct mu_account;
 struct mu_account *mu_account_new(size_t limit); /* 0: no limit; NULL when out of memory */
 void mu_account_close(struct mu_account *a);     /* the task's hold ends; NULL allowed */
 size_t mu_account_used(const struct mu_account *a);
-/* True once a request was refused for good (a full collection did not help). From then on a reserve of 1 MiB beyond the
- * limit is open, so that <close> handlers and teardown can still run. */
-bool mu_account_exceeded(const struct mu_account *a);
+/* To be asked when an error was raised: true once a request was refused for good (a full collection did not help). From
+ * then on a reserve of 1 MiB beyond the limit is open, so that <close> handlers and teardown can still run. */
+bool mu_account_exceeded(struct mu_account *a);
+/* Whether garbage may be what fills the account: collect, then say so. Not again before it has grown by a quarter. */
+bool mu_account_wants_collection(struct mu_account *a);
+void mu_account_collected(struct mu_account *a);
 
 /* What lua_newstate() is given as its user data. */
 struct mu_allocator {

@@ -224,7 +224,7 @@ static int body_ended(lua_State *L, int status, lua_KContext ctx)
     struct mu_fiber *f = (struct mu_fiber *)ctx;
     if (status == LUA_YIELD)
         status = LUA_OK;
-    if (status == LUA_ERRMEM && mu_account_exceeded(mu_task_account(f->task)))
+    if (status != LUA_OK && mu_account_exceeded(mu_task_account(f->task)))
         mu_task_memory_exceeded(f->task);
     f->finish(L, f, status, 2);
     return 0;
@@ -366,7 +366,7 @@ void mu_fiber_rethrow(lua_State *L, int status, bool was_unwinding)
     struct mu_fiber *f = mu_fiber_current(L);
     if (!f || was_unwinding)
         return;
-    if (status == LUA_ERRMEM && !f->unwinding && mu_account_exceeded(mu_task_account(f->task))) {
+    if (status != LUA_OK && !f->unwinding && mu_account_exceeded(mu_task_account(f->task))) {
         mu_task_memory_exceeded(f->task);
         start_unwinding(f);
     }
@@ -381,6 +381,10 @@ void mu_fiber_hook(lua_State *L, lua_Debug *ar)
     struct mu_fiber *f = w->current;
     if (!f)
         return;
+    if (mu_account_wants_collection(w->allocator.charge)) {
+        lua_gc(L, LUA_GCCOLLECT, 0);
+        mu_account_collected(w->allocator.charge);
+    }
     uint64_t now = mu_clock_ms();
     bool can_yield = !f->no_yield && lua_isyieldable(L);
     if (f->unwinding) {

@@ -199,11 +199,13 @@ void mu_outcome_error(lua_State *L, struct mu_task *t, struct mu_fiber *f)
         untyped(L, t, f);
     } else {
         const char *type = field(L, top, "type"), *message = field(L, top, "message"), *cause = field(L, top, "cause");
+        const char *where = field(L, top, "where");
         lua_pushstring(L, "lost");
         lua_rawget(L, top);
         bool lost = lua_toboolean(L, -1);
-        lua_settop(L, top + 3);
         if (type && message) {
+            if (where)
+                message = lua_pushfstring(L, "%s (%s)", message, where);
             mu_task_add_failure(t, status_of(type, lost), type, NULL, cause ? cause : message, message);
         } else {
             lua_settop(L, top);

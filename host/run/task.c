@@ -345,7 +345,7 @@ static void end_task(struct mu_task *t)
     if (t->table_ref != LUA_NOREF)
         luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
     uint64_t took = mu_clock_ms() - t->started_ms;
-    mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server %s in %.1f s.",
+    mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
            mu_status_name(t->worst), (double)took / 1000.0);
     mu_post_done(t, took);
     for (size_t i = 0; i < t->n_failures; i++) {
@@ -391,7 +391,7 @@ static void close_step(struct mu_task *t)
     struct mu_ctx *ctx = mu_ctx_with_str(t->ctx, "step", r->name);
     struct mu_ctx *former = mu_ctx_enter(ctx);
     r->duration_ms = took;
-    mu_log(MU_INFO, "Step %s in %.1f s.", mu_status_name(r->status), (double)took / 1000.0);
+    mu_log(MU_INFO, "Step finished: %s (%.1f s).", mu_status_name(r->status), (double)took / 1000.0);
     mu_ctx_leave(former);
     mu_ctx_unref(ctx);
     t->step_status[t->step] = r->status;
