@@ -79,11 +79,11 @@ static void test_home(void **state)
 
     (void)state;
     assert_int_equal(mu_inventory_add(inv, "srv01", &s, NULL), 0);
-    setenv("HOME", "/home/ops", 1);
+    setenv("HOME", "/srv/ops", 1);
     assert_int_equal(mu_server_set(s, "key", "~/.ssh/id", NULL), 0);
-    assert_string_equal(s->key, "/home/ops/.ssh/id");
+    assert_string_equal(s->key, "/srv/ops/.ssh/id");
     assert_int_equal(mu_server_set(s, "key", "~", NULL), 0);
-    assert_string_equal(s->key, "/home/ops/");
+    assert_string_equal(s->key, "/srv/ops/");
     assert_int_equal(mu_server_set(s, "key", "a/~/b", NULL), 0);
     assert_string_equal(s->key, "a/~/b");
     unsetenv("HOME"); /* then the password database tells */
