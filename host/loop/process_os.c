@@ -9,6 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_THREAD__
+/* libuv closes the descriptors it makes while spawning by a bare system call, which ThreadSanitizer does not see: the next
+ * thread that is given the same number seems to race with it. */
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void) { return "race:uv_pipe\n"; }
+#endif
+
 static size_t name_len(const char *entry)
 {
     return strcspn(entry, "=");

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,4 +195,13 @@ void mu_resolve_cancel(struct mu_resolve *r)
     /* A helper thread may be inside getaddrinfo, which nothing can interrupt: then r lives on until it comes back. */
     r->fn = NULL;
     uv_cancel((uv_req_t *)&r->uv);
+}
+
+void mu_resolve_set_parallel(unsigned lookups)
+{
+    char threads[16];
+
+    /* libuv gives lookups half of its helper threads; it reads their number from the environment alone, 1024 at most */
+    snprintf(threads, sizeof(threads), "%u", lookups < 512 ? 2 * lookups : 1024);
+    setenv("UV_THREADPOOL_SIZE", threads, 0);
 }

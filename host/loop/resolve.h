@@ -24,4 +24,9 @@ int mu_resolve_start(struct mu_resolve **out, struct mu_loop *loop, struct mu_ct
                      mu_resolve_fn *fn, void *arg, struct mu_err *err);
 void mu_resolve_cancel(struct mu_resolve *r); /* no callback comes after it; NULL allowed */
 
+/* Let this many lookups run at once in the whole process. libuv's default is two, so that two names whose DNS server is
+ * silent hold up all others. Takes effect before the process's first lookup, and not when the user has set
+ * UV_THREADPOOL_SIZE. It changes the environment: call it before there are other threads. */
+void mu_resolve_set_parallel(unsigned lookups);
+
 #endif
