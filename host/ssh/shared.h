@@ -33,8 +33,10 @@ size_t mu_ssh_shared_key_count(const struct mu_ssh_shared *sh, const char *key_f
 ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, size_t i, const char **name);
 
 /* A fresh descriptor, the caller's, that speaks the agent protocol with the run's agent proxy; libssh takes it with
- * ssh_set_agent_socket() and closes it with the session. Do not let libssh look for an agent without it: it would connect
- * to $SSH_AUTH_SOCK by itself and wait there without end. Every request on it is answered within agent_timeout_ms. -1: no agent, or it is out of use. */
+ * ssh_set_agent_socket() and closes it with the session. Every request on it is answered within agent_timeout_ms. When a
+ * signature fails, ssh_userauth_agent() gives SSH_AUTH_ERROR ("Out of memory") on a session that is well: go on with the
+ * next method. -1: no agent, or it is out of use; then do not let libssh look for one: it would connect to $SSH_AUTH_SOCK
+ * by itself and wait there without end. */
 int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh);
 
 /* NULL: password authentication is not tried. */

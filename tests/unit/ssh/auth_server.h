@@ -59,7 +59,8 @@ static void *auth_server_run(void *arg)
     return NULL;
 }
 
-/* Authenticate with the key, or with the agent behind agent_fd (taken) when key is NULL. What libssh answers. */
+/* Authenticate with the agent behind agent_fd (taken; -1: without), and when that does not do with the key (NULL: without).
+ * What libssh answers last. An agent that fails to sign makes it SSH_AUTH_ERROR, "Out of memory"; the session lives on. */
 static int authenticate(const char *host_key_file, ssh_key key, int agent_fd)
 {
     struct auth_server server = {.host_key_file = host_key_file};
@@ -80,11 +81,14 @@ static int authenticate(const char *host_key_file, ssh_key key, int agent_fd)
     if (agent_fd >= 0)
         ssh_set_agent_socket(session, agent_fd);
     /* The first answer brings the server's signature algorithms; without them libssh offers RSA with SHA-1 only. */
-    if (ssh_connect(session) == SSH_OK && ssh_userauth_none(session, NULL) == SSH_AUTH_DENIED)
-        rc = key ? ssh_userauth_publickey(session, NULL, key) : ssh_userauth_agent(session, NULL);
+    if (ssh_connect(session) == SSH_OK && ssh_userauth_none(session, NULL) == SSH_AUTH_DENIED) {
+        if (agent_fd >= 0)
+            rc = ssh_userauth_agent(session, NULL);
+        if (rc != SSH_AUTH_SUCCESS && key)
+            rc = ssh_userauth_publickey(session, NULL, key);
+    }
     if (rc != SSH_AUTH_SUCCESS)
-        fprintf(stderr, "authenticate: %d %s %s\n", rc, key ? ssh_key_type_to_char(ssh_key_type(key)) : "agent",
-                ssh_get_error(session));
+        print_message("authenticate: %d %s\n", rc, ssh_get_error(session));
     ssh_free(session); /* alone: it closes the descriptor, which ssh_disconnect() would forget */
     pthread_join(server.thread, NULL);
     return rc;
