@@ -52,10 +52,10 @@ install_packages() {
     [ -z "$missing" ] || die "still not installed: $missing"
 }
 
-# build PRESET FOLDER [CMAKE-OPTION...]: configure and build; quiet unless it fails.
+# build PRESET FOLDER TARGET [CMAKE-OPTION...]: configure and build; quiet unless it fails.
 build() {
-    local preset=$1 folder=$2 generator=()
-    shift 2
+    local preset=$1 folder=$2 target=$3 generator=()
+    shift 3
     # A folder that was configured before keeps its generator.
     [ -e "$folder/CMakeCache.txt" ] || generator=(-G Ninja)
     say "building preset $preset in ${folder#"$source"/}"
@@ -64,7 +64,7 @@ build() {
         tail -n 30 "$folder/configure.log" >&2
         die "cmake failed; the whole of its output is in $folder/configure.log"
     }
-    cmake --build "$folder" -j "$(nproc)" >"$folder/build.log" 2>&1 || {
+    cmake --build "$folder" --target "$target" -j "$(nproc)" >"$folder/build.log" 2>&1 || {
         grep -E -A 5 'error|FAILED|warning' "$folder/build.log" | head -n 60 >&2 || true
         die "the build failed; the whole of its output is in $folder/build.log"
     }
