@@ -260,6 +260,8 @@ static void say(lua_State *L, enum mu_level level, const char *separator)
     luaL_pushresult(&b);
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
+    while (len && text[len - 1] == '\n')
+        len--;
     mu_log_text(level, NULL, 0, text, len);
     mu_task_print(mu_task_current(L), text, len);
 }

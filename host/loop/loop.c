@@ -77,6 +77,7 @@ void mu_loop_call(struct mu_loop *loop, struct mu_ctx *ctx, void (*body)(void *h
     struct mu_ctx *former;
 
     loop->calls++;
+    uv_stop(&loop->uv); /* a timer runs before the poll of the same turn, which must not block any more then */
     mu_ctx_ref(ctx);
     former = mu_ctx_enter(ctx);
     body(handle);

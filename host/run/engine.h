@@ -37,7 +37,7 @@ struct mu_engine {
     const char *user; /* for servers that name none; NULL: this process's */
     uint64_t timeout_ms, connect_timeout_ms, teardown_timeout_ms;
     size_t task_memory;
-    unsigned long alloc_fail_at; /* tests only: see account.h; counted from the first task on */
+    unsigned long alloc_fail_at; /* tests only, see account.h: the nth Lua allocation of each worker fails; 0: none */
 };
 
 #endif

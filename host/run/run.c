@@ -281,7 +281,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir,
                                      .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
-                                     .teardown_timeout_ms = c->teardown_timeout_ms, .task_memory = c->task_memory};
+                                     .teardown_timeout_ms = c->teardown_timeout_ms, .task_memory = c->task_memory,
+                                     .alloc_fail_at = c->alloc_fail_at};
     make_run_id(id);
     mu_err_set(err, MU_ENOMEM, "out of memory");
     if (mu_run_result_new(&run->results, id, script->path, n) || !(run->engine.sources = mu_sources_new()))
@@ -343,7 +344,6 @@ static int start_workers(struct mu_run *run, struct mu_err *err)
         int rc = mu_worker_open(w, &run->engine, (int)i, err);
         if (rc)
             return rc;
-        w->allocator.fail_at = run->config.alloc_fail_at;
         rc = mu_mailbox_new(&w->mailbox, w->loop, worker_mail, w, err);
         if (!rc && start_thread(w) != 0)
             rc = mu_err_set(err, MU_EIO, "cannot start a worker thread");
@@ -375,6 +375,8 @@ static void join_workers(struct mu_run *run)
     for (unsigned i = 0; i < run->n_started; i++) {
         if (run->workers[i].exited) {
             pthread_join(run->workers[i].thread, NULL);
+            if (i == 0 && run->config.alloc_requests)
+                *run->config.alloc_requests = run->workers[i].allocator.requests;
         } else {
             pthread_detach(run->workers[i].thread);
             run->abandoned = true;

@@ -27,7 +27,8 @@ struct mu_run_config {
     struct mu_ssh_config ssh;
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;
-    unsigned long alloc_fail_at; /* tests: the nth Lua allocation of each worker after its start fails */
+    unsigned long alloc_fail_at;   /* tests: the nth Lua allocation of each worker fails; 0: none */
+    unsigned long *alloc_requests; /* tests: where worker 0 leaves how many it made; NULL: nowhere */
 };
 
 struct mu_run;

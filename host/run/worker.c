@@ -34,6 +34,7 @@ int mu_worker_open(struct mu_worker *w, const struct mu_engine *engine, int inde
     if (!w->account)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     w->allocator.charge = w->account;
+    w->allocator.fail_at = engine->alloc_fail_at;
     int rc = mu_loop_new(&w->loop, err);
     if (rc)
         goto fail;

@@ -191,10 +191,51 @@ static void test_many(void **state)
     mu_loop_free(loop);
 }
 
+/* A turn that blocks comes back when a timer has fired, however far away the next one is. */
+static void test_turn_ends(void **state)
+{
+    struct mu_loop *loop = new_loop();
+    struct probe soon = make(loop), far = make(loop);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        arm(&far, 3600 * 1000);
+        arm(&soon, 0);
+        mu_loop_turn(loop, true);
+        assert_int_equal(soon.fired, i + 1);
+    }
+    assert_int_equal(far.fired, 0);
+    mu_timer_free(soon.timer);
+    mu_timer_free(far.timer);
+    mu_loop_free(loop);
+}
+
+static void test_postpone(void **state)
+{
+    struct mu_loop *loop = new_loop();
+    struct probe first = make(loop), second = make(loop);
+
+    (void)state;
+    mu_loop_update_time(loop);
+    arm(&first, 0);
+    mu_loop_postpone(loop, 50);
+    arm(&second, 10);
+    mu_loop_turn(loop, true);
+    assert_int_equal(first.fired, 0);
+    assert_int_equal(second.fired, 1);
+    mu_loop_turn(loop, true);
+    assert_int_equal(first.fired, 1);
+    mu_timer_free(first.timer);
+    mu_timer_free(second.timer);
+    mu_loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),   cmocka_unit_test(test_restart_and_stop), cmocka_unit_test(test_free_in_callback),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_turn_ends),
+        cmocka_unit_test(test_postpone),   cmocka_unit_test(test_restart_and_stop), cmocka_unit_test(test_free_in_callback),
         cmocka_unit_test(test_context), cmocka_unit_test(test_many),
     };
 

@@ -1,0 +1,155 @@
+/* Every Lua allocation of a run fails once, for each n: nothing crashes, nothing leaks, every server gets its end, and the
+ * other server on the same worker does not notice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bindings/open.h"
+#include "run/run.h"
+
+static const char script_text[] =
+    "local muster = require 'muster'\n"
+    "local helper = require 'helper'\n"
+    "return muster.script {\n"
+    "  params = { n = 2, name = 'x' },\n"
+    "  setup = function(server) muster.log.bind { rack = 'r1' } end,\n"
+    "  steps = {\n"
+    "    { name = 'lua', when = function() return true end, run = function(server, params)\n"
+    "        local t = {}\n"
+    "        for i = 1, 20 do t[i] = ('%d:%s'):format(i, server.id) end\n"
+    "        local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)\n"
+    "        local ok, e = pcall(error, muster.errors.CheckFailed('no', { n = 1 }))\n"
+    "        local x <close> = setmetatable({}, { __close = function() t = nil end })\n"
+    "        return { a = co(1) + co(2), b = helper.twice(params.n), c = #t }\n"
+    "      end, thresholds = { a = '>= 1', b = { min = 1, unit = 'x' } } },\n"
+    "    { name = 'command', run = function(server)\n"
+    "        local lines = 0\n"
+    "        local r = server:exec('echo %q; echo b', 'a b', { on_line = function() lines = lines + 1 end })\n"
+    "        return lines + r.exit_status\n"
+    "      end },\n"
+    "  },\n"
+    "  teardown = function(server) muster.sleep(0) print('bye', server.vars.rack) end,\n"
+    "}\n";
+
+static char dir[] = "/tmp/muster-memory.XXXXXX";
+static char script_path[64], helper_path[64];
+
+static void put(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    if (!mkdtemp(dir))
+        return -1;
+    snprintf(script_path, sizeof script_path, "%s/script.lua", dir);
+    snprintf(helper_path, sizeof helper_path, "%s/helper.lua", dir);
+    put(script_path, script_text);
+    put(helper_path, "local M = {}\nfunction M.twice(x) return x * 2 end\nreturn M\n");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(script_path);
+    unlink(helper_path);
+    return rmdir(dir);
+}
+
+struct outcome {
+    int rc;
+    unsigned long requests;
+    enum mu_status status[2];
+};
+
+static void run_once(struct mu_script *script, struct mu_inventory *inv, struct mu_logger *lg, unsigned long fail_at,
+                     struct outcome *out)
+{
+    struct mu_run_config config = {.local = true, .workers = 1, .forks = 2, .alloc_fail_at = fail_at,
+                                   .alloc_requests = &out->requests};
+    struct mu_server *servers[] = {mu_inventory_at(inv, 0), mu_inventory_at(inv, 1)};
+    struct mu_run *run = NULL;
+    struct mu_err err = {0};
+    assert_int_equal(mu_run_new(&run, &config, script, servers, 2, &mu_bindings, lg, &err), 0);
+    out->rc = mu_run_go(run, &err);
+    const struct mu_run_result *r = mu_run_results(run);
+    for (int i = 0; i < 2; i++) {
+        out->status[i] = r->tasks[i].status;
+        if (out->rc == 0)
+            assert_true(r->tasks[i].finished);
+    }
+    mu_run_free(run);
+}
+
+static void drop(void *arg, const struct mu_record *record)
+{
+    (void)arg;
+    (void)record;
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    struct mu_err err = {0};
+    struct mu_logger *lg = NULL;
+    struct mu_inventory *inv = NULL;
+    struct mu_script *script = NULL;
+    struct mu_server *srv = NULL;
+    struct outcome out = {0};
+    assert_int_equal(mu_logger_new(&lg, MU_TRACE), 0);
+    assert_int_equal(mu_logger_add_sink(lg, drop, NULL, NULL), 0);
+    assert_int_equal(mu_inventory_new(&inv), 0);
+    assert_int_equal(mu_inventory_add(inv, "one", &srv, &err), 0);
+    assert_int_equal(mu_server_set(srv, "rack", "r1", &err), 0);
+    assert_int_equal(mu_inventory_add(inv, "two", &srv, &err), 0);
+    if (mu_script_load(&script, script_path, NULL, &mu_bindings, lg, &err))
+        fail_msg("%s", err.msg);
+
+    run_once(script, inv, lg, 0, &out);
+    assert_int_equal(out.rc, 0);
+    assert_int_equal(out.status[0], MU_ST_PASSED);
+    assert_int_equal(out.status[1], MU_ST_PASSED);
+    unsigned long requests = out.requests, hurt = 0, refused = 0;
+    assert_true(requests > 500);
+    for (unsigned long n = 1; n <= requests; n++) {
+        struct outcome o = {0};
+        run_once(script, inv, lg, n, &o);
+        if (o.rc) { /* the worker could not even be made */
+            refused++;
+            continue;
+        }
+        int errors = 0;
+        for (int i = 0; i < 2; i++) {
+            if (o.status[i] != MU_ST_PASSED && o.status[i] != MU_ST_ERROR)
+                fail_msg("allocation %lu: server %d is %s", n, i, mu_status_name(o.status[i]));
+            errors += o.status[i] == MU_ST_ERROR;
+        }
+        if (errors > 1)
+            fail_msg("allocation %lu hurt both servers", n);
+        hurt += (unsigned long)errors;
+    }
+    print_message("%lu allocations: %lu stopped the start, %lu hurt one server\n", requests, refused, hurt);
+    assert_true(refused > 100);
+    assert_true(hurt > 100);
+    mu_script_free(script);
+    mu_inventory_free(inv);
+    mu_logger_free(lg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails_once)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
