@@ -1,5 +1,5 @@
 # The tests that run programs: every busted spec of tests/lua and tests/integration, the tests of the two commands of the
-# README (tests/integration/tools/test-*) and the checks of the source itself (tests/lint/*).
+# README (tests/integration/tools/test-*) and the checks of the source itself (tests/support/check-*).
 #
 # Labels: lua, integration, tools, lint; and tsan for a spec whose name holds "tsan": it is what the thread sanitizer's
 # build runs beside the unit tests.
@@ -33,19 +33,20 @@ foreach(kind lua integration)
   endforeach()
 endforeach()
 
-# One at a time: they compare the machine before and after. They run nothing of this build, so once is enough: not
-# again for each sanitizer.
+# What runs nothing of this build is done once: not again for each sanitizer.
 if(NOT MUSTER_SANITIZE)
+  # One at a time: they compare the machine before and after.
   file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/integration/tools/test-*)
   foreach(program ${programs})
     get_filename_component(name ${program} NAME)
     string(REGEX REPLACE "^test-" "" name ${name})
     muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
   endforeach()
-endif()
 
-file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/lint/*)
-foreach(program ${programs})
-  get_filename_component(name ${program} NAME_WE)
-  muster_add_program_test(lint_${name} lint COMMAND ${program})
-endforeach()
+  foreach(check layers words)
+    muster_add_program_test(lint_${check} lint COMMAND ${muster_tests}/support/check-${check} ${CMAKE_SOURCE_DIR})
+    muster_add_program_test(lint_${check}_test lint COMMAND ${muster_tests}/support/check-${check}-test)
+  endforeach()
+  muster_add_program_test(lint_lua lint COMMAND ${muster_tests}/support/check-lua)
+  muster_add_program_test(lint_shell lint COMMAND ${muster_tests}/support/check-shell)
+endif()

@@ -132,7 +132,8 @@ end
 
 --- Run a script, given as text, with JSON results and a JSON log. options: args (more arguments), files (name → text:
 --- more files beside the script), dir (instead of a new folder), and the fields that exec takes.
---- Returns what run returns, with results (the decoded report; nil when there is none), log (decoded lines), dir, script.
+--- Returns what run returns, with results (the decoded report; nil when there is none), log (decoded lines), dir and
+--- script.
 function M.run_script(text, options)
   options = options or {}
   local dir = options.dir or M.tmpdir()
@@ -140,7 +141,7 @@ function M.run_script(text, options)
   for name, content in pairs(options.files or {}) do M.write(dir .. "/" .. name, content) end
   local arguments = { "run", script, "--json", dir .. "/results.json", "--log-format", "json" }
   for _, argument in ipairs(options.args or {}) do arguments[#arguments + 1] = argument end
-  arguments.stdin, arguments.cwd, arguments.timeout, arguments.env = options.stdin, options.cwd, options.timeout, options.env
+  for _, name in ipairs { "stdin", "cwd", "timeout", "env" } do arguments[name] = options[name] end
   os.remove(dir .. "/results.json")
   local result = M.run(arguments)
   result.dir, result.script = dir, script

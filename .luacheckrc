@@ -1,0 +1,7 @@
+-- Settings of luacheck for every Lua file here; tests/support/check-lua runs it.
+std = "lua54"
+max_line_length = 120
+self = false -- a method need not use it
+
+files["**/*_spec.lua"] = { std = "+busted" }
+exclude_files = { "build*/**" }
