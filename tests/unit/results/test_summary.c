@@ -303,6 +303,19 @@ static void infinite_values_and_one_server_twice(void **state)
     mu_run_result_free(r);
 }
 
+static void equal_bounds_of_different_units_are_kept_apart(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(2, "srv", 2);
+    add_measured(&r->tasks[0], "disk", "rate", 3, ">= 50 MB/s");
+    add_measured(&r->tasks[1], "disk", "rate", 4, ">= 50 MiB/s");
+    assert_summary(r, false,
+                   "FAILED       disk.rate 3 < 50 MB/s             srv01              1\n"
+                   "FAILED       disk.rate 4 < 50 MiB/s            srv02              1\n"
+                   "Out of 2, 2 servers failed. failed_servers=[srv01, srv02]\n");
+    mu_run_result_free(r);
+}
+
 static void a_locale_with_a_comma_changes_nothing(void **state)
 {
     (void)state;
@@ -360,6 +373,7 @@ int main(void)
         cmocka_unit_test(long_causes_are_cut_between_characters),
         cmocka_unit_test(a_huge_node_set_is_cut_in_the_table_alone),
         cmocka_unit_test(infinite_values_and_one_server_twice),
+        cmocka_unit_test(equal_bounds_of_different_units_are_kept_apart),
         cmocka_unit_test(a_locale_with_a_comma_changes_nothing),
         cmocka_unit_test(a_hundred_thousand_servers),
     };
