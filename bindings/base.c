@@ -7,7 +7,7 @@
 #include "bindings/open.h"
 #include "core/log.h"
 #include "run/account.h"
-#include "run/script.h"
+#include "run/script_lua.h"
 #include "run/task.h"
 
 /* ---- protected calls ---- */

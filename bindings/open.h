@@ -9,10 +9,9 @@
 
 #include <lua.h>
 
+#include "bindings/bindings.h"
 #include "core/err.h"
 #include "run/engine.h"
-
-extern const struct mu_bindings mu_bindings;
 
 /* protect.c: replace the table on top by a read-only view of it that names itself in errors. */
 void mu_bind_protect(lua_State *L, const char *name);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bindings/open.h"
-#include "run/script.h"
+#include "run/script_lua.h"
 #include "run/task.h"
 #include "run/worker.h"
 

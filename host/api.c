@@ -1,46 +1,17 @@
-/* api.c: muster.h over the layers. It wires; it decides nothing. */
+/* api.c: muster.h over the layers. It wires; it decides nothing. Results and reports are in api_results.c. */
 #include "muster.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "bindings/open.h"
+#include "api_internal.h"
+#include "bindings/bindings.h"
 #include "core/log_sink.h"
-#include "inventory/inventory.h"
-#include "results/results.h"
-#include "run/run.h"
-
-struct muster {
-    struct mu_logger *logger;
-    struct mu_inventory *inventory;
-    char *library_dir;
-    bool *chosen; /* a server each; NULL: all */
-    size_t n_chosen;
-    bool adding;  /* chosen was made by muster_select_add */
-};
-
-struct muster_script {
-    struct muster *m;
-    struct mu_script *script;
-};
-
-struct muster_run {
-    struct muster *m;
-    struct mu_run *run;
-    struct mu_server **servers;
-    void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
-    void *on_server_done_arg;
-    struct mu_buf summary;
-};
 
 const char *muster_version(void) { return MUSTER_VERSION; }
 
-static int give(struct muster_error *out, const struct mu_err *err)
+int mu_api_give(struct muster_error *out, const struct mu_err *err)
 {
     if (out) {
         out->code = err->code;
@@ -53,12 +24,12 @@ static int give_nomem(struct muster_error *out)
 {
     struct mu_err err;
     mu_err_set(&err, MU_ENOMEM, "out of memory");
-    return give(out, &err);
+    return mu_api_give(out, &err);
 }
 
-static int give_result(struct muster_error *out, int rc, const struct mu_err *err)
+int mu_api_give_result(struct muster_error *out, int rc, const struct mu_err *err)
 {
-    return rc ? give(out, err) : 0;
+    return rc ? mu_api_give(out, err) : 0;
 }
 
 /* ---- engine ---- */
@@ -92,13 +63,13 @@ void muster_free(struct muster *m)
 int muster_log_to_fd(struct muster *m, int fd, enum muster_log_format format, bool color, struct muster_error *err)
 {
     struct mu_err e = {0};
-    return give_result(err, mu_log_sink_fd(m->logger, fd, false, (enum mu_log_format)format, color, &e), &e);
+    return mu_api_give_result(err, mu_log_sink_fd(m->logger, fd, false, (enum mu_log_format)format, color, &e), &e);
 }
 
 int muster_log_to_file(struct muster *m, const char *path, enum muster_log_format format, struct muster_error *err)
 {
     struct mu_err e = {0};
-    return give_result(err, mu_log_sink_file(m->logger, path, (enum mu_log_format)format, &e), &e);
+    return mu_api_give_result(err, mu_log_sink_file(m->logger, path, (enum mu_log_format)format, &e), &e);
 }
 
 struct own_sink {
@@ -188,7 +159,7 @@ int muster_inventory_load(struct muster *m, const char *path, struct muster_erro
     int rc = mu_inventory_load(m->inventory, path, &e);
     if (!rc && fit_choice(m))
         return give_nomem(err);
-    return give_result(err, rc, &e);
+    return mu_api_give_result(err, rc, &e);
 }
 
 int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err)
@@ -200,7 +171,7 @@ int muster_server_add(struct muster *m, const char *id, const char *address, str
         rc = mu_server_set(srv, "address", address, &e);
     if (!rc && fit_choice(m))
         return give_nomem(err);
-    return give_result(err, rc, &e);
+    return mu_api_give_result(err, rc, &e);
 }
 
 int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err)
@@ -208,7 +179,7 @@ int muster_server_set(struct muster *m, const char *id, const char *name, const 
     struct mu_err e = {0};
     struct mu_server *srv = mu_inventory_find(m->inventory, id);
     int rc = srv ? mu_server_set(srv, name, value, &e) : mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
-    return give_result(err, rc, &e);
+    return mu_api_give_result(err, rc, &e);
 }
 
 size_t muster_server_count(const struct muster *m) { return mu_inventory_count(m->inventory); }
@@ -241,7 +212,7 @@ int muster_select(struct muster *m, const char *pattern, struct muster_error *er
     int rc = mu_pattern_select(m->inventory, pattern, now, &e);
     if (rc) {
         free(now);
-        return give(err, &e);
+        return mu_api_give(err, &e);
     }
     for (size_t i = 0; m->chosen && i < n && i < m->n_chosen; i++)
         now[i] = now[i] && m->chosen[i];
@@ -257,7 +228,7 @@ int muster_select_add(struct muster *m, const char *id, struct muster_error *err
     struct mu_server *srv = mu_inventory_find(m->inventory, id);
     if (!srv) {
         mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
-        return give(err, &e);
+        return mu_api_give(err, &e);
     }
     if (!m->chosen || !m->adding) {
         size_t n = mu_inventory_count(m->inventory);
@@ -290,7 +261,7 @@ int muster_script_load(struct muster *m, const char *path, struct muster_script 
     int rc = mu_script_load(&s->script, path, m->library_dir, &mu_bindings, m->logger, &e);
     if (rc) {
         free(s);
-        return give(err, &e);
+        return mu_api_give(err, &e);
     }
     *out = s;
     return 0;
@@ -307,7 +278,7 @@ void muster_script_free(struct muster_script *s)
 int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err)
 {
     struct mu_err e = {0};
-    return give_result(err, mu_script_set_param(s->script, name, value, &e), &e);
+    return mu_api_give_result(err, mu_script_set_param(s->script, name, value, &e), &e);
 }
 
 const char *muster_script_description(const struct muster_script *s) { return s->script->description; }
@@ -385,7 +356,7 @@ int muster_run_new(struct muster *m, struct muster_script *script, const struct 
 out:
     if (rc) {
         muster_run_free(run);
-        return give(err, &e);
+        return mu_api_give(err, &e);
     }
     *out = run;
     return 0;
@@ -394,7 +365,7 @@ out:
 int muster_run_start(struct muster_run *run, struct muster_error *err)
 {
     struct mu_err e = {0};
-    return give_result(err, mu_run_go(run->run, &e), &e);
+    return mu_api_give_result(err, mu_run_go(run->run, &e), &e);
 }
 
 void muster_run_interrupt(struct muster_run *run, int signal_number) { mu_run_interrupt(run->run, signal_number); }
@@ -407,119 +378,4 @@ void muster_run_free(struct muster_run *run)
     mu_buf_free(&run->summary);
     free(run->servers);
     free(run);
-}
-
-/* ---- results ---- */
-
-static const struct mu_run_result *results(const struct muster_run *run) { return mu_run_results(run->run); }
-
-const char *muster_run_id(const struct muster_run *run) { return results(run)->run_id; }
-int muster_run_exit_code(const struct muster_run *run) { return mu_run_result_exit_code(results(run)); }
-size_t muster_run_server_count(const struct muster_run *run) { return results(run)->n_tasks; }
-
-static const char *worst_reason(const struct mu_failure *failures, size_t n)
-{
-    const struct mu_failure *worst = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (!worst || failures[i].status < worst->status)
-            worst = &failures[i];
-    return worst && worst->message ? worst->message : "";
-}
-
-int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out)
-{
-    const struct mu_run_result *r = results(run);
-    if (server >= r->n_tasks)
-        return MU_EINVAL;
-    const struct mu_task_result *t = &r->tasks[server];
-    const char *reason = worst_reason(t->failures, t->n_failures);
-    for (size_t i = 0; i < t->n_steps; i++)
-        if (t->steps[i].status == t->status && t->steps[i].n_failures)
-            reason = worst_reason(t->steps[i].failures, t->steps[i].n_failures);
-    *out = (struct muster_server_result){t->server_id, mu_status_name(t->status), reason, t->duration_ms, t->n_steps};
-    return 0;
-}
-
-int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out)
-{
-    const struct mu_run_result *r = results(run);
-    if (server >= r->n_tasks || step >= r->tasks[server].n_steps)
-        return MU_EINVAL;
-    const struct mu_step_result *s = &r->tasks[server].steps[step];
-    *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
-                                       s->duration_ms, s->n_metrics};
-    return 0;
-}
-
-int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
-                      struct muster_metric_result *out)
-{
-    const struct mu_run_result *r = results(run);
-    if (server >= r->n_tasks || step >= r->tasks[server].n_steps || metric >= r->tasks[server].steps[step].n_metrics)
-        return MU_EINVAL;
-    const struct mu_metric *x = &r->tasks[server].steps[step].metrics[metric];
-    *out = (struct muster_metric_result){x->name, x->value, x->unit ? x->unit : "", x->judgement != MU_UNJUDGED,
-                                         x->judgement == MU_PASSED};
-    return 0;
-}
-
-const char *muster_run_summary(struct muster_run *run, bool color)
-{
-    mu_buf_clear(&run->summary);
-    mu_summary_write(results(run), color, &run->summary);
-    return mu_buf_cstr(&run->summary);
-}
-
-static int write_all(int fd, const struct mu_buf *b)
-{
-    for (size_t at = 0; at < b->len;) {
-        ssize_t n = write(fd, b->data + at, b->len - at);
-        if (n < 0 && errno != EINTR)
-            return errno;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
-/* Beside the target and renamed, so that a reader never sees half a report. */
-static int write_file(const char *path, const struct mu_buf *b, struct mu_err *err)
-{
-    struct mu_buf temporary = MU_BUF_INIT;
-    mu_buf_addf(&temporary, "%s.XXXXXX", path);
-    if (temporary.failed)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    int fd = mkostemp(temporary.data, O_CLOEXEC), rc = fd < 0 ? errno : write_all(fd, b);
-    if (fd >= 0) {
-        mode_t mask = umask(0);
-        umask(mask);
-        if (!rc && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
-            rc = errno;
-        if (close(fd) != 0 && !rc)
-            rc = errno;
-        if (!rc && rename(temporary.data, path) != 0)
-            rc = errno;
-        if (rc)
-            unlink(temporary.data);
-    }
-    mu_buf_free(&temporary);
-    return rc ? mu_err_sys(err, MU_EIO, rc, "cannot write %s", path) : 0;
-}
-
-int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err)
-{
-    struct mu_buf text = MU_BUF_INIT;
-    struct mu_err e = {0};
-    int rc = 0;
-    if (kind == MUSTER_REPORT_JUNIT)
-        mu_report_junit(results(run), &text);
-    else
-        mu_report_json(results(run), &text);
-    if (text.failed)
-        rc = mu_err_set(&e, MU_ENOMEM, "out of memory");
-    else if (!strcmp(path, "-"))
-        rc = (rc = write_all(1, &text)) ? mu_err_sys(&e, MU_EIO, rc, "cannot write to standard output") : 0;
-    else
-        rc = write_file(path, &text, &e);
-    mu_buf_free(&text);
-    return give_result(err, rc, &e);
 }

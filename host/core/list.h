@@ -14,6 +14,7 @@ struct mu_list {
 
 #define mu_list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* A list that is empty, or a link that is in none. */
 static inline void mu_list_init(struct mu_list *l) { l->next = l->prev = l; }
 static inline bool mu_list_empty(const struct mu_list *l) { return l->next == l; }
 static inline bool mu_list_linked(const struct mu_list *l) { return l->next && l->next != l; }

@@ -1,6 +1,6 @@
 /* Compiling a source file once a worker into a factory: function(_ENV) -> the file's main function. Instances share their
  * prototypes, so that a task costs closures and not code. */
-#include "run/script.h"
+#include "run/script_lua.h"
 
 #include <lauxlib.h>
 #include <stdio.h>

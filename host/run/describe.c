@@ -1,5 +1,5 @@
 /* From the table that a script returns to struct mu_script, with every mistake told by file and line. */
-#include "run/script.h"
+#include "run/script_lua.h"
 
 #include <ctype.h>
 #include <lauxlib.h>

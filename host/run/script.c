@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "run/engine.h"
 #include "run/fiber.h"
+#include "run/script_lua.h"
 #include "run/sources.h"
 #include "run/task.h"
 #include "run/worker.h"

@@ -8,7 +8,6 @@
 #ifndef MU_RUN_SCRIPT_H
 #define MU_RUN_SCRIPT_H
 
-#include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,8 +23,8 @@ struct mu_param {
     char *name;
     enum mu_param_type type;
     char *str;
-    lua_Integer i; /* also BOOL */
-    lua_Number num;
+    long long i; /* also BOOL */
+    double num;
 };
 
 struct mu_step {
@@ -58,13 +57,5 @@ int mu_script_load(struct mu_script **out, const char *path, const char *library
                    struct mu_logger *logger, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
-
-/* The description on top of L's stack into *s (describe.c). Raises nothing; MU_EINVAL with file:line. source is for
- * finding lines. */
-int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, struct mu_err *err);
-
-/* Push the function of a source file: called with an environment it returns the file's main function. Compiled once a
- * worker, kept in the registry. Raises with file:line:column on a syntax error. */
-void mu_script_push_factory(lua_State *L, const char *path);
 
 #endif

@@ -54,6 +54,8 @@ struct mu_task {
 
 /* Begin; the task lives in the worker until it has posted its end. MU_ENOMEM. */
 int mu_task_start(struct mu_worker *w, const struct mu_server *server, size_t index, struct mu_err *err);
+/* phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
+void mu_task_advance(struct mu_task *t);
 /* Cancel what it does now and skip what is left; teardown still runs. */
 void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_err *why);
 /* The same within a time: nothing of the task goes on past until_ms. */

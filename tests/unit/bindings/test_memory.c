@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bindings/open.h"
+#include "bindings/bindings.h"
 #include "run/run.h"
 
 static const char script_text[] =

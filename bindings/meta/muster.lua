@@ -1,0 +1,148 @@
+---@meta muster
+-- What scripts see of muster, for editors that read LuaLS annotations (.luarc.json points here) and for people.
+-- Durations are seconds (a number) or text such as "90s", "5m", "1h30m".
+
+---@class muster
+---@field version string
+---@field log muster.log
+---@field errors muster.errors
+local muster = {}
+
+---What a script returns. Unknown fields, wrong types and impossible thresholds are errors at load, with file and line.
+---@param description muster.Description
+---@return muster.Description
+function muster.script(description) end
+
+---Wait; other servers go on meanwhile.
+---@param duration number|string
+function muster.sleep(duration) end
+
+---@class muster.Description
+---@field description? string
+---@field params? table<string, string|number|boolean> defaults; `-p name=value` sets one, in the type of its default
+---@field timeout? number|string deadline of the whole server, 1 h when not given
+---@field steps muster.Step[]
+---@field setup? fun(server: muster.Server, params: table) before the steps; raising skips them
+---@field teardown? fun(server: muster.Server, params: table) always runs once setup began (--teardown-timeout)
+---@field on_failure? fun(server: muster.Server, failures: muster.Failure[]) diagnostics, before teardown
+
+---@class muster.Step
+---@field name string letters, digits, '_', '-', '.'
+---@field run fun(server: muster.Server, params: table): number|table<string, number>|nil a number is the metric `score`
+---@field thresholds? table<string, muster.Threshold|string> by metric; a string is ">= 50", "< 5.5 ms", ">= 1, <= 9"
+---@field timeout? number|string 30 min when not given
+---@field needs? string[] steps before it that must have passed, else it is skipped
+---@field when? fun(server: muster.Server, params: table): boolean false skips the step
+
+---@class muster.Threshold
+---@field min? number
+---@field max? number
+---@field unit? string
+
+---@class muster.Failure
+---@field status string "failed", "error", "timeout", "unreachable"
+---@field type? string such as "CommandError"
+---@field step string the step, or the hook
+---@field metric? string
+---@field message string
+
+---@class muster.Server
+---@field id string
+---@field address string
+---@field port integer
+---@field user? string
+---@field vars table what the inventory says of it beyond that
+local Server = {}
+
+---Run a command on the server, connecting first where needed. The text goes to the login shell as it is; with values
+---it is a format first, where %q quotes for the shell. A list's words are quoted each. Options stand in a table at the
+---end, or in the list itself.
+---@param command string|muster.ExecWords
+---@param ... any
+---@return muster.ExecResult
+function Server:exec(command, ...) end
+
+---Connect now. `wait`: try again for so long while the server does not answer.
+---@param options? { wait: number|string }
+function Server:connect(options) end
+
+---Close the connection; the next command connects again.
+function Server:disconnect() end
+
+---Disconnect and connect.
+---@param options? { wait: number|string }
+function Server:reconnect(options) end
+
+---@class muster.ExecOptions
+---@field check? boolean false: a non-zero exit status or a signal is returned, not raised
+---@field timeout? number|string then TimeoutError, after the command was ended on the server too
+---@field stdin? string
+---@field env? table<string, string> sent on standard input, never seen in a process list; needs a POSIX login shell
+---@field limit? integer bytes kept of stdout and of stderr each, 16 MiB when not given; more is an error
+---@field on_line? fun(line: string, stream: "stdout"|"stderr") takes the output, which is then not in the result
+
+---@class muster.ExecWords : muster.ExecOptions
+---@field [integer] string|number
+
+---@class muster.ExecResult
+---@field ok boolean exit status 0
+---@field stdout string
+---@field stderr string
+---@field exit_status? integer nil when a signal ended it
+---@field signal? string "TERM", "KILL", …
+
+---Log lines carry the server and the step by themselves.
+---@class muster.log
+muster.log = {}
+---@param message any
+---@param fields? table<string, any>
+function muster.log.trace(message, fields) end
+---@param message any
+---@param fields? table<string, any>
+function muster.log.debug(message, fields) end
+---@param message any
+---@param fields? table<string, any>
+function muster.log.info(message, fields) end
+---@param message any
+---@param fields? table<string, any>
+function muster.log.warning(message, fields) end
+---The same as warning.
+---@param message any
+---@param fields? table<string, any>
+function muster.log.warn(message, fields) end
+---@param message any
+---@param fields? table<string, any>
+function muster.log.error(message, fields) end
+---Fields for every later line of this step or hook, the host's own included.
+---@param fields table<string, any>
+function muster.log.bind(fields) end
+
+---Typed errors. Calling one makes an error to raise: error(muster.errors.CheckFailed("no GPU found")).
+---@class muster.Error
+---@field type string
+---@field message string
+---@field where? string file:line
+---@field cause? string what the summary folds by
+---@field command? string of a CommandError or TimeoutError
+---@field exit_status? integer of a CommandError
+---@field signal? string of a CommandError
+---@field stderr? string of a CommandError: the last lines
+
+---@class muster.errors
+---@field PerformanceBelowExpected fun(message: string, fields?: table): muster.Error status failed
+---@field CheckFailed fun(message: string, fields?: table): muster.Error status failed
+---@field ServerOperationError fun(message: string, fields?: table): muster.Error status failed
+---@field ConnectError fun(message: string, fields?: table): muster.Error status unreachable; lost in the middle: error
+---@field HostKeyError fun(message: string, fields?: table): muster.Error status unreachable
+---@field AuthError fun(message: string, fields?: table): muster.Error status unreachable
+---@field CommandError fun(message: string, fields?: table): muster.Error status error
+---@field TimeoutError fun(message: string, fields?: table): muster.Error status timeout
+---@field ScriptError fun(message: string, fields?: table): muster.Error status error
+muster.errors = {}
+---Whether value is a typed error, of that type when one is named.
+---@param value any
+---@param type? string
+---@return boolean
+function muster.errors.is(value, type) end
+
+return muster

@@ -1,0 +1,41 @@
+/* api_internal.h: the objects behind muster.h, for the files of the api.
+ * Owner: as muster.h says of each. Thread: likewise. Must not know: how a layer works.
+ */
+#ifndef MU_API_INTERNAL_H
+#define MU_API_INTERNAL_H
+
+#include "core/log.h"
+#include "inventory/inventory.h"
+#include "muster.h"
+#include "results/results.h"
+#include "run/run.h"
+
+struct muster {
+    struct mu_logger *logger;
+    struct mu_inventory *inventory;
+    char *library_dir;
+    bool *chosen; /* a server each; NULL: all */
+    size_t n_chosen;
+    bool adding;  /* chosen was made by muster_select_add */
+};
+
+struct muster_script {
+    struct muster *m;
+    struct mu_script *script;
+};
+
+struct muster_run {
+    struct muster *m;
+    struct mu_run *run;
+    struct mu_server **servers;
+    void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
+    void *on_server_done_arg;
+    struct mu_buf summary;
+};
+
+/* Copy err into out (may be NULL) and return its code. */
+int mu_api_give(struct muster_error *out, const struct mu_err *err);
+/* 0 for rc 0, else mu_api_give(). */
+int mu_api_give_result(struct muster_error *out, int rc, const struct mu_err *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* api_results.c: what a run found out, through muster.h. */
+#include "api_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- results ---- */
+
+static const struct mu_run_result *results(const struct muster_run *run) { return mu_run_results(run->run); }
+
+const char *muster_run_id(const struct muster_run *run) { return results(run)->run_id; }
+int muster_run_exit_code(const struct muster_run *run) { return mu_run_result_exit_code(results(run)); }
+size_t muster_run_server_count(const struct muster_run *run) { return results(run)->n_tasks; }
+
+static const char *worst_reason(const struct mu_failure *failures, size_t n)
+{
+    const struct mu_failure *worst = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!worst || failures[i].status < worst->status)
+            worst = &failures[i];
+    return worst && worst->message ? worst->message : "";
+}
+
+int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks)
+        return MU_EINVAL;
+    const struct mu_task_result *t = &r->tasks[server];
+    const char *reason = worst_reason(t->failures, t->n_failures);
+    for (size_t i = 0; i < t->n_steps; i++)
+        if (t->steps[i].status == t->status && t->steps[i].n_failures)
+            reason = worst_reason(t->steps[i].failures, t->steps[i].n_failures);
+    *out = (struct muster_server_result){t->server_id, mu_status_name(t->status), reason, t->duration_ms, t->n_steps};
+    return 0;
+}
+
+int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks || step >= r->tasks[server].n_steps)
+        return MU_EINVAL;
+    const struct mu_step_result *s = &r->tasks[server].steps[step];
+    *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
+                                       s->duration_ms, s->n_metrics};
+    return 0;
+}
+
+int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
+                      struct muster_metric_result *out)
+{
+    const struct mu_run_result *r = results(run);
+    if (server >= r->n_tasks || step >= r->tasks[server].n_steps || metric >= r->tasks[server].steps[step].n_metrics)
+        return MU_EINVAL;
+    const struct mu_metric *x = &r->tasks[server].steps[step].metrics[metric];
+    *out = (struct muster_metric_result){x->name, x->value, x->unit ? x->unit : "", x->judgement != MU_UNJUDGED,
+                                         x->judgement == MU_PASSED};
+    return 0;
+}
+
+const char *muster_run_summary(struct muster_run *run, bool color)
+{
+    mu_buf_clear(&run->summary);
+    mu_summary_write(results(run), color, &run->summary);
+    return mu_buf_cstr(&run->summary);
+}
+
+static int write_all(int fd, const struct mu_buf *b)
+{
+    for (size_t at = 0; at < b->len;) {
+        ssize_t n = write(fd, b->data + at, b->len - at);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* Beside the target and renamed, so that a reader never sees half a report. */
+static int write_file(const char *path, const struct mu_buf *b, struct mu_err *err)
+{
+    struct mu_buf temporary = MU_BUF_INIT;
+    mu_buf_addf(&temporary, "%s.XXXXXX", path);
+    if (temporary.failed)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    int fd = mkostemp(temporary.data, O_CLOEXEC), rc = fd < 0 ? errno : write_all(fd, b);
+    if (fd >= 0) {
+        mode_t mask = umask(0);
+        umask(mask);
+        if (!rc && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
+            rc = errno;
+        if (close(fd) != 0 && !rc)
+            rc = errno;
+        if (!rc && rename(temporary.data, path) != 0)
+            rc = errno;
+        if (rc)
+            unlink(temporary.data);
+    }
+    mu_buf_free(&temporary);
+    return rc ? mu_err_sys(err, MU_EIO, rc, "cannot write %s", path) : 0;
+}
+
+int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err)
+{
+    struct mu_buf text = MU_BUF_INIT;
+    struct mu_err e = {0};
+    int rc = 0;
+    if (kind == MUSTER_REPORT_JUNIT)
+        mu_report_junit(results(run), &text);
+    else
+        mu_report_json(results(run), &text);
+    if (text.failed)
+        rc = mu_err_set(&e, MU_ENOMEM, "out of memory");
+    else if (!strcmp(path, "-"))
+        rc = (rc = write_all(1, &text)) ? mu_err_sys(&e, MU_EIO, rc, "cannot write to standard output") : 0;
+    else
+        rc = write_file(path, &text, &e);
+    mu_buf_free(&text);
+    return mu_api_give_result(err, rc, &e);
+}

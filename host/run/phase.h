@@ -1,0 +1,13 @@
+/* phase.h: one phase of a task as a fiber: what is called with what, and what its end means.
+ * Owner: the task. Thread: the worker's. Must not know: which phase comes next (task.c does).
+ */
+#ifndef MU_RUN_PHASE_H
+#define MU_RUN_PHASE_H
+
+#include "run/task.h"
+
+/* Begin a phase in a fresh fiber and scope; `what` names it in a timeout's message. When it has ended, t->phase_error
+ * says how and mu_task_advance() is called. Negative when it could not begin; the failure is in the task then. */
+int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, const char *what);
+
+#endif

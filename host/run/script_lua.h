@@ -1,0 +1,19 @@
+/* script_lua.h: a script's source on its way through Lua: compiled into factories, described into struct mu_script.
+ * Owner: the lua_State owns what is compiled. Thread: the worker's. Must not know: tasks.
+ */
+#ifndef MU_RUN_SCRIPT_LUA_H
+#define MU_RUN_SCRIPT_LUA_H
+
+#include <lua.h>
+
+#include "run/script.h"
+
+/* The description on top of L's stack into *s (describe.c). Raises nothing; MU_EINVAL with file:line. source is for
+ * finding lines. */
+int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, struct mu_err *err);
+
+/* Push the function of a source file: called with an environment it returns the file's main function. Compiled once a
+ * worker, kept in the registry. Raises with file:line:column on a syntax error. */
+void mu_script_push_factory(lua_State *L, const char *path);
+
+#endif
