@@ -378,6 +378,11 @@ void mu_exec_lost(struct mu_ssh_exec *e, const struct mu_err *err)
             return;
         }
     }
+    mu_exec_cut(e, err);
+}
+
+void mu_exec_cut(struct mu_ssh_exec *e, const struct mu_err *err)
+{
     e->result.unended = e->aborting && e->state != MU_EXEC_OPENING;
     mu_exec_finish(e, e->aborting ? NULL : err);
 }

@@ -148,6 +148,8 @@ void mu_exec_advance(struct mu_ssh_exec *e);
 void mu_exec_finish(struct mu_ssh_exec *e, const struct mu_err *err);
 /* The connection is gone, err says how. As mu_exec_advance. */
 void mu_exec_lost(struct mu_ssh_exec *e, const struct mu_err *err);
+/* The same, for whatever reason, without a look at what came. No user code runs. */
+void mu_exec_cut(struct mu_ssh_exec *e, const struct mu_err *err);
 /* Bytes of the command's own output (from libssh's callback). */
 void mu_exec_take(struct mu_ssh_exec *e, enum mu_exec_stream stream, const char *bytes, size_t n);
 

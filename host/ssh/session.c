@@ -293,7 +293,7 @@ void mu_ssh_session_disconnect(struct mu_ssh_session *s)
     mu_session_close(s, s->state == MU_SESSION_UP);
     s->state = MU_SESSION_IDLE;
     while ((l = mu_list_pop(&s->execs)))
-        mu_exec_finish(mu_list_entry(l, struct mu_ssh_exec, link), &err);
+        mu_exec_cut(mu_list_entry(l, struct mu_ssh_exec, link), &err);
     leave(s);
 }
 
