@@ -116,10 +116,8 @@ static void fill_suite(struct mu_junit *j, struct mu_junit_suite *s, size_t firs
 {
     const struct mu_junit_cell *c = &j->cells[first];
     *s = (struct mu_junit_suite){.name = c->suite, .phase = c->phase, .first = first, .order = c->order};
-    for (size_t i = first; i < j->n_cells && !compare_suite_of(c, &j->cells[i]); i++) {
+    for (size_t i = first; i < j->n_cells && !compare_suite_of(c, &j->cells[i]); i++)
         s->n_cells++;
-        s->order = j->cells[i].order < s->order ? j->cells[i].order : s->order;
-    }
     if (s->phase) {
         struct mu_junit_cell step = {.phase = false, .suite = s->name};
         s->ambiguous = bsearch(&step, j->cells, j->n_cells, sizeof(step), compare_suite_of) != NULL;
