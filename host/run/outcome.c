@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/reason.h"
 #include "run/engine.h"
 #include "run/script.h"
 #include "run/worker.h"
@@ -38,7 +39,8 @@ static void missed(struct mu_task *t, const struct mu_threshold *th, const char 
     struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
     mu_threshold_miss(th, value, &cause);
     mu_buf_addf(&message, "%s.%s ", t->result->name, metric);
-    mu_buf_addf(&message, "%.6g %s", value, mu_buf_cstr(&cause));
+    mu_reason_number(value, th, &message);
+    mu_buf_addf(&message, " %s", mu_buf_cstr(&cause));
     if (th->unit)
         mu_buf_addf(&message, " %s", th->unit);
     mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", metric, mu_buf_cstr(&cause), mu_buf_cstr(&message));
@@ -56,8 +58,11 @@ static void add_metric(struct mu_task *t, const char *name, double value)
     }
     mu_step_result_add_metric(t->result, name, value, th ? th->unit : NULL, th);
     bool passes = !th || mu_threshold_passes(th, value);
-    mu_log(MU_INFO, "%s.%s is %.6g%s%s.", t->result->name, name, value, th && th->unit ? " " : "",
+    struct mu_buf number = MU_BUF_INIT;
+    mu_reason_number(value, th, &number);
+    mu_log(MU_INFO, "%s.%s is %s%s%s.", t->result->name, name, mu_buf_cstr(&number), th && th->unit ? " " : "",
            th && th->unit ? th->unit : "");
+    mu_buf_free(&number);
     if (!passes)
         missed(t, th, name, value);
 }
