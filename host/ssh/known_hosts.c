@@ -3,24 +3,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ssh/known_match.h"
-
-struct ref {
-    struct ref *next;
-    const struct mu_known_key *key;
-};
-
-struct name_node {
-    struct name_node *next;
-    struct ref *refs, **refs_end;
-    uint64_t hash;
-    bool searched; /* the hashed lines were searched for it */
-    char name[];
-};
+#include "ssh/known_names.h"
 
 struct pattern {
     const struct mu_known_key *key;
@@ -40,8 +27,7 @@ struct file_name {
 
 struct mu_known_hosts {
     pthread_rwlock_t lock;
-    struct name_node **buckets;
-    size_t n_buckets, n_names; /* n_buckets is a power of two */
+    struct mu_known_names names;
     struct pattern *patterns;
     size_t n_patterns, cap_patterns;
     struct hashed *hashed;
@@ -49,7 +35,7 @@ struct mu_known_hosts {
     bool hashed_revoked;
     struct mu_known_key *keys;
     struct file_name *files;
-    atomic_size_t comparisons;
+    atomic_size_t comparisons; /* of patterns and hashes; the names count their own */
 };
 
 int mu_known_hosts_new(struct mu_known_hosts **out)
@@ -59,9 +45,7 @@ int mu_known_hosts_new(struct mu_known_hosts **out)
     *out = NULL;
     if (!kh)
         return MU_ENOMEM;
-    kh->n_buckets = 1024;
-    kh->buckets = calloc(kh->n_buckets, sizeof(*kh->buckets));
-    if (!kh->buckets) {
+    if (mu_known_names_init(&kh->names)) {
         free(kh);
         return MU_ENOMEM;
     }
@@ -74,16 +58,7 @@ void mu_known_hosts_free(struct mu_known_hosts *kh)
 {
     if (!kh)
         return;
-    for (size_t i = 0; i < kh->n_buckets; i++) {
-        for (struct name_node *n = kh->buckets[i], *next; n; n = next) {
-            next = n->next;
-            for (struct ref *r = n->refs, *more; r; r = more) {
-                more = r->next;
-                free(r);
-            }
-            free(n);
-        }
-    }
+    mu_known_names_free(&kh->names);
     for (size_t i = 0; i < kh->n_patterns; i++)
         free(kh->patterns[i].list);
     for (struct mu_known_key *k = kh->keys, *next; k; k = next) {
@@ -94,91 +69,18 @@ void mu_known_hosts_free(struct mu_known_hosts *kh)
         next = f->next;
         free(f);
     }
-    free(kh->buckets);
     free(kh->patterns);
     free(kh->hashed);
     pthread_rwlock_destroy(&kh->lock);
     free(kh);
 }
 
-size_t mu_known_hosts_comparisons(const struct mu_known_hosts *kh) { return atomic_load(&kh->comparisons); }
+size_t mu_known_hosts_comparisons(const struct mu_known_hosts *kh)
+{
+    return atomic_load(&kh->comparisons) + atomic_load(&kh->names.comparisons);
+}
 
 bool mu_known_hosts_hashed_revoked(const struct mu_known_hosts *kh) { return kh->hashed_revoked; }
-
-/* ---- names ---- */
-
-static uint64_t name_hash(const char *s)
-{
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a, mixed at the end because the buckets take the low bits */
-
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return h ^ (h >> 32);
-}
-
-static struct name_node *find_name(struct mu_known_hosts *kh, const char *name)
-{
-    uint64_t h = name_hash(name);
-
-    for (struct name_node *n = kh->buckets[h & (kh->n_buckets - 1)]; n; n = n->next) {
-        atomic_fetch_add_explicit(&kh->comparisons, 1, memory_order_relaxed);
-        if (n->hash == h && !strcmp(n->name, name))
-            return n;
-    }
-    return NULL;
-}
-
-static void grow_buckets(struct mu_known_hosts *kh)
-{
-    size_t size = kh->n_buckets * 4;
-    struct name_node **buckets = calloc(size, sizeof(*buckets));
-
-    if (!buckets)
-        return; /* longer chains, nothing worse */
-    for (size_t i = 0; i < kh->n_buckets; i++) {
-        for (struct name_node *n = kh->buckets[i], *next; n; n = next) {
-            next = n->next;
-            n->next = buckets[n->hash & (size - 1)];
-            buckets[n->hash & (size - 1)] = n;
-        }
-    }
-    free(kh->buckets);
-    kh->buckets = buckets;
-    kh->n_buckets = size;
-}
-
-static struct name_node *get_name(struct mu_known_hosts *kh, const char *name)
-{
-    struct name_node *n = find_name(kh, name);
-    size_t size = strlen(name) + 1;
-
-    if (n)
-        return n;
-    if (kh->n_names >= kh->n_buckets)
-        grow_buckets(kh);
-    n = calloc(1, sizeof(*n) + size);
-    if (!n)
-        return NULL;
-    memcpy(n->name, name, size);
-    n->refs_end = &n->refs;
-    n->hash = name_hash(name);
-    n->next = kh->buckets[n->hash & (kh->n_buckets - 1)];
-    kh->buckets[n->hash & (kh->n_buckets - 1)] = n;
-    kh->n_names++;
-    return n;
-}
-
-static int add_ref(struct name_node *n, const struct mu_known_key *key)
-{
-    struct ref *r = malloc(sizeof(*r));
-
-    if (!r)
-        return MU_ENOMEM;
-    *r = (struct ref){NULL, key};
-    *n->refs_end = r; /* in the file's order */
-    n->refs_end = &r->next;
-    return 0;
-}
 
 static void lower(char *s)
 {
@@ -215,11 +117,11 @@ static void search_hashed(struct mu_known_hosts *kh, const char *name)
 {
     size_t len = strlen(name), n_found = 0, cap = 0, looked = 0;
     size_t *found = NULL;
-    struct name_node *node;
+    struct mu_known_name *node;
     bool failed = false;
 
     pthread_rwlock_rdlock(&kh->lock);
-    node = find_name(kh, name);
+    node = mu_known_names_find(&kh->names, name);
     if (kh->n_taken == kh->n_hashed || (node && node->searched)) {
         pthread_rwlock_unlock(&kh->lock);
         return;
@@ -246,11 +148,11 @@ static void search_hashed(struct mu_known_hosts *kh, const char *name)
     atomic_fetch_add_explicit(&kh->comparisons, looked, memory_order_relaxed);
 
     pthread_rwlock_wrlock(&kh->lock);
-    node = get_name(kh, name);
+    node = mu_known_names_get(&kh->names, name);
     if (node && !node->searched) {
         for (size_t i = 0; i < n_found; i++) {
             struct hashed *h = &kh->hashed[found[i]];
-            if (h->taken || add_ref(node, h->key))
+            if (h->taken || mu_known_name_add(node, h->key))
                 continue;
             h->taken = true;
             kh->n_taken++;
@@ -320,8 +222,8 @@ static int add_plain(struct mu_known_hosts *kh, const char *names, const struct 
     if (copy)
         lower(copy);
     for (char *name = copy ? strtok_r(copy, ",", &save) : NULL; name && !rc; name = strtok_r(NULL, ",", &save)) {
-        struct name_node *node = get_name(kh, name);
-        rc = node ? add_ref(node, key) : MU_ENOMEM;
+        struct mu_known_name *node = mu_known_names_get(&kh->names, name);
+        rc = node ? mu_known_name_add(node, key) : MU_ENOMEM;
     }
     free(copy);
     return rc;
@@ -357,13 +259,13 @@ out:
 bool mu_known_hosts_visit(struct mu_known_hosts *kh, const char *name, bool deep, mu_known_fn *fn, void *arg)
 {
     bool done = false;
-    struct name_node *node;
+    struct mu_known_name *node;
 
     if (deep)
         search_hashed(kh, name);
     pthread_rwlock_rdlock(&kh->lock);
-    node = find_name(kh, name);
-    for (struct ref *r = node ? node->refs : NULL; r && !done; r = r->next)
+    node = mu_known_names_find(&kh->names, name);
+    for (struct mu_known_ref *r = node ? node->refs : NULL; r && !done; r = r->next)
         done = fn(arg, r->key);
     for (size_t i = 0; i < kh->n_patterns && !done; i++)
         if (mu_known_match_list(kh->patterns[i].list, name))
