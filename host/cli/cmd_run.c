@@ -101,33 +101,41 @@ static int check_reports(const struct run_args *a)
     return 0;
 }
 
-/* The secrets live from here to muster_run_new(), which copies them. */
-static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_run **out)
+struct secrets {
+    struct secret password, passphrase;
+};
+
+static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
 {
-    struct secret password, passphrase = {.set = false};
-    struct muster_error err;
-    int rc = secret_read(&password, "password", a->password_file, a->password_env);
+    char line[PATH_MAX + 64];
+    int rc = secret_read(&s->password, "password", a->password_file, a->password_env);
 
     if (rc == 0)
-        rc = secret_read(&passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
-    if (rc == 0) {
-        char line[PATH_MAX + 64];
-        if (password.exposed || passphrase.exposed) {
-            snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
-                     password.exposed ? a->password_file : a->passphrase_file);
-            muster_log(m, MUSTER_WARNING, line);
-        }
-        a->run.known_hosts = a->known_hosts.items;
-        a->run.key_files = a->keys.items;
-        a->run.password = password.set ? password.text : NULL;
-        a->run.passphrase = passphrase.set ? passphrase.text : NULL;
-        if (muster_run_new(m, script, &a->run, out, &err) < 0)
-            rc = complain(&err);
-        a->run.password = a->run.passphrase = NULL;
+        rc = secret_read(&s->passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
+    if (s->password.exposed || s->passphrase.exposed) {
+        snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
+                 s->password.exposed ? a->password_file : a->passphrase_file);
+        muster_log(m, MUSTER_WARNING, line);
     }
-    secret_wipe(&password);
-    secret_wipe(&passphrase);
     return rc;
+}
+
+static void wipe_secrets(struct secrets *s)
+{
+    secret_wipe(&s->password);
+    secret_wipe(&s->passphrase);
+}
+
+static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, const struct secrets *s,
+                    struct muster_run **out)
+{
+    struct muster_error err;
+
+    a->run.known_hosts = a->known_hosts.items;
+    a->run.key_files = a->keys.items;
+    a->run.password = s->password.set ? s->password.text : NULL;
+    a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
+    return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
 
 static unsigned cores(void)
@@ -194,19 +202,25 @@ static int finish(struct muster_run *run, const struct run_args *a)
 static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
 {
     struct muster_run *run = NULL;
+    struct secrets secrets = {.password = {.set = false}};
     struct muster_error err;
     int code = check_reports(a);
 
-    if (code != 0)
-        return code;
-    settle_size(a, targets_count(m));
-    code = make_run(m, script, a, &run);
+    if (code == 0)
+        code = read_secrets(m, a, &secrets);
+    if (code == 0) {
+        settle_size(a, targets_count(m));
+        code = make_run(m, script, a, &secrets, &run);
+    }
     if (code == 0) {
         say_start(m, a, targets_count(m));
         interrupt_begin(run);
-        code = muster_run_start(run, &err) < 0 ? complain(&err) : finish(run, a);
+        int rc = muster_run_start(run, &err);
+        wipe_secrets(&secrets); /* the engine keeps its own copy as long as it needs it */
+        code = rc < 0 ? complain(&err) : finish(run, a);
         interrupt_end();
     }
+    wipe_secrets(&secrets);
     muster_run_free(run);
     return code;
 }
