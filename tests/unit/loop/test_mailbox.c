@@ -163,7 +163,7 @@ static void test_nudge_from_signal_handler(void **state)
     pthread_join(signaller, NULL);
     turn_until(loop, &in->received, PER_SENDER);
     pthread_join(sender, NULL);
-    assert_true(in->nudges >= 2);
+    turn_until(loop, &in->nudges, 2); /* merged as they may be, one came after the last look */
     mu_loop_turn(loop, false);
     before = in->nudges;
     raise(SIGUSR1); /* none was lost at the end either */
