@@ -1,9 +1,9 @@
 /* agent.c: the proxy between libssh and the real SSH agent: making it and ending it.
  *
- * libssh waits for its agent without end, so a stalled agent would block a worker and all its servers. Here libssh talks
- * to a socket pair whose other end a thread of our own serves: it knows the identity list already, forwards one sign
- * request at a time, and answers "failure" for an agent that keeps silent. An agent that was silent once is out of use
- * for the rest of the run; one that answers, but slowly, costs those their turn who would wait too long.
+ * libssh waits for its agent without end, so a stalled agent would block a worker and all its servers. Here libssh
+ * talks to a socket pair whose other end a thread of our own serves: it knows the identity list already, forwards one
+ * sign request at a time, and answers "failure" for an agent that keeps silent. An agent that was silent once is out of
+ * use for the rest of the run; one that answers, but slowly, costs those their turn who would wait too long.
  */
 #include <errno.h>
 #include <signal.h>

@@ -19,10 +19,13 @@ static void hang_up(struct mu_agent *a)
 void mu_agent_complain(const struct mu_agent *a, int rc)
 {
     if (rc == -ETIMEDOUT)
-        mu_log(MU_WARNING, "SSH agent %s did not answer within %g s; going on without it", a->path, (double)a->timeout_ms / 1e3);
+        mu_log(MU_WARNING, "SSH agent %s did not answer within %g s; going on without it", a->path,
+               (double)a->timeout_ms / 1e3);
     else
         mu_log(MU_WARNING, "SSH agent %s: %s; going on without it", a->path,
-               rc == -EBADMSG ? "its answer is malformed" : rc == -EPIPE ? "it hung up" : strerror(-rc));
+               rc == -EBADMSG ? "its answer is malformed"
+               : rc == -EPIPE ? "it hung up"
+                              : strerror(-rc));
 }
 
 /* Out of use for the rest of the run. */

@@ -1,9 +1,9 @@
 /* agent_proxy.h: the insides of the agent's proxy, for its three files: agent.c (making and ending it), agent_proxy.c
  * (the thread and the real agent), agent_clients.c (those who ask).
  *
- * Purpose: their shared structs. Owner: mu_ssh_shared owns the proxy, the proxy its clients. Thread: after the start all
- *   belongs to the proxy's thread, but for clients (under lock), dead, and what never changes.
- * Must not know: sessions.
+ * Purpose: their shared structs. Owner: mu_ssh_shared owns the proxy, the proxy its clients. Thread: after the start
+ * all belongs to the proxy's thread, but for clients (under lock), dead, and what never changes. Must not know:
+ * sessions.
  */
 #ifndef MU_SSH_AGENT_PROXY_H
 #define MU_SSH_AGENT_PROXY_H
@@ -46,9 +46,9 @@ struct mu_agent {
     struct mu_buf request, answer;
     size_t sent;
     bool busy, retried, slow_warned;
-    uint64_t silent_at_ms; /* when busy: the agent counts as stalled from here on */
+    uint64_t silent_at_ms;           /* when busy: the agent counts as stalled from here on */
     struct mu_agent_client *current; /* whom the answer is for; NULL when it does not wait any more */
-    struct mu_list graves; /* clients to be freed */
+    struct mu_list graves;           /* clients to be freed */
 };
 
 /* agent_clients.c */
@@ -61,7 +61,7 @@ void mu_agent_client_free(struct mu_agent_client *c);
 void mu_agent_bury(struct mu_agent *a);
 
 /* agent_proxy.c */
-void *mu_agent_proxy(void *agent); /* the thread */
+void *mu_agent_proxy(void *agent);                        /* the thread */
 void mu_agent_complain(const struct mu_agent *a, int rc); /* the warning for a negative errno */
 
 #endif

@@ -1,4 +1,5 @@
-/* hostkey.c: the run's policy on host keys; what is recorded is in known_hosts.c, storing a new key in hostkey_learn.c. */
+/* hostkey.c: the run's policy on host keys; what is recorded is in known_hosts.c, storing a new key in hostkey_learn.c.
+ */
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -75,7 +76,10 @@ void mu_hostkeys_free(struct mu_hostkeys *hk)
     free(hk);
 }
 
-size_t mu_hostkeys_comparisons(const struct mu_hostkeys *hk) { return mu_known_hosts_comparisons(hk->known); }
+size_t mu_hostkeys_comparisons(const struct mu_hostkeys *hk)
+{
+    return mu_known_hosts_comparisons(hk->known);
+}
 
 /* ---- how things are written ---- */
 
@@ -137,11 +141,13 @@ static int fail_unknown(struct mu_hostkeys *hk, const struct mu_host *h, bool ca
     add_fingerprint(&fp, h->blob, h->len);
     if (h->port != 22)
         mu_buf_addf(&port, "-p %d ", h->port);
-    mu_err_set(err, MU_EHOSTKEYUNKNOWN,
-               "host key of %s is not known: %s; %scheck it and add it with: ssh-keyscan %s%s >> %s, or use --host-key-policy "
-               "accept-new",
-               h->shown, mu_buf_cstr(&fp), ca ? "(a certificate authority is recorded, certificates are not supported yet) " : "",
-               mu_buf_cstr(&port), h->host_shown, hk->path);
+    mu_err_set(
+        err, MU_EHOSTKEYUNKNOWN,
+        "host key of %s is not known: %s; %scheck it and add it with: ssh-keyscan %s%s >> %s, or use --host-key-policy "
+        "accept-new",
+        h->shown, mu_buf_cstr(&fp),
+        ca ? "(a certificate authority is recorded, certificates are not supported yet) " : "", mu_buf_cstr(&port),
+        h->host_shown, hk->path);
     mu_buf_free(&port);
     mu_buf_free(&fp);
     mu_err_cause(err, "host key unknown");
@@ -155,10 +161,11 @@ static int fail_changed(const struct mu_host *h, const struct mu_known_key *othe
     add_fingerprint(&offered, h->blob, h->len);
     add_fingerprint(&recorded, other->blob, other->len);
     add_record(&where, other);
-    mu_err_set(err, MU_EHOSTKEYCHANGED,
-               "host key of %s CHANGED: it offers %s, but %s records %s; an attack, or a reinstalled server (then: ssh-keygen "
-               "-R '%s' -f %s)",
-               h->shown, mu_buf_cstr(&offered), mu_buf_cstr(&where), mu_buf_cstr(&recorded), h->shown, other->file);
+    mu_err_set(
+        err, MU_EHOSTKEYCHANGED,
+        "host key of %s CHANGED: it offers %s, but %s records %s; an attack, or a reinstalled server (then: ssh-keygen "
+        "-R '%s' -f %s)",
+        h->shown, mu_buf_cstr(&offered), mu_buf_cstr(&where), mu_buf_cstr(&recorded), h->shown, other->file);
     mu_buf_free(&offered);
     mu_buf_free(&recorded);
     mu_buf_free(&where);
@@ -188,7 +195,8 @@ struct search {
 static bool same_type(const struct mu_known_key *key, const struct mu_host *host)
 {
     size_t a_len = 0, b_len = 0;
-    const char *a = mu_known_blob_type(key->blob, key->len, &a_len), *b = mu_known_blob_type(host->blob, host->len, &b_len);
+    const char *a = mu_known_blob_type(key->blob, key->len, &a_len),
+               *b = mu_known_blob_type(host->blob, host->len, &b_len);
 
     return a && b && a_len == b_len && !memcmp(a, b, a_len);
 }

@@ -95,7 +95,8 @@ struct mu_hostkey_found mu_hostkey_learn(struct mu_hostkeys *hk, const struct mu
     if (added && !rc)
         mu_log(MU_INFO, "host key of %s was new and is now recorded in %s", host->shown, hk->path);
     else if (rc && found.same && !atomic_exchange(&hk->store_warned, true))
-        mu_log(MU_WARNING, "known hosts file %s: the new host key of %s cannot be stored: %s; it is accepted all the same",
+        mu_log(MU_WARNING,
+               "known hosts file %s: the new host key of %s cannot be stored: %s; it is accepted all the same",
                hk->path, host->shown, strerror(rc));
     return found;
 }

@@ -51,8 +51,8 @@ static const struct key_file *find(const struct mu_keys *keys, const char *path)
 static int check_access(const char *path, const struct stat *st, struct mu_err *err)
 {
     if (st->st_uid == getuid() && (st->st_mode & 077)) {
-        mu_err_set(err, MU_EINVAL, "private key %s: permissions %04o are too open, others could read it; chmod 600 it", path,
-                   (unsigned)st->st_mode & 07777);
+        mu_err_set(err, MU_EINVAL, "private key %s: permissions %04o are too open, others could read it; chmod 600 it",
+                   path, (unsigned)st->st_mode & 07777);
         mu_err_cause(err, "private key permissions too open");
         return MU_EINVAL;
     }
@@ -60,7 +60,8 @@ static int check_access(const char *path, const struct stat *st, struct mu_err *
 }
 
 /* The whole file, NUL-terminated, *size bytes allocated: the caller wipes and frees. */
-static int read_secret(const char *path, const char *real, char **text, size_t *size, struct stat *st, struct mu_err *err)
+static int read_secret(const char *path, const char *real, char **text, size_t *size, struct stat *st,
+                       struct mu_err *err)
 {
     int fd = open(real, O_RDONLY | O_CLOEXEC), rc;
     size_t len = 0;
@@ -143,7 +144,8 @@ static int decode(const struct mu_keys *keys, const char *path, const char *text
     } else if (!keys->passphrase) {
         rc = MU_EINVAL;
         *needs_passphrase = true;
-        mu_err_set(err, MU_EINVAL, "private key %s: it needs a passphrase; give one, or load the key into an SSH agent", path);
+        mu_err_set(err, MU_EINVAL, "private key %s: it needs a passphrase; give one, or load the key into an SSH agent",
+                   path);
         mu_err_cause(err, "private key needs a passphrase");
     } else if (ssh_pki_import_privkey_base64(text, keys->passphrase, NULL, NULL, key) != SSH_OK) {
         rc = MU_EINVAL;
@@ -157,7 +159,8 @@ out:
 }
 
 /* *out is the file's entry, loaded now or earlier. */
-static int load(struct mu_keys *keys, const char *path, struct key_file **out, bool *needs_passphrase, struct mu_err *err)
+static int load(struct mu_keys *keys, const char *path, struct key_file **out, bool *needs_passphrase,
+                struct mu_err *err)
 {
     char *real = NULL, *text = NULL;
     struct key_file *kf = NULL;

@@ -80,7 +80,10 @@ size_t mu_known_hosts_comparisons(const struct mu_known_hosts *kh)
     return atomic_load(&kh->comparisons) + atomic_load(&kh->names.comparisons);
 }
 
-bool mu_known_hosts_hashed_revoked(const struct mu_known_hosts *kh) { return kh->hashed_revoked; }
+bool mu_known_hosts_hashed_revoked(const struct mu_known_hosts *kh)
+{
+    return kh->hashed_revoked;
+}
 
 static void lower(char *s)
 {
@@ -238,7 +241,8 @@ int mu_known_hosts_add(struct mu_known_hosts *kh, const char *names, const char 
     if (!key)
         return MU_ENOMEM;
     pthread_rwlock_wrlock(&kh->lock);
-    *key = (struct mu_known_key){.next = kh->keys, .file = keep_file(kh, file), .line = line, .marker = marker, .len = len};
+    *key = (struct mu_known_key){
+        .next = kh->keys, .file = keep_file(kh, file), .line = line, .marker = marker, .len = len};
     memcpy(key->blob, blob, len);
     if (!key->file) {
         free(key);

@@ -33,8 +33,8 @@ struct mu_known_hosts;
 int mu_known_hosts_new(struct mu_known_hosts **out); /* 0 or MU_ENOMEM */
 void mu_known_hosts_free(struct mu_known_hosts *kh);
 
-/* Read one file. MU_ENOENT when it is missing, MU_EIO when it cannot be read. Lines that make no sense are left out with
- * one warning a file. */
+/* Read one file. MU_ENOENT when it is missing, MU_EIO when it cannot be read. Lines that make no sense are left out
+ * with one warning a file. */
 int mu_known_hosts_read(struct mu_known_hosts *kh, const char *path, struct mu_err *err);
 
 /* Add one line's names (comma list, patterns or hashed) with their key. file is copied once. 0, MU_ENOMEM, or MU_EINVAL
@@ -46,7 +46,8 @@ int mu_known_hosts_add(struct mu_known_hosts *kh, const char *names, const char 
  * without, only those already found. Returns whether fn did. fn must not call back. */
 typedef bool mu_known_fn(void *arg, const struct mu_known_key *key);
 bool mu_known_hosts_visit(struct mu_known_hosts *kh, const char *name, bool deep, mu_known_fn *fn, void *arg);
-bool mu_known_hosts_hashed_revoked(const struct mu_known_hosts *kh); /* some @revoked line is hashed: search deep at once */
+bool mu_known_hosts_hashed_revoked(
+    const struct mu_known_hosts *kh); /* some @revoked line is hashed: search deep at once */
 
 /* For tests: how many names, patterns and hashes were compared so far. */
 size_t mu_known_hosts_comparisons(const struct mu_known_hosts *kh);

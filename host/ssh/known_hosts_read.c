@@ -111,8 +111,8 @@ int mu_known_hosts_read(struct mu_known_hosts *kh, const char *path, struct mu_e
     if (bad == 1)
         mu_log(MU_WARNING, "%s:%lu: not a known hosts line, left out: %s", path, first_bad, first_why);
     else if (bad)
-        mu_log(MU_WARNING, "%s:%lu: not a known hosts line, left out: %s (and %zu more lines of this file)", path, first_bad,
-               first_why, bad - 1);
+        mu_log(MU_WARNING, "%s:%lu: not a known hosts line, left out: %s (and %zu more lines of this file)", path,
+               first_bad, first_why, bad - 1);
 out:
     free(line);
     fclose(f);

@@ -33,7 +33,7 @@ struct mu_known_names {
 int mu_known_names_init(struct mu_known_names *t); /* 0 or MU_ENOMEM */
 void mu_known_names_free(struct mu_known_names *t);
 struct mu_known_name *mu_known_names_find(struct mu_known_names *t, const char *name); /* NULL when not there */
-struct mu_known_name *mu_known_names_get(struct mu_known_names *t, const char *name);  /* made when not there, or NULL */
-int mu_known_name_add(struct mu_known_name *n, const struct mu_known_key *key);        /* 0 or MU_ENOMEM */
+struct mu_known_name *mu_known_names_get(struct mu_known_names *t, const char *name); /* made when not there, or NULL */
+int mu_known_name_add(struct mu_known_name *n, const struct mu_known_key *key);       /* 0 or MU_ENOMEM */
 
 #endif

@@ -95,6 +95,12 @@ ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, 
     return mu_keys_get(sh->keys, key_file, i, name);
 }
 
-int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh) { return sh->agent ? mu_agent_client_fd(sh->agent) : -1; }
+int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh)
+{
+    return sh->agent ? mu_agent_client_fd(sh->agent) : -1;
+}
 
-const char *mu_ssh_shared_password(const struct mu_ssh_shared *sh) { return sh->password; }
+const char *mu_ssh_shared_password(const struct mu_ssh_shared *sh)
+{
+    return sh->password;
+}

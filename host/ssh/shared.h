@@ -20,23 +20,24 @@
  * stored in the file is accepted for this run with a warning, as OpenSSH does. */
 int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_key key, struct mu_err *err);
 
-/* The value for SSH_OPTIONS_HOSTKEYS: all supported algorithms, those of recorded keys first, so that the server presents
- * a key that we know when it has one. Left empty when nothing is recorded: then libssh's default holds.
- * 0 or MU_ENOMEM. */
+/* The value for SSH_OPTIONS_HOSTKEYS: all supported algorithms, those of recorded keys first, so that the server
+ * presents a key that we know when it has one. Left empty when nothing is recorded: then libssh's default holds. 0 or
+ * MU_ENOMEM. */
 int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out);
 
-/* Private keys to try in order. key_file NULL: the shared ones; else the one added with mu_ssh_shared_add_key(), count 0
- * when it was never added. The key may be used by several threads at once. *name (may be NULL) is the file's path.
- * Ask with ssh_userauth_none() before: libssh knows the server's signature algorithms (RFC 8308) only from then on, and
- * offers an RSA key, of a file or of the agent, with SHA-1 alone and mostly in vain when it does not know them. */
+/* Private keys to try in order. key_file NULL: the shared ones; else the one added with mu_ssh_shared_add_key(), count
+ * 0 when it was never added. The key may be used by several threads at once. *name (may be NULL) is the file's path.
+ * Ask with ssh_service_request("ssh-userauth") before (no extra round trip): only from its answer on libssh surely
+ * knows the server's signature algorithms (RFC 8308), and without them it offers an RSA key, of a file or of the agent,
+ * with SHA-1 alone, in vain. */
 size_t mu_ssh_shared_key_count(const struct mu_ssh_shared *sh, const char *key_file);
 ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, size_t i, const char **name);
 
 /* A fresh descriptor, the caller's, that speaks the agent protocol with the run's agent proxy; libssh takes it with
- * ssh_set_agent_socket() and closes it with the session. Every request on it is answered within agent_timeout_ms. When a
- * signature fails, ssh_userauth_agent() gives SSH_AUTH_ERROR ("Out of memory") on a session that is well: go on with the
- * next method. -1: no agent, or it is out of use; then do not let libssh look for one: it would connect to $SSH_AUTH_SOCK
- * by itself and wait there without end. */
+ * ssh_set_agent_socket() and closes it with the session. Every request on it is answered within agent_timeout_ms. When
+ * a signature fails, ssh_userauth_agent() gives SSH_AUTH_ERROR ("Out of memory") on a session that is well: go on with
+ * the next method. -1: no agent, or it is out of use; then do not let libssh look for one: it would connect to
+ * $SSH_AUTH_SOCK by itself and wait there without end. */
 int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh);
 
 /* NULL: password authentication is not tried. */

@@ -36,7 +36,8 @@ struct mu_ssh_shared {
     char *password;
 };
 
-/* path with "~/" replaced by the user's home (HOME, else the password database). The caller frees; NULL: out of memory. */
+/* path with "~/" replaced by the user's home (HOME, else the password database). The caller frees; NULL: out of memory.
+ */
 char *mu_ssh_expand_home(const char *path);
 
 #endif

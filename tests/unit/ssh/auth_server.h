@@ -59,8 +59,9 @@ static void *auth_server_run(void *arg)
     return NULL;
 }
 
-/* Authenticate with the agent behind agent_fd (taken; -1: without), and when that does not do with the key (NULL: without).
- * What libssh answers last. An agent that fails to sign makes it SSH_AUTH_ERROR, "Out of memory"; the session lives on. */
+/* Authenticate with the agent behind agent_fd (taken; -1: without), and when that does not do with the key (NULL:
+ * without). What libssh answers last. An agent that fails to sign makes it SSH_AUTH_ERROR, "Out of memory"; the session
+ * lives on. */
 static int authenticate(const char *host_key_file, ssh_key key, int agent_fd)
 {
     struct auth_server server = {.host_key_file = host_key_file};
@@ -81,7 +82,7 @@ static int authenticate(const char *host_key_file, ssh_key key, int agent_fd)
     if (agent_fd >= 0)
         ssh_set_agent_socket(session, agent_fd);
     /* The first answer brings the server's signature algorithms; without them libssh offers RSA with SHA-1 only. */
-    if (ssh_connect(session) == SSH_OK && ssh_userauth_none(session, NULL) == SSH_AUTH_DENIED) {
+    if (ssh_connect(session) == SSH_OK && ssh_service_request(session, "ssh-userauth") == SSH_OK) {
         if (agent_fd >= 0)
             rc = ssh_userauth_agent(session, NULL);
         if (rc != SSH_AUTH_SUCCESS && key)

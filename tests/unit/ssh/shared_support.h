@@ -1,5 +1,5 @@
-/* shared_support.h: what the tests of a run's shared part have in common: a scratch directory, real OpenSSH tools, and a
- * logger that keeps its lines.
+/* shared_support.h: what the tests of a run's shared part have in common: a scratch directory, real OpenSSH tools, and
+ * a logger that keeps its lines.
  *
  * Purpose: for test programs only. Owner: each program has its own copy. Thread: the log sink may be called from any.
  * Must not know: sessions.
@@ -92,16 +92,17 @@ __attribute__((unused)) static int run(struct mu_buf *out, const char *const *ar
 }
 #define RUN(out, ...) run((out), (const char *const[]){__VA_ARGS__, NULL})
 
-__attribute__((unused)) static void make_key(const char *path, const char *type, const char *bits, const char *passphrase,
-                                             const char *format)
+__attribute__((unused)) static void make_key(const char *path, const char *type, const char *bits,
+                                             const char *passphrase, const char *format)
 {
     unlink(path);
     if (format)
-        assert_int_equal(RUN(NULL, "ssh-keygen", "-q", "-t", type, "-b", bits, "-N", passphrase, "-C", path, "-m", format,
-                             "-f", path),
+        assert_int_equal(RUN(NULL, "ssh-keygen", "-q", "-t", type, "-b", bits, "-N", passphrase, "-C", path, "-m",
+                             format, "-f", path),
                          0);
     else
-        assert_int_equal(RUN(NULL, "ssh-keygen", "-q", "-t", type, "-b", bits, "-N", passphrase, "-C", path, "-f", path), 0);
+        assert_int_equal(
+            RUN(NULL, "ssh-keygen", "-q", "-t", type, "-b", bits, "-N", passphrase, "-C", path, "-f", path), 0);
 }
 
 /* ---- log lines ---- */

@@ -278,7 +278,9 @@ static void test_bad_lists(void **state)
         {{0, 0, 0, 5, MU_AGENT_LIST_ANSWER, 0, 0, 0, 0}, 9, "debug SSH agent %s: 0 keys"},
         {{0, 0, 0, 5, MU_AGENT_LIST_ANSWER, 0, 0, 0, 1}, 9, "warning SSH agent %s: its answer is malformed"},
         {{0, 0, 0, 5, MU_AGENT_LIST_ANSWER, 127, 127, 127, 127}, 9, "warning SSH agent %s: its answer is malformed"},
-        {{0, 0, 0, 9, MU_AGENT_LIST_ANSWER, 0, 0, 0, 1, 127, 127, 0, 0}, 13, "warning SSH agent %s: its answer is malformed"},
+        {{0, 0, 0, 9, MU_AGENT_LIST_ANSWER, 0, 0, 0, 1, 127, 127, 0, 0},
+         13,
+         "warning SSH agent %s: its answer is malformed"},
         {{0, 0, 0, 1, MU_AGENT_LIST_ANSWER}, 5, "warning SSH agent %s: its answer is malformed"},
         {{0, 0, 0, 1, 99}, 5, "warning SSH agent %s: its answer is malformed"},
         {{0, 0, 0, 0}, 4, "warning SSH agent %s: its answer is malformed"},
@@ -310,7 +312,8 @@ static void test_bad_lists(void **state)
 static void test_unreadable_identities(void **state)
 {
     static const char odd[] = {0, 0, 0, 11, 0, 0, 0, 7, 's', 's', 'h', '-', 'o', 'd', 'd', 0, 0, 0, 1, 'c'};
-    static const char cut[] = {0, 0, 0, 15, 0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5', '5', '1', '9', 0, 0, 0, 0};
+    static const char cut[] = {0,   0,   0,   15,  0,   0,   0,   11, 's', 's', 'h', '-',
+                               'e', 'd', '2', '5', '5', '1', '9', 0,  0,   0,   0};
     struct mu_buf list = MU_BUF_INIT;
     struct fake fake = {.list = &list, .on_sign = keep_silent};
     struct mu_ssh_shared *sh;

@@ -32,7 +32,10 @@ static int tear_down_keys(void **state)
     return tear_down(state);
 }
 
-static const char *type_of(int i) { return i == 4 ? "ecdsa-sha2-nistp256" : i == 5 ? "ssh-rsa" : "ssh-ed25519"; }
+static const char *type_of(int i)
+{
+    return i == 4 ? "ecdsa-sha2-nistp256" : i == 5 ? "ssh-rsa" : "ssh-ed25519";
+}
 
 static void add_line(struct mu_buf *b, const char *names, int key)
 {
@@ -92,17 +95,19 @@ static void test_strict(void **state)
     assert_int_equal(mu_hostkey_check(sh, "SRV01", 22, keys[0], &err), 0);
     assert_int_equal(mu_hostkey_check(sh, "10.0.0.1", 22, keys[0], &err), 0);
     assert_int_equal(mu_hostkey_check(sh, "srv02", 2222, keys[1], &err), 0);
-    assert_int_equal(mu_hostkey_check(sh, "srv01", 2222, keys[0], &err), 0); /* as OpenSSH: without port, for all ports */
+    assert_int_equal(mu_hostkey_check(sh, "srv01", 2222, keys[0], &err),
+                     0); /* as OpenSSH: without port, for all ports */
 
     assert_int_equal(mu_hostkey_check(sh, "srv02", 22, keys[1], &err), MU_EHOSTKEYUNKNOWN);
     assert_int_equal(mu_hostkey_check(sh, "srv01", 2222, keys[1], &err), MU_EHOSTKEYUNKNOWN);
     assert_string_equal(err.cause, "host key unknown");
     assert_int_equal(ssh_get_publickey_hash(keys[1], SSH_PUBLICKEY_HASH_SHA256, &hash, &hash_len), 0);
     fingerprint = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, hash_len);
-    mu_buf_addf(&want,
-                "host key of [srv01]:2222 is not known: ED25519 %s; check it and add it with: ssh-keyscan -p 2222 srv01 >> %s, "
-                "or use --host-key-policy accept-new",
-                fingerprint, path);
+    mu_buf_addf(
+        &want,
+        "host key of [srv01]:2222 is not known: ED25519 %s; check it and add it with: ssh-keyscan -p 2222 srv01 >> %s, "
+        "or use --host-key-policy accept-new",
+        fingerprint, path);
     assert_string_equal(err.msg, want.data);
 
     assert_int_equal(mu_hostkey_check(sh, "srv01", 22, keys[1], &err), MU_EHOSTKEYCHANGED);
@@ -202,7 +207,10 @@ static bool note_line(void *arg, const struct mu_known_key *key)
     return false;
 }
 
-static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 /* Lines sorted, so that the order of the search does not matter. */
 static void sort_lines(struct mu_buf *b)
@@ -241,7 +249,8 @@ static void compare_with_keygen(const char *path, const char *const *names)
         sort_lines(&theirs);
         sort_lines(&ours);
         if (strcmp(mu_buf_cstr(&theirs), mu_buf_cstr(&ours)) != 0)
-            fail_msg("%s in %s: ssh-keygen finds lines\n%sbut we\n%s", *names, path, mu_buf_cstr(&theirs), mu_buf_cstr(&ours));
+            fail_msg("%s in %s: ssh-keygen finds lines\n%sbut we\n%s", *names, path, mu_buf_cstr(&theirs),
+                     mu_buf_cstr(&ours));
         mu_buf_free(&out);
         mu_buf_free(&theirs);
         mu_buf_free(&ours);
@@ -252,12 +261,36 @@ static void compare_with_keygen(const char *path, const char *const *names)
 
 static void test_same_as_keygen(void **state)
 {
-    static const char *const names[] = {"srv01",          "srv02",      "srv1",        "10.0.0.1",       "[srv01]:2222",
-                                        "[10.0.0.1]:2222", "web.a.org", "db.a.org",    "x.db.a.org",     "::1",
-                                        "[::1]:2222",     "fe80::1%eth0", "tabs",      "crlf",           "camel.case.org",
-                                        "many17",         "many40",     "srv",         "srv011",         "[web.a.org]:22",
-                                        "[any]:2200",     "q1",         "q12",         "excluded.b.org", "kept.b.org",
-                                        "star",           "a*",         "nothing.here", "indented",      NULL};
+    static const char *const names[] = {"srv01",
+                                        "srv02",
+                                        "srv1",
+                                        "10.0.0.1",
+                                        "[srv01]:2222",
+                                        "[10.0.0.1]:2222",
+                                        "web.a.org",
+                                        "db.a.org",
+                                        "x.db.a.org",
+                                        "::1",
+                                        "[::1]:2222",
+                                        "fe80::1%eth0",
+                                        "tabs",
+                                        "crlf",
+                                        "camel.case.org",
+                                        "many17",
+                                        "many40",
+                                        "srv",
+                                        "srv011",
+                                        "[web.a.org]:22",
+                                        "[any]:2200",
+                                        "q1",
+                                        "q12",
+                                        "excluded.b.org",
+                                        "kept.b.org",
+                                        "star",
+                                        "a*",
+                                        "nothing.here",
+                                        "indented",
+                                        NULL};
     const char *path = in_scratch("corner"), *hashed = in_scratch("corner-hashed");
     struct mu_buf text = MU_BUF_INIT;
 
@@ -414,7 +447,8 @@ static void test_effort_hashed(void **state)
         assert_int_equal(mu_hostkey_check(sh, name, 22, keys[(i + 1) % 2], NULL), MU_EHOSTKEYCHANGED);
     }
     second = mu_hostkeys_comparisons(sh->hostkeys) - first;
-    print_message("%d hashed lines: %zu comparisons for a first look at every host, %zu for a second\n", N, first, second);
+    print_message("%d hashed lines: %zu comparisons for a first look at every host, %zu for a second\n", N, first,
+                  second);
     assert_true(first < N * N * 6 / 10); /* half of lines times hosts: what is found is not looked at again */
     assert_true(second < 10 * N);
     mu_ssh_shared_free(sh);
@@ -451,15 +485,16 @@ static void test_algorithms(void **state)
     add_line(&text, "none", 4);
     sh = shared_over(path, text.data, MU_HOSTKEY_STRICT);
     assert_string_equal(order_of(sh, "none", 22), "");
-    assert_string_equal(order_of(sh, "rsa", 22),
-                        "rsa-sha2-512,rsa-sha2-256,ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,"
-                        "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com");
+    assert_string_equal(
+        order_of(sh, "rsa", 22),
+        "rsa-sha2-512,rsa-sha2-256,ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,"
+        "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com");
     assert_int_equal(ssh_options_set(session, SSH_OPTIONS_HOSTKEYS, order_of(sh, "rsa", 22)), SSH_OK);
     assert_int_equal(strncmp(order_of(sh, "rsa", 2222), "rsa-sha2-512,", 13), 0);
     assert_int_equal(strncmp(order_of(sh, "port", 2222), "rsa-sha2-512,", 13), 0);
     assert_string_equal(order_of(sh, "port", 22), "");
-    assert_int_equal(
-        strncmp(order_of(sh, "two", 22), "ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-ed25519,", 58), 0);
+    assert_int_equal(strncmp(order_of(sh, "two", 22), "ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-ed25519,", 58),
+                     0);
     mu_ssh_shared_free(sh);
     ssh_free(session);
     mu_buf_free(&text);

@@ -240,8 +240,10 @@ static void test_threads_share_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_kinds, clear_log),    cmocka_unit_test_setup(test_refused, clear_log),
-        cmocka_unit_test_setup(test_defaults, clear_log), cmocka_unit_test_setup(test_added, clear_log),
+        cmocka_unit_test_setup(test_kinds, clear_log),
+        cmocka_unit_test_setup(test_refused, clear_log),
+        cmocka_unit_test_setup(test_defaults, clear_log),
+        cmocka_unit_test_setup(test_added, clear_log),
         cmocka_unit_test_setup(test_threads_share_keys, clear_log),
     };
 
