@@ -20,7 +20,8 @@
 #define STUCK_MS 5000
 #define LEAVE_MS 1000 /* for workers to end once they have nothing left */
 #define FDS_APART 64
-#define FDS_SSH 4     /* a socket and its watched copy, the agent's pair */
+#define FDS_SSH 2     /* a socket and its watched copy */
+#define FDS_AGENT 2   /* while logging in with the agent: a pair more */
 #define FDS_LOCAL 8
 
 struct mu_run {
@@ -235,8 +236,10 @@ static void watch(void *arg)
 
 static unsigned fit_to_descriptors(const struct mu_run *run, unsigned forks)
 {
+    const struct mu_ssh_config *ssh = &run->config.ssh;
+    bool agent = ssh->use_agent && (ssh->agent_socket || getenv("SSH_AUTH_SOCK"));
     uint64_t limit = mu_loop_raise_fd_limit();
-    uint64_t each = run->engine.local ? FDS_LOCAL : FDS_SSH;
+    uint64_t each = run->engine.local ? FDS_LOCAL : FDS_SSH + (agent ? FDS_AGENT : 0);
     uint64_t fit = limit > FDS_APART + each ? (limit - FDS_APART) / each : 1;
     if (forks <= fit || run->n <= fit)
         return forks;
