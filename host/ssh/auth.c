@@ -7,7 +7,7 @@
 #define STEPS_MAX 8
 #define KBDINT_ROUNDS_MAX 8
 
-enum { STEP_KEYS, STEP_AGENT, STEP_PASSWORD, STEP_KBDINT, STEP_NONE, STEP_END };
+enum { STEP_SERVICE, STEP_KEYS, STEP_AGENT, STEP_PASSWORD, STEP_KBDINT, STEP_NONE, STEP_END };
 
 void mu_auth_end(struct mu_ssh_session *s)
 {
@@ -38,7 +38,7 @@ static void note_refused(struct mu_ssh_session *s, int rc)
     struct mu_connect *c = s->connect;
     const char *file = NULL;
 
-    if (c->step >= STEP_NONE)
+    if (c->step == STEP_SERVICE || c->step >= STEP_NONE)
         return;
     if (c->tried.len)
         mu_buf_adds(&c->tried, ", ");
@@ -141,6 +141,11 @@ static int ask(struct mu_ssh_session *s)
     const char *password = mu_ssh_shared_password(s->shared);
 
     switch (c->step) {
+    case STEP_SERVICE: {
+        /* Its answer comes behind the server's extension info, without which libssh offers RSA keys with SHA-1 only. */
+        int rc = ssh_service_request(s->ssh, "ssh-userauth");
+        return rc == SSH_OK ? SSH_AUTH_INFO : rc == SSH_AGAIN ? SSH_AUTH_AGAIN : SSH_AUTH_ERROR;
+    }
     case STEP_KEYS:
         if (c->key >= mu_ssh_shared_key_count(s->shared, s->key_file) || !offered(s, SSH_AUTH_METHOD_PUBLICKEY))
             return SSH_AUTH_INFO;
