@@ -379,6 +379,7 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->fn = fn;
     c->arg = arg;
     c->timeout_ms = timeout_ms;
+    mu_loop_update_time(s->loop); /* the caller may have been at work for long */
     c->deadline_ms = mu_loop_now_ms(s->loop) + timeout_ms;
     c->agent_fd = -1;
     s->connect = c;

@@ -174,6 +174,7 @@ void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t
 
     if (e->state == MU_EXEC_FINISHED)
         return;
+    mu_loop_update_time(e->s->loop); /* the caller may have been at work for long */
     if (again) {
         uint64_t left = left_ms(e);
 

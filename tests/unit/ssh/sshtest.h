@@ -20,6 +20,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "loop/loop.h"
+#include "ssh/internal.h"
 #include "ssh/ssh.h"
 
 #define UNUSED __attribute__((unused))
@@ -29,7 +30,7 @@
 #define CONNECT_MS 30000
 
 static char sshtest_dir[256];
-static struct mu_loop *loop;
+UNUSED static struct mu_loop *loop;
 static struct mu_ssh_shared *shared;
 
 static const char *fleet_path(void)
@@ -327,6 +328,29 @@ UNUSED static void wait_for_output(struct running *x)
     while (!mu_ssh_exec_result(x->e)->out.len && !x->done && mu_clock_ms() < until)
         run_for(5);
     assert_true(mu_ssh_exec_result(x->e)->out.len > 0);
+}
+
+/* Turn it until the command's process group is known. */
+UNUSED static void wait_for_pid(struct running *x)
+{
+    uint64_t until = mu_clock_ms() + PATIENCE_MS;
+
+    while (!mu_ssh_exec_result(x->e)->pid && !x->done && mu_clock_ms() < until)
+        run_for(5);
+    assert_true(mu_ssh_exec_result(x->e)->pid > 1);
+}
+
+/* End the connection's process on the server, and nothing else: the command is left without one. */
+UNUSED static void cut_connection(struct running *x)
+{
+    char command[128];
+    int pid;
+
+    wait_for_pid(x);
+    snprintf(command, sizeof(command), "ps -o ppid= -p %ld", mu_ssh_exec_result(x->e)->pid);
+    pid = atoi(output_of(command));
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
 #endif

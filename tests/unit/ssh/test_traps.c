@@ -8,8 +8,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "ssh/internal.h"
-
 /* Turn the loop for so long and count the turns: a loop that spins makes thousands. */
 static unsigned turns_in(uint64_t ms)
 {
@@ -283,6 +281,7 @@ static void trap_06_no_spin_for_writing(void **state)
     assert_in_range(turns_in(200), 1, 5);
     start(&x, s, "echo started; exec sleep 1000");
     wait_for_output(&x);
+    wait_for_pid(&x);
     run_for(20);
     assert_in_range(turns_in(200), 1, 5);
     kill((pid_t)mu_ssh_exec_result(x.e)->pid, SIGKILL);
@@ -380,6 +379,7 @@ static void trap_13_closing_does_not_end_but_aborting_does(void **state)
     (void)state;
     start(&x, s, "echo $$; exec sleep 1000");
     wait_for_output(&x);
+    wait_for_pid(&x);
     pid = (pid_t)mu_ssh_exec_result(x.e)->pid;
     mu_ssh_exec_free(x.e);
     expect(s, "echo later", "later\n", "", 0);
