@@ -7,7 +7,6 @@
 #include "bindings/open.h"
 #include "core/log.h"
 #include "run/account.h"
-#include "run/script_lua.h"
 #include "run/task.h"
 
 /* ---- protected calls ---- */
@@ -92,8 +91,8 @@ static void give_environment(lua_State *L, int env)
         lua_pop(L, 1);
 }
 
-/* A reader function's pieces as one string at index 1. */
-static void collect_pieces(lua_State *L)
+/* All pieces of the reader function at index 1 as one string. */
+static int collect_pieces(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_getfield(L, -1, "table");
@@ -104,72 +103,78 @@ static void collect_pieces(lua_State *L)
         lua_call(L, 0, 1);
         if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) == 0))
             break;
-        if (lua_type(L, -1) != LUA_TSTRING)
-            luaL_error(L, "reader function must return a string");
+        if (lua_type(L, -1) != LUA_TSTRING) {
+            luaL_where(L, 2); /* who called load, as Lua itself says it */
+            lua_pushliteral(L, "reader function must return a string");
+            lua_concat(L, 2);
+            lua_error(L);
+        }
         lua_rawseti(L, -2, n);
     }
     lua_pop(L, 1);
     lua_call(L, 1, 1);
-    lua_replace(L, 1);
-    lua_settop(L, 4);
+    return 1;
+}
+
+static int no_chunk(lua_State *L) /* nil and the message on top */
+{
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* Only source text is ever loaded: compiled code could break the whole process. */
+static bool refuses_text(lua_State *L, const char *mode)
+{
+    if (strchr(mode, 't'))
+        return false;
+    lua_pushfstring(L, "attempt to load a text chunk (mode is '%s')", mode);
+    return true;
 }
 
 static int base_load(lua_State *L)
 {
     bool has_env = !lua_isnone(L, 4);
+    const char *mode = luaL_optstring(L, 3, "bt");
+    const char *name = lua_isstring(L, 1) ? luaL_optstring(L, 2, lua_tostring(L, 1)) : luaL_optstring(L, 2, "=(load)");
+    if (!lua_isstring(L, 1))
+        luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 4);
-    if (lua_type(L, 1) == LUA_TFUNCTION) {
-        if (lua_isnil(L, 2)) {
-            lua_pushliteral(L, "=(load)");
-            lua_replace(L, 2);
+    if (!lua_isstring(L, 1)) {
+        bool was = unwinding(L);
+        lua_pushcfunction(L, collect_pieces);
+        lua_pushvalue(L, 1);
+        int status = lua_pcall(L, 1, 1, 0);
+        if (status != LUA_OK) {
+            mu_fiber_rethrow(L, status, was);
+            return no_chunk(L);
         }
-        collect_pieces(L);
+        lua_replace(L, 1);
     }
     size_t len;
-    const char *text = luaL_checklstring(L, 1, &len);
-    const char *name = luaL_optstring(L, 2, text);
+    const char *text = lua_tolstring(L, 1, &len);
     if (len && text[0] == LUA_SIGNATURE[0]) {
-        lua_pushnil(L);
         lua_pushliteral(L, "compiled Lua is not loaded: it could break every server's run");
-        return 2;
+        return no_chunk(L);
     }
-    if (luaL_loadbufferx(L, text, len, name, "t") != LUA_OK) {
-        lua_pushnil(L);
-        lua_insert(L, -2);
-        return 2;
-    }
+    if (refuses_text(L, mode) || luaL_loadbufferx(L, text, len, name, "t") != LUA_OK)
+        return no_chunk(L);
     give_environment(L, has_env ? 4 : 0);
     return 1;
 }
 
-static int file_chunk(lua_State *L)
-{
-    mu_script_push_factory(L, luaL_checkstring(L, 1));
-    if (lua_toboolean(L, 3))
-        lua_pushvalue(L, 2);
-    else
-        push_task_environment(L);
-    lua_call(L, 1, 1);
-    return 1;
-}
-
+/* Files that a script names itself are read each time, as it may have written them a moment ago. */
 static int base_loadfile(lua_State *L)
 {
     bool has_env = !lua_isnone(L, 3);
-    luaL_checkstring(L, 1);
+    const char *path = luaL_checkstring(L, 1);
+    if (refuses_text(L, luaL_optstring(L, 2, "bt")))
+        return no_chunk(L);
     lua_settop(L, 3);
-    lua_pushcfunction(L, file_chunk);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 3);
-    lua_pushboolean(L, has_env);
-    int status = lua_pcall(L, 3, 1, 0);
-    if (status == LUA_OK)
-        return 1;
-    if (status == LUA_ERRMEM)
-        return lua_error(L);
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
+    if (luaL_loadfilex(L, path, "t") != LUA_OK)
+        return no_chunk(L);
+    give_environment(L, has_env ? 3 : 0);
+    return 1;
 }
 
 static int dofile_end(lua_State *L, int status, lua_KContext ctx)
@@ -181,11 +186,11 @@ static int dofile_end(lua_State *L, int status, lua_KContext ctx)
 
 static int base_dofile(lua_State *L)
 {
-    luaL_checkstring(L, 1);
+    const char *path = luaL_checkstring(L, 1);
     lua_settop(L, 1);
-    lua_pushcfunction(L, file_chunk);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
+    if (luaL_loadfilex(L, path, "t") != LUA_OK)
+        return lua_error(L);
+    give_environment(L, 0);
     lua_callk(L, 0, LUA_MULTRET, 0, dofile_end);
     return dofile_end(L, LUA_OK, 0);
 }

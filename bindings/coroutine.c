@@ -12,7 +12,7 @@ static void set_active(lua_State *co, bool active) { *(void **)lua_getextraspace
 static lua_State *check_co(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
-    luaL_argexpected(L, co, 1, "coroutine");
+    luaL_argexpected(L, co, 1, "thread");
     return co;
 }
 

@@ -34,6 +34,15 @@ static void push_debug(lua_State *L)
     lua_remove(L, -2);
 }
 
+/* Lua looks functions up here for messages, "bad argument #1 to 'pcall'", and tracebacks. The table on top has them. */
+static void name_functions(lua_State *L, const char *name)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
 static void open_state(lua_State *L)
 {
     lua_createtable(L, 0, 48);
@@ -42,11 +51,13 @@ static void open_state(lua_State *L)
         lua_setfield(L, -2, plain[i]);
     }
     mu_bind_open_base(L);
+    name_functions(L, "_G");
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         if (libraries[i].open)
             libraries[i].open(L);
         else
             lua_getglobal(L, libraries[i].name);
+        name_functions(L, libraries[i].name);
         mu_bind_protect(L, libraries[i].name);
         lua_setfield(L, -2, libraries[i].name);
     }
@@ -56,6 +67,7 @@ static void open_state(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, BASE);
     mu_bind_open_server(L);
     mu_bind_open_muster(L);
+    name_functions(L, "muster");
     mu_bind_protect(L, "muster");
     lua_setfield(L, LUA_REGISTRYINDEX, "muster.module");
     mu_bind_protect_file_handles(L);

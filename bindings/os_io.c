@@ -1,6 +1,7 @@
 /* os, io and math for tasks: what would end, block or alter the whole process is refused or waits in the loop instead. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,18 +32,28 @@ static void set_refused(lua_State *L, const char *name, const char *why)
 
 /* ---- os ---- */
 
+static int signal_number(const char *name)
+{
+    for (int i = 1; i < NSIG; i++) {
+        const char *abbreviation = sigabbrev_np(i);
+        if (abbreviation && !strcmp(abbreviation, name))
+            return i;
+    }
+    return -1;
+}
+
 static int execute_k(lua_State *L, struct mu_call *c)
 {
     const struct mu_exec_result *r = mu_call_result(c);
     if (!r)
         return mu_bind_call_raise(L, c);
-    bool ok = r->exit_status == 0;
+    bool ok = r->exit_status == 0 && !r->signal[0];
     if (ok)
         lua_pushboolean(L, 1);
     else
         lua_pushnil(L);
     lua_pushstring(L, r->signal[0] ? "signal" : "exit");
-    lua_pushinteger(L, r->exit_status);
+    lua_pushinteger(L, r->signal[0] ? signal_number(r->signal) : r->exit_status);
     return 3;
 }
 

@@ -70,14 +70,14 @@ void mu_bind_push_package(lua_State *L)
     lua_setfield(L, -2, "loadlib");
 }
 
-/* 1 name, 2 loaded, 3 where it came from, then the module's results. */
+/* 1 name, 2 loaded, 3 where it came from, 4 its main function, 5 to be closed, then its results. */
 static int loaded_k(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
     (void)ctx;
-    lua_settop(L, 4);
-    if (!lua_isnil(L, 4)) {
-        lua_pushvalue(L, 4);
+    lua_settop(L, 6);
+    if (!lua_isnil(L, 6)) {
+        lua_pushvalue(L, 6);
     } else {
         lua_getfield(L, 2, lua_tostring(L, 1)); /* the module may have put itself there */
         if (lua_islightuserdata(L, -1) || lua_isnil(L, -1)) {
@@ -117,16 +117,46 @@ static void push_loader(lua_State *L, const char *name, int env)
     lua_pushvalue(L, file);
 }
 
+/* In `loaded` while a module is being loaded; its address marks it. */
+static const char loading;
+
+/* However the loading ends: a module that raised is not there, and can be tried again. Index 1 holds its name. */
+static int end_loading(lua_State *L)
+{
+    mu_task_push_slot(L, mu_task_current(L), MU_SLOT_LOADED);
+    lua_rawgeti(L, 1, 1);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TLIGHTUSERDATA && lua_touserdata(L, -1) == &loading) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+    }
+    return 0;
+}
+
+/* Push, to be closed, what calls end_loading. */
+static void push_end_of_loading(lua_State *L)
+{
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    if (luaL_newmetatable(L, "muster.loading_module")) {
+        lua_pushcfunction(L, end_loading);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+}
+
 int mu_bind_require(lua_State *L)
 {
-    static const char loading; /* its address marks a module that is being loaded */
     const char *name = luaL_checkstring(L, 1);
     struct mu_task *t = mu_task_current(L);
     lua_settop(L, 1);
     mu_task_push_slot(L, t, MU_SLOT_LOADED);
     lua_getfield(L, 2, name);
     if (lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == &loading)
-        return luaL_error(L, "modules require each other in a circle, or '%s' failed to load before", name);
+        return luaL_error(L, "modules require each other in a circle: '%s' is still being loaded", name);
     if (lua_toboolean(L, -1))
         return 1;
     lua_pop(L, 1);
@@ -141,8 +171,10 @@ int mu_bind_require(lua_State *L)
     lua_replace(L, 3);
     lua_replace(L, 4);
     lua_settop(L, 4);
+    push_end_of_loading(L);
     lua_pushlightuserdata(L, (void *)&loading);
     lua_setfield(L, 2, name);
+    lua_pushvalue(L, 4);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 3);
     lua_callk(L, 2, 1, 0, loaded_k);
