@@ -51,7 +51,7 @@ int muster_new(struct muster **out, const struct muster_options *options, struct
 
 void muster_free(struct muster *m)
 {
-    if (!m)
+    if (!m || m->pinned)
         return;
     mu_inventory_free(m->inventory);
     mu_logger_free(m->logger);
@@ -214,6 +214,7 @@ int muster_select(struct muster *m, const char *pattern, struct muster_error *er
         free(now);
         return mu_api_give(err, &e);
     }
+    m->adding = false;
     for (size_t i = 0; m->chosen && i < n && i < m->n_chosen; i++)
         now[i] = now[i] && m->chosen[i];
     free(m->chosen);
@@ -269,7 +270,7 @@ int muster_script_load(struct muster *m, const char *path, struct muster_script 
 
 void muster_script_free(struct muster_script *s)
 {
-    if (!s)
+    if (!s || s->m->pinned)
         return;
     mu_script_free(s->script);
     free(s);
@@ -302,9 +303,39 @@ static void server_done(void *arg, const struct mu_task_result *task, size_t don
     run->on_server_done(run->on_server_done_arg, task->server_id, mu_status_name(status), done, total);
 }
 
-static void translate(const struct muster_run_options *o, const struct muster *m, struct muster_run *run,
+/* A copy that the run owns; *failed when there is no memory. */
+static const char *keep(struct muster_run *run, int slot, const char *text, bool *failed)
+{
+    run->strings[slot] = text ? strdup(text) : NULL;
+    *failed = *failed || (text && !run->strings[slot]);
+    return run->strings[slot];
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
+static const char *const *keep_list(char ***kept, const char *const *list, bool *failed)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    *kept = list ? calloc(n + 1, sizeof **kept) : NULL;
+    *failed = *failed || (list && !*kept);
+    for (size_t i = 0; *kept && i < n; i++) {
+        (*kept)[i] = strdup(list[i]);
+        *failed = *failed || !(*kept)[i];
+    }
+    return (const char *const *)*kept;
+}
+
+static bool translate(const struct muster_run_options *o, const struct muster *m, struct muster_run *run,
                       struct mu_run_config *c)
 {
+    bool failed = false;
     *c = (struct mu_run_config){
         .forks = o->forks,
         .workers = o->workers,
@@ -315,13 +346,13 @@ static void translate(const struct muster_run_options *o, const struct muster *m
         .task_memory = o->task_memory,
         .local = o->local,
         .fail_fast = o->fail_fast,
-        .user = o->user,
+        .user = keep(run, 0, o->user, &failed),
         .library_dir = m->library_dir,
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
-                .known_hosts = o->known_hosts,
-                .key_files = o->key_files,
-                .password = o->password,
-                .passphrase = o->passphrase,
+                .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
+                .key_files = keep_list(&run->key_files, o->key_files, &failed),
+                .password = keep(run, 1, o->password, &failed),
+                .passphrase = keep(run, 2, o->passphrase, &failed),
                 .use_agent = !o->no_agent,
                 .agent_timeout_ms = o->agent_timeout_ms ? o->agent_timeout_ms : 5000},
         .on_done = o->on_server_done ? server_done : NULL,
@@ -329,6 +360,7 @@ static void translate(const struct muster_run_options *o, const struct muster *m
     };
     run->on_server_done = o->on_server_done;
     run->on_server_done_arg = o->on_server_done_arg;
+    return !failed;
 }
 
 int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
@@ -347,7 +379,8 @@ int muster_run_new(struct muster *m, struct muster_script *script, const struct 
     for (size_t i = 0; i < total; i++)
         if (muster_server_selected(m, i))
             run->servers[n++] = mu_inventory_at(m->inventory, i);
-    translate(options && options->size >= sizeof defaults ? options : &defaults, m, run, &config);
+    if (!translate(options && options->size >= sizeof defaults ? options : &defaults, m, run, &config))
+        goto out;
     if (!n) {
         rc = mu_err_set(&e, MU_EINVAL, "no servers to run on");
         goto out;
@@ -374,7 +407,17 @@ void muster_run_free(struct muster_run *run)
 {
     if (!run)
         return;
-    mu_run_free(run->run);
+    if (!mu_run_free(run->run)) {
+        run->m->pinned = true;
+        return;
+    }
+    for (size_t i = 0; i < sizeof run->strings / sizeof *run->strings; i++) {
+        if (run->strings[i])
+            explicit_bzero(run->strings[i], strlen(run->strings[i]));
+        free(run->strings[i]);
+    }
+    free_list(run->known_hosts);
+    free_list(run->key_files);
     mu_buf_free(&run->summary);
     free(run->servers);
     free(run);

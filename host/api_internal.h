@@ -17,6 +17,7 @@ struct muster {
     bool *chosen; /* a server each; NULL: all */
     size_t n_chosen;
     bool adding;  /* chosen was made by muster_select_add */
+    bool pinned;  /* a stuck worker still uses it, the script and the run: nothing is freed any more */
 };
 
 struct muster_script {
@@ -28,6 +29,8 @@ struct muster_run {
     struct muster *m;
     struct mu_run *run;
     struct mu_server **servers;
+    char *strings[3];                /* user, password, passphrase: copies, wiped at the end */
+    char **known_hosts, **key_files; /* NULL-terminated copies, or NULL */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     struct mu_buf summary;

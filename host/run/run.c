@@ -424,10 +424,12 @@ void mu_run_interrupt(struct mu_run *run, int signal_number)
 
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
 
-void mu_run_free(struct mu_run *run)
+bool mu_run_free(struct mu_run *run)
 {
-    if (!run || run->abandoned)
-        return;
+    if (!run)
+        return true;
+    if (run->abandoned)
+        return false;
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
     mu_mailbox_free(run->home, mu_message_free);
@@ -438,4 +440,5 @@ void mu_run_free(struct mu_run *run)
     free(run->workers);
     free(run->stuck_said_ms);
     free(run);
+    return true;
 }

@@ -39,7 +39,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
 int mu_run_go(struct mu_run *run, struct mu_err *err);
 void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; async-signal-safe */
 struct mu_run_result *mu_run_results(struct mu_run *run);
-/* A worker that is still stuck in a call keeps what it uses: that memory is then left to the end of the process. */
-void mu_run_free(struct mu_run *run);
+/* False when a worker is still stuck in a call: the run, and all that it borrows, must then stay to the end of the process. */
+bool mu_run_free(struct mu_run *run);
 
 #endif
