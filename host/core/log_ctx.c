@@ -4,11 +4,11 @@
  * between it and the overridden one are copied: a chain never holds a key twice, is no longer than the number of keys
  * however often one of them is bound again, and a log line need not look for overridden ones.
  */
+#include "core/log_ctx.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "core/log_ctx.h"
 
 static _Thread_local struct mu_ctx *current;
 

@@ -1,7 +1,7 @@
 /* process_internal.h: one running local command, as its three files see it.
  *
  * process.c starts it, notices its end and frees it; process_stream.c moves its input and output; process_end.c ends it
- * early. Owner, thread, must not know: as process.h.
+ * early. Owner: as process.h. Thread: as process.h. Must not know: as process.h.
  */
 #ifndef MU_LOOP_PROCESS_INTERNAL_H
 #define MU_LOOP_PROCESS_INTERNAL_H

@@ -21,6 +21,7 @@ static inline struct mu_clocale mu_clocale_enter(void)
     return l;
 }
 
+/* Back to the locale that mu_clocale_enter() found. */
 static inline void mu_clocale_leave(struct mu_clocale l)
 {
     if (!l.c)

@@ -5,6 +5,8 @@
  * sign request at a time, and answers "failure" for an agent that keeps silent. An agent that was silent once is out of
  * use for the rest of the run; one that answers, but slowly, costs those their turn who would wait too long.
  */
+#include "ssh/agent.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* agent_proxy.c: the proxy's thread, and how it deals with the real agent: one request at a time, each bounded. */
+#include "ssh/agent_proxy.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -6,7 +8,6 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "ssh/agent_proxy.h"
 
 static void hang_up(struct mu_agent *a)
 {

@@ -1,12 +1,13 @@
 /* hostkey.c: the run's policy on host keys; what is recorded is in known_hosts.c, storing a new key in hostkey_learn.c.
  */
+#include "ssh/hostkey.h"
+
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
-#include "ssh/hostkey.h"
 #include "ssh/known_match.h"
 
 /* ---- the files ---- */

@@ -1,7 +1,7 @@
 /* internal.h: what the files of a session share: session.c, connect.c, auth.c, channel.c, command.c, end.c.
  *
  * Purpose: the two structs behind ssh.h, and the calls between those files.
- * Owner, thread: as ssh.h says. Must not know: as ssh.h.
+ * Owner: as ssh.h says. Thread: likewise. Must not know: as ssh.h.
  *
  * How libssh is driven: libssh owns one descriptor, the loop watches a dup() of it, so that libssh may close its own at
  * any moment. Every event pumps libssh once (its callbacks only store what came), then each command looks at what it
