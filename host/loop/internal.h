@@ -1,5 +1,5 @@
 /* internal.h: what the files of loop/ share: the loop itself and the one way into user code.
- * Owner, thread: as loop.h. For loop/ alone: it shows libuv. Must not know: SSH, Lua, servers.
+ * Owner: as loop.h. Thread: the one of the loop. For loop/ alone: it shows libuv. Must not know: SSH, Lua, servers.
  */
 #ifndef MU_LOOP_INTERNAL_H
 #define MU_LOOP_INTERNAL_H
