@@ -267,10 +267,17 @@ static bool opening(struct mu_ssh_exec *e)
         e->state = MU_EXEC_REQUESTING;
         return true;
     }
-    if (rc == SSH_OK)
+    if (rc == SSH_OK) {
         mu_exec_finish(e, NULL); /* nothing was started */
-    else if (rc != SSH_AGAIN)
+    } else if (rc != SSH_AGAIN) {
+        if (mu_session_alive(e->s)) {
+            /* Without closing it: there is none, and libssh would close the server's channel 0, another command's. */
+            ssh_remove_channel_callbacks(e->channel, &e->callbacks);
+            ssh_channel_free(e->channel);
+            e->channel = NULL;
+        }
         refused(e, "a channel");
+    }
     return false;
 }
 
