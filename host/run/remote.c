@@ -32,6 +32,9 @@ static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
 {
     if (result->unended)
         mu_task_unended(c->task, c->command);
+    /* The connection may be as dead as the command is not: whoever comes next finds out with a new one. */
+    if (result->unended && c->ssh && c->task->remote.state == MU_REMOTE_UP)
+        mu_remote_reset(&c->task->remote);
     if (result->error.code == MU_ELOST && c->task->remote.state == MU_REMOTE_UP) {
         c->task->remote.state = MU_REMOTE_LOST;
         c->task->remote.error = result->error;
