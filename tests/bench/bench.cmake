@@ -8,6 +8,7 @@ if(NOT MUSTER_SANITIZE)
       OUTPUT_NAME ${program} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
   endforeach()
   target_link_libraries(bench_floor PRIVATE PkgConfig::LIBSSH)
+  target_sources(bench_lightserver PRIVATE ${CMAKE_CURRENT_LIST_DIR}/light_session.c)
   target_link_libraries(bench_lightserver PRIVATE PkgConfig::LIBSSH)
 
   if(TARGET muster)
