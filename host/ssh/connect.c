@@ -79,6 +79,12 @@ void mu_connect_done(struct mu_ssh_session *s, const struct mu_err *err)
     mu_timer_start(s->timer, s->ctx, 0);
 }
 
+/* It talks, but not as SSH servers do: another service, or one that turns connections away with a word of text. */
+static bool no_greeting(const struct mu_ssh_session *s)
+{
+    return s->ssh && s->connect->phase == MU_PHASE_KEX && s->io.in_bytes > 0 && !ssh_get_serverbanner(s->ssh);
+}
+
 static void tell(struct mu_ssh_session *s)
 {
     struct mu_connect c = *s->connect;
@@ -110,9 +116,10 @@ void mu_connect_timeout(struct mu_ssh_session *s)
         mu_err_set(&err, MU_ECONNTIMEOUT, "%s port %d: no answer within %.3g s: is the server up, and not behind a firewall?",
                    s->host, s->port, (double)c->timeout_ms / 1000);
     else
-        mu_err_set(&err, MU_ECONNTIMEOUT, "%s port %d: the connect timeout of %.3g s was over during %s", s->host, s->port,
-                   (double)c->timeout_ms / 1000, phase);
-    mu_err_cause(&err, "%s: timed out", phase);
+        mu_err_set(&err, MU_ECONNTIMEOUT, "%s port %d: the connect timeout of %.3g s was over during %s%s", s->host,
+                   s->port, (double)c->timeout_ms / 1000, phase,
+                   no_greeting(s) ? ": what it sent is no SSH greeting: is that an SSH server?" : "");
+    mu_err_cause(&err, "%s: %s", phase, no_greeting(s) ? "no SSH greeting" : "timed out");
     mu_connect_done(s, &err);
 }
 
@@ -139,6 +146,8 @@ static void kex_failed(struct mu_ssh_session *s)
             break;
         }
     }
+    if (i == 0 && no_greeting(s))
+        cause = "no SSH greeting";
     mu_err_set(&err, MU_EKEX, "%s port %d: the key exchange failed (%s): %s", s->host, s->port, cause,
                mu_session_error(s, why, sizeof(why)));
     mu_err_cause(&err, "key exchange: %s", cause);

@@ -164,7 +164,7 @@ static void other_servers_than_ssh(void **state)
         const char *cause;
     } cases[] = {
         {serve_close, "key exchange: connection closed"},
-        {serve_garbage, "key exchange: connection closed"},
+        {serve_garbage, "key exchange: no SSH greeting"},
         {serve_long_line, "key exchange: not an SSH server"},
         {serve_old_protocol, "key exchange: not an SSH server"},
     };
