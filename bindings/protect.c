@@ -14,7 +14,10 @@ static int view_next(lua_State *L)
 {
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
-    return lua_next(L, lua_upvalueindex(1)) ? 2 : 1;
+    if (lua_next(L, lua_upvalueindex(1)))
+        return 2;
+    lua_pushnil(L);
+    return 1;
 }
 
 static int view_pairs(lua_State *L)
