@@ -340,8 +340,8 @@ UNUSED static void wait_for_pid(struct running *x)
     assert_true(mu_ssh_exec_result(x->e)->pid > 1);
 }
 
-/* End the connection's process on the server, and nothing else: the command is left without one. */
-UNUSED static void cut_connection(struct running *x)
+/* The server's process for the connection that a command runs in. */
+UNUSED static pid_t connection_pid(struct running *x)
 {
     char command[128];
     int pid;
@@ -350,7 +350,10 @@ UNUSED static void cut_connection(struct running *x)
     snprintf(command, sizeof(command), "ps -o ppid= -p %ld", mu_ssh_exec_result(x->e)->pid);
     pid = atoi(output_of(command));
     assert_true(pid > 1);
-    assert_int_equal(kill(pid, SIGKILL), 0);
+    return pid;
 }
+
+/* End it, and nothing else: the command is left without a connection. */
+UNUSED static void cut_connection(struct running *x) { assert_int_equal(kill(connection_pid(x), SIGKILL), 0); }
 
 #endif
