@@ -60,5 +60,7 @@ int main(int argc, char **argv)
         cli_error(NULL, "cannot write standard output: %s", strerror(errno));
         code = code != CLI_OK ? code : CLI_USAGE;
     }
+    if (code > 128) /* interrupted: a name lookup that hangs in a helper thread must not hold up the end */
+        _exit(code);
     return code;
 }
