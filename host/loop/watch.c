@@ -89,7 +89,8 @@ void mu_watch_free(struct mu_watch *w)
 {
     if (!w)
         return;
-    mu_watch_set(w, 0);
+    w->wanted = 0; /* also for on_poll, when this is called from inside its callback */
+    w->armed = false;
     mu_watch_set_ctx(w, NULL);
     w->loop->open--;
     uv_close((uv_handle_t *)&w->uv, on_closed); /* takes the descriptor out at once: the user may close it now */

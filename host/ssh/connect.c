@@ -185,7 +185,7 @@ static void kex_step(struct mu_ssh_session *s)
         rc = ssh_connect(s->ssh);
         if (!c->nonblocking && s->io.out_bytes > 0 && ssh_get_fd(s->ssh) >= 0) {
             /* libssh makes the descriptor blocking once it is connected, just before it sends its banner. */
-            fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) | O_NONBLOCK);
+            fcntl(s->fd, F_SETFL, O_NONBLOCK); /* a socket of our own has no other flags */
             c->nonblocking = true;
         }
     } while (rc == SSH_AGAIN && ++n < STEPS_MAX &&
