@@ -1,4 +1,4 @@
-/* internal.h: what the files of a session share: session.c, connect.c, auth.c, channel.c, command.c, end.c.
+/* internal.h: what the files of a session share: session.c, connect.c, auth.c, exec.c, channel.c, command.c, end.c.
  *
  * Purpose: the two structs behind ssh.h, and the calls between those files.
  * Owner: as ssh.h says. Thread: likewise. Must not know: as ssh.h.
@@ -95,7 +95,7 @@ void mu_connect_free(struct mu_ssh_session *s);    /* give up without a callback
 void mu_auth_step(struct mu_ssh_session *s);
 void mu_auth_end(struct mu_ssh_session *s); /* give back what authenticating took; harmless when repeated */
 
-/* ---- channel.c ---- */
+/* ---- exec.c ---- */
 
 enum mu_exec_state { MU_EXEC_OPENING, MU_EXEC_REQUESTING, MU_EXEC_RUNNING, MU_EXEC_FINISHED };
 
@@ -135,6 +135,7 @@ struct mu_ssh_exec {
     bool lingering;
     bool drop;     /* output is no longer wanted */
     bool aborting; /* result.error says why */
+    bool seen_gone; /* aborted, and seen to be gone; its status is awaited a little */
     bool ghost;    /* freed by its user while the server had not yet said whether it opens the channel */
 };
 
@@ -150,7 +151,20 @@ void mu_exec_finish(struct mu_ssh_exec *e, const struct mu_err *err);
 void mu_exec_lost(struct mu_ssh_exec *e, const struct mu_err *err);
 /* The same, for whatever reason, without a look at what came. No user code runs. */
 void mu_exec_cut(struct mu_ssh_exec *e, const struct mu_err *err);
-/* Bytes of the command's own output (from libssh's callback). */
+
+/* ---- channel.c ---- */
+
+/* A background process may keep the streams open when the command itself has ended: its last output is waited for
+ * until it has been silent for so long. */
+#define MU_EXEC_LINGER_MS 1000
+
+int mu_channel_new(struct mu_ssh_exec *e); /* 0 or MU_ENOMEM */
+/* Open it, ask for the command: false when there is nothing more to do now; e may be gone then. */
+bool mu_channel_open(struct mu_ssh_exec *e);
+bool mu_channel_request(struct mu_ssh_exec *e);
+void mu_channel_write(struct mu_ssh_exec *e); /* input, as much as the server takes now; then EOF */
+void mu_channel_close(struct mu_ssh_exec *e); /* harmless when repeated */
+/* Bytes of the command's own output. */
 void mu_exec_take(struct mu_ssh_exec *e, enum mu_exec_stream stream, const char *bytes, size_t n);
 
 /* ---- command.c ---- */

@@ -79,13 +79,19 @@ void mu_ssh_session_free(struct mu_ssh_session *s); /* as disconnect; no callbac
 
 struct mu_ssh_exec;
 typedef void mu_ssh_exec_fn(void *arg, struct mu_ssh_exec *e);
-/* Run a command in the user's login shell. Its process group is learnt from a first line on stderr that the host asks
- * the shell for and takes out again. */
+/* Run a command in the user's login shell, as it is. Its process group is learnt from a first line on stderr that the
+ * host asks the shell for and takes out again; where no such line comes, pid stays 0 and the command cannot be ended
+ * early. Environment values travel on standard input, not in the command line, and need a POSIX login shell (sh, bash,
+ * zsh, ...; not csh, fish). MU_EINVAL names a variable that has no proper name; MU_ESTATE: not connected; MU_ELOST: no
+ * longer. The callback's errors are MU_ECHANNEL (the server refused it, or closed it without an exit status), MU_ELIMIT,
+ * MU_ELOST, MU_ECLOSED and those of an abort. A background process that keeps the output open when the command has
+ * ended is waited for until it has been silent for 1 s, or 5 s in all. */
 int mu_ssh_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct mu_ctx *ctx,
                       const struct mu_exec_request *req, mu_ssh_exec_fn *done, void *arg, struct mu_err *err);
-/* End it early, on the server too: TERM to its process group over a second channel (a new connection when the server
- * refuses one), KILL after kill_after_ms, and a look whether it is gone. Then done is called with the result's error set
- * to why (copied) and unended set when the end could not be confirmed within end_timeout_ms. The output limit takes the
+/* End it early, on the server too: TERM over a second channel (a new connection when the server refuses one) to its
+ * process group and to all others in its session, KILL after kill_after_ms, and a look whether they are gone (zombies
+ * count as gone). Output is dropped from now on. Then done is called with the result's error set to why (copied; must
+ * have a code) and unended set when the end could not be confirmed within end_timeout_ms. The output limit takes the
  * same path by itself. A second call shortens the times only. */
 void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t kill_after_ms, uint64_t end_timeout_ms);
 const struct mu_exec_result *mu_ssh_exec_result(const struct mu_ssh_exec *e);
