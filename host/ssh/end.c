@@ -6,6 +6,7 @@
 
 /* A command whose output has begun has announced itself already, or never will. */
 #define ANNOUNCE_WAIT_MS 500
+#define STATUS_WAIT_MS 500
 
 /* Ends everything in the command's session, which sshd made for it: its process group, and the groups that programs
  * like timeout(1) made inside. Only /proc knows those, and tells zombies, which a signal finds for ever where nobody
@@ -75,6 +76,20 @@ static void ended(struct mu_ssh_exec *e, bool sure)
     mu_exec_finish(e, NULL);
 }
 
+/* Its status is awaited, though nobody wants it: until sshd has seen the end the command counts as a session, and a
+ * server that allows few would refuse the next. */
+static void seen_gone(struct mu_ssh_exec *e)
+{
+    if (e->closed || e->got_status || left_ms(e) <= STATUS_WAIT_MS) {
+        ended(e, true);
+        return;
+    }
+    mu_end_free(e);
+    e->seen_gone = true;
+    e->end_deadline_ms = mu_loop_now_ms(e->s->loop) + STATUS_WAIT_MS;
+    mu_timer_start(e->timer, e->ctx, STATUS_WAIT_MS);
+}
+
 static void could_not_look(struct mu_ender *n, const struct mu_err *err)
 {
     mu_log(MU_DEBUG, "no way to end a command on the server: %s", err->msg);
@@ -115,8 +130,10 @@ static void on_script_done(void *arg, struct mu_ssh_exec *script_exec)
         connect_again(n);
     } else if (r->error.code) {
         could_not_look(n, &r->error);
+    } else if (r->out.len >= 4 && memcmp(r->out.data, "gone", 4) == 0) {
+        seen_gone(n->target);
     } else {
-        ended(n->target, r->out.len >= 4 && memcmp(r->out.data, "gone", 4) == 0);
+        ended(n->target, false);
     }
 }
 
@@ -156,7 +173,10 @@ void mu_end_advance(struct mu_ssh_exec *e)
 {
     if (e->ender)
         return; /* its answer counts, also when the channel has closed: the shell alone may have ended */
-    if (e->result.pid) {
+    if (e->seen_gone) {
+        if (e->closed || e->got_status)
+            ended(e, true);
+    } else if (e->result.pid) {
         start(e);
     } else if (e->closed || (e->eof && e->got_status)) {
         ended(e, true);
@@ -166,7 +186,7 @@ void mu_end_advance(struct mu_ssh_exec *e)
     }
 }
 
-void mu_end_timeout(struct mu_ssh_exec *e) { ended(e, e->state == MU_EXEC_OPENING); }
+void mu_end_timeout(struct mu_ssh_exec *e) { ended(e, e->seen_gone || e->state == MU_EXEC_OPENING); }
 
 void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t kill_after_ms, uint64_t end_timeout_ms)
 {
