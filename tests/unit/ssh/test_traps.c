@@ -263,46 +263,58 @@ static void trap_04_too_many_open_files(void **state)
     mu_ssh_session_free(s);
 }
 
-/* 5: what libssh read during a call outside an event is looked at, though the socket will not be readable again. */
-static void trap_05_data_read_in_another_call(void **state)
+/* 5: what libssh read during a call outside an event is looked at, though the socket will not be readable again. One
+ * try: false when the server had not yet sent all when we looked. */
+static bool read_in_another_call(struct mu_ssh_session *s, const char *fifo)
 {
-    struct server srv = server_named("srv01");
-    struct mu_ssh_session *s = connected_to(&srv);
     struct pollfd readable = {.fd = s->fd, .events = POLLIN};
-    char fifo[300], command[400];
     struct running x, z;
-    uint64_t before;
-    bool over;
+    char command[400];
+    bool all, over;
     pid_t sshd;
     int fd;
 
-    (void)state;
-    snprintf(fifo, sizeof(fifo), "%s/fifo", sshtest_dir);
-    assert_int_equal(mkfifo(fifo, 0666), 0);
-    assert_int_equal(chmod(fifo, 0666), 0);
     snprintf(command, sizeof(command), "echo x; cat %s; exit 3", fifo);
     start(&z, s, "echo z; exec sleep 1000");
     start(&x, s, command);
     wait_for_output(&z);
     wait_for_output(&x);
-    wait_for_pid(&x);
     wait_for_pid(&z);
     sshd = connection_pid(&x);
     fd = open(fifo, O_WRONLY | O_CLOEXEC);
     assert_int_equal(write(fd, "y\n", 2), 2);
     close(fd);
     assert_int_equal(poll(&readable, 1, PATIENCE_MS), 1);
-    usleep(200000); /* its end is in the socket by now, and the loop has not seen it */
+    usleep(200000); /* its end is in the socket by now, most likely, and the loop has not seen it */
     assert_int_equal(kill(sshd, SIGSTOP), 0); /* no answer will wake the loop */
-    before = s->io.in_bytes;
+    assert_false(x.e->got_status);
+    kill(-(pid_t)z.e->result.pid, SIGKILL);
     mu_ssh_exec_free(z.e); /* libssh reads while it sends */
-    assert_true(s->io.in_bytes > before);
-    over = !run_until(&x.done);
+    all = x.e->got_status && x.e->eof;
+    over = all && !run_until(&x.done);
     kill(sshd, SIGCONT);
     assert_false(over);
+    finish(&x);
     assert_string_equal(mu_buf_cstr(&x.r->out), "x\ny\n");
     assert_int_equal(x.r->exit_status, 3);
     mu_ssh_exec_free(x.e);
+    return all;
+}
+
+static void trap_05_data_read_in_another_call(void **state)
+{
+    struct server srv = server_named("srv01");
+    struct mu_ssh_session *s = connected_to(&srv);
+    char fifo[300];
+    int tries = 0;
+
+    (void)state;
+    snprintf(fifo, sizeof(fifo), "%s/fifo", sshtest_dir);
+    assert_int_equal(mkfifo(fifo, 0666), 0);
+    assert_int_equal(chmod(fifo, 0666), 0);
+    while (!read_in_another_call(s, fifo) && ++tries < 20)
+        ;
+    assert_true(tries < 20);
     mu_ssh_session_free(s);
 }
 
