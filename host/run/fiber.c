@@ -364,7 +364,7 @@ void mu_fiber_check(lua_State *L)
 void mu_fiber_rethrow(lua_State *L, int status, bool was_unwinding)
 {
     struct mu_fiber *f = mu_fiber_current(L);
-    if (!f || was_unwinding)
+    if (!f || (was_unwinding && !f->abandoned)) /* no handler outlasts its time by catching the end of it */
         return;
     if (status != LUA_OK && !f->unwinding && mu_account_exceeded(mu_task_account(f->task))) {
         mu_task_memory_exceeded(f->task);
