@@ -12,8 +12,9 @@ struct mu_mailbox {
     mu_mailbox_fn *fn;
     void *arg;
     atomic_bool nudged;
-    uv_mutex_t lock;            /* over first and last */
+    uv_mutex_t lock;            /* over the three below */
     struct mu_msg *first, *last;
+    bool waking;                /* the loop was told, and has not looked yet */
     struct mu_msg *batch;       /* taken out, being delivered; the loop's thread only */
     bool freed;
 };
@@ -41,6 +42,7 @@ static void on_wake(uv_async_t *uv)
     uv_mutex_lock(&mb->lock);
     mb->batch = mb->first;
     mb->first = mb->last = NULL;
+    mb->waking = false;
     uv_mutex_unlock(&mb->lock);
     if (mb->batch || atomic_load(&mb->nudged)) /* two wake-ups may have been met by one */
         mu_loop_call(mb->loop, NULL, deliver, mb);
@@ -74,23 +76,25 @@ out:
     return status ? mu_loop_err(err, status, "cannot make a mailbox") : 0;
 }
 
-void mu_mailbox_post(struct mu_mailbox *mb, struct mu_msg *msg)
+static void post(struct mu_mailbox *mb, struct mu_msg *msg, bool wake)
 {
-    bool was_empty;
-
     msg->next = NULL;
     uv_mutex_lock(&mb->lock);
-    was_empty = !mb->first;
-    if (was_empty)
-        mb->first = msg;
-    else
+    if (mb->first)
         mb->last->next = msg;
+    else
+        mb->first = msg;
     mb->last = msg;
     /* Under the lock: once the message is out, its receiver may free the mailbox. */
-    if (was_empty)
+    if (wake && !mb->waking) {
+        mb->waking = true;
         uv_async_send(&mb->uv);
+    }
     uv_mutex_unlock(&mb->lock);
 }
+
+void mu_mailbox_post(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, true); }
+void mu_mailbox_post_later(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, false); }
 
 void mu_mailbox_nudge(struct mu_mailbox *mb)
 {

@@ -43,11 +43,17 @@ static struct mu_message *from_task(const struct mu_task *t, int kind)
 
 static void post(const struct mu_task *t, struct mu_message *m) { mu_mailbox_post(t->worker->engine->home, &m->head); }
 
+/* What the main thread only keeps need not wake it: that costs more than the rest of what it does for a server. */
+static void post_later(const struct mu_task *t, struct mu_message *m)
+{
+    mu_mailbox_post_later(t->worker->engine->home, &m->head);
+}
+
 void mu_post_started(const struct mu_task *t)
 {
     struct mu_message *m = from_task(t, MU_MSG_STARTED);
     if (m)
-        post(t, m);
+        post_later(t, m);
 }
 
 void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step)
@@ -58,7 +64,7 @@ void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step)
         return;
     }
     m->step = step;
-    post(t, m);
+    post_later(t, m);
 }
 
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,

@@ -231,6 +231,7 @@ static void watch(void *arg)
                    server ? server : "?", step ? "step " : "outside steps", step ? step : "");
         }
     }
+    mu_mailbox_nudge(run->home); /* steps of servers that are not done yet: an interrupted run still tells of them */
     mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
 }
 
@@ -327,7 +328,7 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
             continue;
         rc = mu_ssh_shared_add_key(run->engine.ssh, run->servers[i]->key, err);
         if (rc)
-            mu_err_prefix(err, "server %s: ", run->servers[i]->id);
+            mu_err_prefix(err, "server %s", run->servers[i]->id);
     }
     return rc;
 }

@@ -30,15 +30,17 @@ static void drop(struct mu_msg *msg)
     free(msg);
 }
 
-static void post(struct mu_mailbox *mb, int sender, int number)
+static struct mu_msg *note(int sender, int number)
 {
     struct note *note = calloc(1, sizeof(*note));
 
     note->msg.kind = 7;
     note->sender = sender;
     note->number = number;
-    mu_mailbox_post(mb, &note->msg);
+    return &note->msg;
 }
+
+static void post(struct mu_mailbox *mb, int sender, int number) { mu_mailbox_post(mb, note(sender, number)); }
 
 static void on_message(void *arg, struct mu_msg *msg)
 {
@@ -189,6 +191,29 @@ static void test_posting_to_oneself_is_fair(void **state)
     close_inbox(in, loop);
 }
 
+static void test_later_comes_with_the_next(void **state)
+{
+    struct mu_loop *loop = new_loop();
+    struct inbox *in = open_inbox(loop);
+
+    (void)state;
+    mu_mailbox_post_later(in->mb, note(0, 0));
+    mu_mailbox_post_later(in->mb, note(0, 1));
+    for (int i = 0; i < 100; i++)
+        mu_loop_turn(loop, false);
+    assert_int_equal(in->received, 0);
+    post(in->mb, 0, 2); /* the queue is not empty: it must wake all the same */
+    mu_loop_turn(loop, true);
+    assert_int_equal(in->received, 3);
+    mu_mailbox_post_later(in->mb, note(0, 3));
+    mu_mailbox_nudge(in->mb);
+    mu_loop_turn(loop, true);
+    assert_int_equal(in->received, 4);
+    assert_int_equal(in->nudges, 1);
+    assert_false(in->disorder);
+    close_inbox(in, loop);
+}
+
 static void test_free_with_messages(void **state)
 {
     struct mu_loop *loop = new_loop();
@@ -233,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_many_senders),
         cmocka_unit_test(test_nudge_from_signal_handler),
         cmocka_unit_test(test_posting_to_oneself_is_fair),
+        cmocka_unit_test(test_later_comes_with_the_next),
         cmocka_unit_test(test_free_with_messages),
     };
 
