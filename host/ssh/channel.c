@@ -141,6 +141,11 @@ bool mu_channel_open(struct mu_ssh_exec *e)
             ssh_remove_channel_callbacks(e->channel, &e->callbacks);
             ssh_channel_free(e->channel);
             e->channel = NULL;
+            /* Asked again once: a command that has just ended counts as a session until sshd comes round to tidy up. */
+            if (!e->asked_again && !e->ghost && !e->aborting && mu_channel_new(e) == 0) {
+                e->asked_again = true;
+                return mu_channel_open(e);
+            }
         }
         refused(e, "a channel");
     }

@@ -6,7 +6,7 @@
 
 /* A command whose output has begun has announced itself already, or never will. */
 #define ANNOUNCE_WAIT_MS 500
-#define STATUS_WAIT_MS 500
+#define CLOSE_WAIT_MS 500
 
 /* Ends everything in the command's session, which sshd made for it: its process group, and the groups that programs
  * like timeout(1) made inside. Only /proc knows those, and tells zombies, which a signal finds for ever where nobody
@@ -84,18 +84,18 @@ static void ended(struct mu_ssh_exec *e, bool sure)
     mu_exec_finish(e, NULL);
 }
 
-/* Its status is awaited, though nobody wants it: until sshd has seen the end the command counts as a session, and a
- * server that allows few would refuse the next. */
+/* The channel's end is awaited, though nobody wants it: until then the command counts as a session, and a server that
+ * allows few would refuse the next. */
 static void seen_gone(struct mu_ssh_exec *e)
 {
-    if (e->closed || e->got_status || left_ms(e) <= STATUS_WAIT_MS) {
+    if (e->closed || left_ms(e) <= CLOSE_WAIT_MS) {
         ended(e, true);
         return;
     }
     mu_end_free(e);
     e->seen_gone = true;
-    e->end_deadline_ms = mu_loop_now_ms(e->s->loop) + STATUS_WAIT_MS;
-    mu_timer_start(e->timer, e->ctx, STATUS_WAIT_MS);
+    e->end_deadline_ms = mu_loop_now_ms(e->s->loop) + CLOSE_WAIT_MS;
+    mu_timer_start(e->timer, e->ctx, CLOSE_WAIT_MS);
 }
 
 static void could_not_look(struct mu_ender *n, const struct mu_err *err)
@@ -182,7 +182,7 @@ void mu_end_advance(struct mu_ssh_exec *e)
     if (e->ender)
         return; /* its answer counts, also when the channel has closed: the shell alone may have ended */
     if (e->seen_gone) {
-        if (e->closed || e->got_status)
+        if (e->closed)
             ended(e, true);
     } else if (e->result.pid) {
         start(e);

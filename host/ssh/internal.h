@@ -135,7 +135,8 @@ struct mu_ssh_exec {
     bool lingering;
     bool drop;     /* output is no longer wanted */
     bool aborting; /* result.error says why */
-    bool seen_gone; /* aborted, and seen to be gone; its status is awaited a little */
+    bool seen_gone; /* aborted, and seen to be gone; its channel's end is awaited a little */
+    bool asked_again; /* for a channel, after a refusal */
     bool ghost;    /* freed by its user while the server had not yet said whether it opens the channel */
 };
 
