@@ -47,9 +47,9 @@ static void complain(struct reading *r, const char *word, const char *fmt, ...)
     va_end(ap);
     int line = word ? line_of_field(r->source, word) : 0;
     if (line)
-        mu_err_prefix(r->err, "%s:%d: ", r->s->path, line);
+        mu_err_prefix(r->err, "%s:%d", r->s->path, line);
     else
-        mu_err_prefix(r->err, "%s: ", r->s->path);
+        mu_err_prefix(r->err, "%s", r->s->path);
 }
 
 /* Every field of the table on top must be in known (space separated). */

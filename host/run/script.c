@@ -27,19 +27,14 @@ static char *folder_of(const char *path)
 }
 
 struct loading {
+    struct mu_task task; /* without a server */
     struct mu_script *script;
     const char *source;
     struct mu_err *err;
     int rc;
 };
 
-static struct loading *loading_of(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, "muster.loading");
-    struct loading *ld = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return ld;
-}
+static struct loading *loading_of(struct mu_fiber *f) { return mu_list_entry(f->task, struct loading, task); }
 
 static int load_prepare(lua_State *L, struct mu_fiber *f)
 {
@@ -49,71 +44,69 @@ static int load_prepare(lua_State *L, struct mu_fiber *f)
     mu_worker_of(L)->engine->bindings->push_environment(L);
     lua_pushvalue(L, -1);
     mu_task_set_slot(L, t, MU_SLOT_ENV);
-    mu_script_push_factory(L, loading_of(L)->script->path);
+    mu_script_push_factory(L, loading_of(f)->script->path);
     lua_insert(L, -2);
     lua_call(L, 1, 1);
     return 0;
 }
 
+static void raised(struct loading *ld, const char *text)
+{
+    const char *path = ld->script->path;
+    ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s", text);
+    if (strncmp(text, path, strlen(path)) != 0)
+        mu_err_prefix(ld->err, "%s", path);
+}
+
 static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
 {
-    struct loading *ld = loading_of(L);
+    struct loading *ld = loading_of(f);
     const char *path = ld->script->path;
     if (status == LUA_OK) {
         lua_settop(L, base);
         ld->rc = mu_script_describe(L, ld->script, ld->source, ld->err);
-    } else if (f->unwinding) {
+    } else if (f->scope->cancelled) {
         ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: %s", path, f->scope->why.msg);
     } else {
         const char *text = lua_tostring(L, -1);
-        ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s",
-                            text ? text : "the script's top level raised a value that is not a string");
-        if (text && strncmp(text, path, strlen(path)) != 0)
-            mu_err_prefix(ld->err, "%s: ", path);
+        raised(ld, text ? text : "the script's top level raised a value that is not a string");
     }
 }
 
 static void load_done(struct mu_fiber *f)
 {
-    (void)f;
+    if (f->status != LUA_OK) /* before the top level could begin: it does not compile */
+        raised(loading_of(f), f->raised ? f->raised : "out of memory");
 }
 
-static int set_loading(lua_State *L)
-{
-    lua_setfield(L, LUA_REGISTRYINDEX, "muster.loading");
-    return 0;
-}
-
-/* The top level runs once here, in a worker without a thread and a task without a server. */
+/* The top level runs once here, in a worker without a thread. */
 static int run_top_level(struct mu_worker *w, struct loading *ld)
 {
-    struct mu_task task = {.worker = w, .table_ref = LUA_NOREF};
+    struct mu_task *task = &ld->task;
     struct mu_fiber *fiber = NULL;
     struct mu_err why;
     int rc = MU_ENOMEM;
-    mu_list_init(&task.link);
-    mu_remote_init(&task.remote, &task, true);
+    task->worker = w;
+    task->table_ref = LUA_NOREF;
+    mu_list_init(&task->link);
+    mu_remote_init(&task->remote, task, true);
     mu_err_set(&why, MU_ETIMEDOUT, "the script's top level ran for more than %d s: move work into setup or a step",
                LOAD_LIMIT_MS / 1000);
-    task.account = mu_account_new(w->engine->task_memory);
-    if (!task.account || mu_scope_open(&task.scope, w, mu_clock_ms() + LOAD_LIMIT_MS, &why, 1000))
+    task->account = mu_account_new(w->engine->task_memory);
+    if (!task->account || mu_scope_open(&task->scope, w, mu_clock_ms() + LOAD_LIMIT_MS, &why, 1000))
         goto out;
-    lua_pushcfunction(w->L, set_loading);
-    lua_pushlightuserdata(w->L, ld);
-    if (lua_pcall(w->L, 1, 0, 0) != LUA_OK)
-        goto out;
-    rc = mu_fiber_start(&fiber, &task, &task.scope, NULL, load_prepare, load_finish, load_done, ld->err);
+    rc = mu_fiber_start(&fiber, task, &task->scope, NULL, load_prepare, load_finish, load_done, ld->err);
     if (rc)
         goto out;
     fiber->loading = true;
     ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: could not be loaded", ld->script->path);
-    while (task.scope.fiber)
+    while (task->scope.fiber)
         mu_worker_turn(w);
     rc = ld->rc;
 out:
-    mu_remote_close(&task.remote);
-    mu_scope_close(&task.scope);
-    mu_account_close(task.account);
+    mu_remote_close(&task->remote);
+    mu_scope_close(&task->scope);
+    mu_account_close(task->account);
     return rc;
 }
 
