@@ -96,9 +96,11 @@ function M.start(script, options)
   local dir = options.dir or T.tmpdir()
   local words = { "env", "-u", "SSH_AUTH_SOCK", "HOME=" .. T.home() }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. value end
-  -- An alarm survives exec: what hangs is ended by it, and that is not an exit code.
-  for _, word in ipairs { "perl", "-e", "alarm shift; exec @ARGV", tostring(T.time_limit), T.muster, "run",
-    T.write(dir .. "/script.lua", script), "--json", dir .. "/results.json", "--log-format", "json" } do
+  -- An alarm survives exec: what hangs is ended by it, and that is not an exit code. A test that runs in the
+  -- background of a shell has SIGINT ignored, and muster would respect that.
+  for _, word in ipairs { "perl", "-e", "$SIG{$_} = q(DEFAULT) for qw(INT TERM HUP); alarm shift; exec @ARGV",
+    tostring(T.time_limit), T.muster, "run", T.write(dir .. "/script.lua", script), "--json", dir .. "/results.json",
+    "--log-format", "json" } do
     words[#words + 1] = word
   end
   for _, word in ipairs(options.args or {}) do words[#words + 1] = word end
@@ -116,7 +118,10 @@ function M.start_on(fleet, script, options)
   return M.start(script, { dir = options.dir, env = options.env, args = args })
 end
 
-function Job:stderr() return T.read(self.dir .. "/stderr") end
+function Job:stderr()
+  local path = self.dir .. "/stderr"
+  return M.exists(path) and T.read(path) or "" -- the shell may not have made it yet
+end
 
 --- Wait until the log holds this text count times (once when not given).
 function Job:wait_log(text, count)
