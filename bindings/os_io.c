@@ -125,7 +125,14 @@ static int io_write(lua_State *L)
         mu_log_text(MU_INFO, NULL, 0, text, len);
         mu_task_print(mu_task_current(L), text, len);
     }
-    lua_pushboolean(L, 1);
+    /* The file, so that writes can be chained: io.write(a):write(b). */
+    if (first == 1) {
+        lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        lua_getfield(L, -1, "io");
+        lua_getfield(L, -1, "stdout");
+    } else {
+        lua_pushvalue(L, 1);
+    }
     return 1;
 }
 
@@ -182,6 +189,8 @@ void mu_bind_open_io(lua_State *L)
     lua_pushinteger(L, 1);
     lua_pushcclosure(L, io_write, 1);
     lua_setfield(L, -2, "write");
+    lua_pushcfunction(L, nothing);
+    lua_setfield(L, -2, "flush");
     set_output(L, "io.stdout");
     set_output(L, "io.stderr");
     set_refused(L, "read", no_input);
