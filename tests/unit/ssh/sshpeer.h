@@ -37,6 +37,7 @@ UNUSED static struct peer peer_start_with(peer_fn *serve, int receive_buffer)
     socklen_t len = sizeof(sa);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), control[2];
     struct peer p = {0};
+    pid_t parent = getpid();
 
     assert_true(listener >= 0);
     if (receive_buffer)
@@ -49,6 +50,8 @@ UNUSED static struct peer peer_start_with(peer_fn *serve, int receive_buffer)
     assert_true(p.pid >= 0);
     if (p.pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) /* it may have died before that */
+            _exit(9);
         signal(SIGPIPE, SIG_IGN);
         mu_logger_use(NULL);
         ssh_set_log_level(SSH_LOG_NOLOG);
