@@ -76,7 +76,8 @@ describe("a step's timeout", function()
     pcall_of_sleep_for_ever = [[while true do pcall(muster.sleep, 1000) end]],
     pcall_of_exec_for_ever = [[while true do pcall(server.exec, server, "sleep 1000") end]],
     pcall_short_for_ever = [[while true do pcall(error, "x") end]],
-    pcall_deep = [[local function f(n) if n == 0 then muster.sleep(1000) end pcall(f, n - 1) print "SWALLOWED" end f(50)]],
+    pcall_deep = [[local function f(n) if n == 0 then muster.sleep(1000) end pcall(f,
+      n - 1) print "SWALLOWED" end f(50)]],
     xpcall_of_sleep = [[xpcall(muster.sleep, function() print "HANDLER" end, 1000) print "SWALLOWED"]],
     xpcall_of_loop = [[xpcall(function() while true do end end, function() print "HANDLER" end) print "SWALLOWED"]],
     xpcall_for_ever = [[while true do xpcall(function() while true do end end, function() print "HANDLER" end) end]],
@@ -98,13 +99,17 @@ describe("a step's timeout", function()
       end
       f(8)]],
     loop_in_on_line = [[server:exec("echo x; sleep 1000", { on_line = function() while true do end end })]],
-    sleep_in_on_line = [[server:exec("echo x; sleep 1000", { on_line = function() pcall(muster.sleep, 1000) print "SWALLOWED" end })]],
-    lines_for_ever = [[local n = 0 server:exec("while :; do echo x; sleep 0.01; done", { on_line = function() n = n + 1 end })]],
+    sleep_in_on_line = [[server:exec("echo x; sleep 1000", { on_line = function() pcall(muster.sleep,
+      1000) print "SWALLOWED" end })]],
+    lines_for_ever = [[local n = 0 server:exec("while :; do echo x; sleep 0.01; done",
+      { on_line = function() n = n + 1 end })]],
     loop_in_comparator = [[pcall(table.sort, { 3, 2, 1 }, function() while true do end end) print "SWALLOWED"]],
     loop_in_gsub = [[pcall(string.gsub, "x", "x", function() while true do end end) print "SWALLOWED"]],
     loop_in_reader = [[load(function() while true do end end) print "SWALLOWED"]],
-    loop_in_index = [[return pcall(function() return setmetatable({}, { __index = function() while true do end end }).x end), print "SWALLOWED"]],
-    loop_in_tostring = [[pcall(tostring, setmetatable({}, { __tostring = function() while true do end end })) print "SWALLOWED"]],
+    loop_in_index = [[return pcall(function() return setmetatable({},
+      { __index = function() while true do end end }).x end), print "SWALLOWED"]],
+    loop_in_tostring = [[pcall(tostring, setmetatable({},
+      { __tostring = function() while true do end end })) print "SWALLOWED"]],
     loop_in_module = [[package.preload.m = function() while true do end end pcall(require, "m") print "SWALLOWED"]],
     sleep_in_module = [[package.preload.m = function() muster.sleep(1000) end pcall(require, "m") print "SWALLOWED"]],
     in_os_execute = [[os.execute "sleep 1000" print "SWALLOWED"]],
@@ -156,7 +161,8 @@ describe("close handlers of a step that was cut off", function()
         print(coroutine.resume(coroutine.create(function() error("co", 0) end)))
       end)
       muster.sleep(1000)]],
-    close_in_for = [[for _ in next, { 1 }, nil, closing(function() print("inner", server:exec("echo in close").stdout) end) do muster.sleep(1000) end]],
+    close_in_for = [[for _ in next, { 1 }, nil, closing(function() print("inner",
+      server:exec("echo in close").stdout) end) do muster.sleep(1000) end]],
     close_runs_once = [[
       local n = 0
       local a <close> = closing(function() print("times", n) end)
@@ -194,10 +200,13 @@ describe("handlers that do not end", function()
     close_loops = [[local a <close> = closing(function() while true do end end) muster.sleep(1000)]],
     close_sleeps = [[local a <close> = closing(function() muster.sleep(1000) end) muster.sleep(1000)]],
     close_executes = [[local a <close> = closing(function() server:exec "sleep 1000" end) muster.sleep(1000)]],
-    close_loops_protected = [[local a <close> = closing(function() while true do pcall(function() while true do end end) end end) muster.sleep(1000)]],
-    close_loops_in_coroutine = [[coroutine.wrap(function() local a <close> = closing(function() while true do end end) muster.sleep(1000) end)()]],
+    close_loops_protected = [[local a <close> = closing(function() while true do pcall(function() while true do end
+      end) end end) muster.sleep(1000)]],
+    close_loops_in_coroutine = [[coroutine.wrap(function() local a <close> = closing(function() while true do end
+      end) muster.sleep(1000) end)()]],
     close_loops_in_comparator = [[
-      local a <close> = closing(function() while true do pcall(table.sort, { 3, 2, 1 }, function() while true do end end) end end)
+      local a <close> = closing(function() while true do pcall(table.sort, { 3, 2, 1 },
+        function() while true do end end) end end)
       muster.sleep(1000)]],
     close_adds_handlers = [[
       local function more() local a <close> = closing(more) muster.sleep(0.01) end
@@ -206,7 +215,8 @@ describe("handlers that do not end", function()
   }
   local result
 
-  setup(function() result = run_cases(cases, { timeout = seconds(0.1), args = { "--teardown-timeout", seconds(0.4) } }) end)
+  setup(function() result = run_cases(cases, { timeout = seconds(0.1), args = { "--teardown-timeout",
+    seconds(0.4) } }) end)
 
   for name in pairs(cases) do
     it("are abandoned after --teardown-timeout, and that is said: " .. name:gsub("_", " "), function()
@@ -214,7 +224,8 @@ describe("handlers that do not end", function()
       assert.equals("timeout", step.status)
       assert.equals("passed", result.server[name].steps[2].status)
       assert.is_truthy(has_line(result, name, "^teardown of "))
-      local line = has_line(result, name, "^Abandoned: what ran after the cancellation %(<close> handlers%) did not end in its time")
+      local line = has_line(result, name,
+        "^Abandoned: what ran after the cancellation %(<close> handlers%) did not end in its time")
       assert.is_truthy(line)
       assert.equals("warning", line.level)
       assert.equals("s", line.step)
@@ -227,9 +238,11 @@ describe("the memory limit", function()
     one_string = [[local s = ("x"):rep(100 << 20) print "SWALLOWED"]],
     one_string_caught = [[pcall(string.rep, "x", 100 << 20) print "SWALLOWED"]],
     one_string_in_xpcall = [[xpcall(string.rep, function() print "HANDLER" end, "x", 100 << 20) print "SWALLOWED"]],
-    one_string_in_coroutine = [[coroutine.resume(coroutine.create(function() local s = ("x"):rep(100 << 20) end)) print "SWALLOWED"]],
+    one_string_in_coroutine = [[coroutine.resume(coroutine.create(function() local s = ("x"):rep(100 << 20)
+      end)) print "SWALLOWED"]],
     growth_by_table = [[local t = {} for i = 1, 1 << 30 do t[i] = i end print "SWALLOWED"]],
-    growth_by_strings = [[local t = {} pcall(function() for i = 1, 1 << 30 do t[i] = ("x"):rep(1000) .. i end end) print "SWALLOWED"]],
+    growth_by_strings = [[local t = {} pcall(function() for i = 1,
+      1 << 30 do t[i] = ("x"):rep(1000) .. i end end) print "SWALLOWED"]],
     growth_by_concat = [[local s = "x" while true do pcall(function() s = s .. s end) end]],
     output = [[pcall(server.exec, server, "head -c 60000000 /dev/zero", { limit = 100 << 20 }) print "SWALLOWED"]],
     close_handlers_run = [[
@@ -271,18 +284,22 @@ describe("a step that goes wrong by itself", function()
       gsub_in_coroutine = [[coroutine.wrap(function() ("abc"):gsub("b", function() server:exec "true" end) end)()]],
       coroutine_in_gsub = [[("abc"):gsub("b", function() coroutine.wrap(function() muster.sleep(0) end)() end)]],
       tostring_waits = [[tostring(setmetatable({}, { __tostring = function() muster.sleep(0) return "" end }))]],
-      caught_and_fine = [[print("caught", pcall(table.sort, { 2, 1 }, function() muster.sleep(0) end)) muster.sleep(0) server:exec "true"]],
+      caught_and_fine = [[print("caught", pcall(table.sort, { 2, 1 },
+        function() muster.sleep(0) end)) muster.sleep(0) server:exec "true"]],
       yields = [[coroutine.yield(1, nil, {})]],
       yields_caught = [[print("caught", pcall(coroutine.yield, 1)) muster.sleep(0)]],
       garbage_in_coroutine = [[
-        local co = coroutine.wrap(function() coroutine.yield({}, nil, print, muster) coroutine.yield(server) return 5 end)
+        local co = coroutine.wrap(function() coroutine.yield({}, nil, print,
+          muster) coroutine.yield(server) return 5 end)
         assert(select("#", co()) == 4 and co() == server and co() == 5)]],
       close_pending = [[
-        local co = coroutine.create(function() local a <close> = closing(function() print "pending ran" end) coroutine.yield() end)
+        local co = coroutine.create(function() local a <close> = closing(function() print "pending ran"
+          end) coroutine.yield() end)
         coroutine.resume(co)
         print("closed", coroutine.close(co))]],
       close_pending_waits = [[
-        local co = coroutine.create(function() local a <close> = closing(function() muster.sleep(0) end) coroutine.yield() end)
+        local co = coroutine.create(function() local a <close> = closing(function() muster.sleep(0)
+          end) coroutine.yield() end)
         coroutine.resume(co)
         print("closed", coroutine.close(co))]],
       failing_coroutine_closes = [[
@@ -307,8 +324,10 @@ describe("a step that goes wrong by itself", function()
   end)
 
   it("waits where it cannot", function()
-    for _, name in ipairs { "sort_waits", "sort_executes", "gsub_waits", "gsub_in_coroutine", "coroutine_in_gsub", "tostring_waits" } do
-      assert.matches("this call waits, which is not possible here %(inside a sort comparator, a gsub callback", message(name), name)
+    for _, name in ipairs { "sort_waits", "sort_executes", "gsub_waits", "gsub_in_coroutine", "coroutine_in_gsub",
+      "tostring_waits" } do
+      assert.matches("this call waits, which is not possible here %(inside a sort comparator, a gsub callback",
+        message(name), name)
     end
     assert.equals("passed", result.server.caught_and_fine.steps[1].status)
     assert.matches("caught\tfalse\t.*this call waits", result.server.caught_and_fine.steps[1].log)
@@ -323,7 +342,8 @@ describe("a step that goes wrong by itself", function()
 
   it("closes a coroutine with handlers pending", function()
     assert.equals("pending ran\nclosed\ttrue\n", result.server.close_pending.steps[1].log)
-    assert.matches("closed\tfalse\t.*this call waits, which is not possible here", result.server.close_pending_waits.steps[1].log)
+    assert.matches("closed\tfalse\t.*this call waits, which is not possible here",
+      result.server.close_pending_waits.steps[1].log)
   end)
 
   it("fails in a coroutine whose handlers run commands", function()
@@ -380,7 +400,8 @@ describe("a worker stuck in one call", function()
           elseif server.id == "b" then
             -- Both times would be over when the other comes back, were that time not given back.
             mark(params.dir .. "/b.begun")
-            local words = { "sh", "-c", "until [ -e $0 ]; do sleep 0.05; done; echo fine", params.dir .. "/released", timeout = "4s" }
+            local words = { "sh", "-c", "until [ -e $0 ]; do sleep 0.05; done; echo fine", params.dir .. "/released",
+              timeout = "4s" }
             assert(server:exec(words).stdout == "fine\n")
           end
         end } } }]],

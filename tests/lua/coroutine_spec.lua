@@ -29,12 +29,14 @@ local snippets = {
     say(select("#", co(table.unpack(t))))
     say(select("#", co(nil, nil, nil)))]],
   generators = [[
-    local function walk(t) if type(t) == "table" then for _, v in ipairs(t) do walk(v) end else coroutine.yield(t) end end
+    local function walk(t) if type(t) == "table" then for _,
+      v in ipairs(t) do walk(v) end else coroutine.yield(t) end end
     local sum = 0
     for v in coroutine.wrap(function() walk { 1, { 2, { 3, 4 }, 5 } } end) do sum = sum + v say(v) end
     say(sum)]],
   producer_and_consumer = [[
-    local function produce(n) return coroutine.create(function() for i = 1, n do coroutine.yield(i) end return nil end) end
+    local function produce(n) return coroutine.create(function() for i = 1,
+      n do coroutine.yield(i) end return nil end) end
     local function filter(p) return coroutine.create(function()
       while true do local _, v = coroutine.resume(p) if not v then return nil end coroutine.yield(v * v) end end) end
     local f = filter(produce(5))
@@ -123,7 +125,8 @@ local snippets = {
     for k in next, { 1 }, nil, closing "for" do say(k) end]],
   yield_in_close = [[
     local co = coroutine.wrap(function()
-      local a <close> = setmetatable({}, { __close = function(_, e) say("in", e) say(coroutine.yield "from close") end })
+      local a <close> = setmetatable({}, { __close = function(_, e) say("in", e)
+        say(coroutine.yield "from close") end })
       say(coroutine.yield "body")
       return "end"
     end)
@@ -139,8 +142,10 @@ local snippets = {
   yield_through_pcall_and_metamethods = [[
     local y = coroutine.yield
     local mt = { __add = function(a, b) return y "add" end, __index = function(t, k) return y(k) end,
-      __lt = function() return y "lt" end, __concat = function() return y "concat" end, __eq = function() return y "eq" end,
-      __len = function() return y "len" end, __call = function(_, x) return y(x) end, __newindex = function(_, k) y(k) end }
+      __lt = function() return y "lt" end, __concat = function() return y "concat" end,
+        __eq = function() return y "eq" end,
+      __len = function() return y "len" end, __call = function(_, x) return y(x) end, __newindex = function(_,
+        k) y(k) end }
     local co = coroutine.wrap(function()
       local t, u = setmetatable({}, mt), setmetatable({}, mt)
       say(t + 1) say(t.field) say(t < u) say(t .. "x") say(t == u) say(#t) say(t "called") t.new = 1
@@ -153,9 +158,11 @@ local snippets = {
     local v = co()
     while v ~= "end" do say("yielded", v) v = co("sent for " .. tostring(v)) end]],
   yield_across_a_c_call = [[
-    say(coroutine.resume(coroutine.create(function() table.sort({ 3, 2, 1 }, function(a, b) coroutine.yield() end) end)))
+    say(coroutine.resume(coroutine.create(function() table.sort({ 3, 2, 1 }, function(a,
+      b) coroutine.yield() end) end)))
     say(coroutine.resume(coroutine.create(function() ("x"):gsub("x", coroutine.yield) end)))
-    say(coroutine.resume(coroutine.create(function() ("x"):gsub("x", function() say(coroutine.isyieldable()) end) end)))]],
+    say(coroutine.resume(coroutine.create(function() ("x"):gsub("x", function()
+      say(coroutine.isyieldable()) end) end)))]],
   coroutines_in_a_sort_comparator = [[
     local t = { 3, 1, 2 }
     table.sort(t, function(a, b) return coroutine.wrap(function() return coroutine.yield(a < b) end)() end)
@@ -183,16 +190,20 @@ local snippets = {
     say(pcall(nil)) say(pcall({})) say(pcall(pcall)) say(pcall(pcall, error, "x")) say(pcall(pcall))
     say(pcall(select, 0)) say(pcall(string.rep)) say(pcall(("x").rep, "x", {}))
     say(pcall(function() local a = nil; return a.b end)) say(pcall(function() return 1 + {} end))
-    say(pcall(function() return #5 end)) say(pcall(function() return {} < {} end)) say(pcall(function() return 1 < "2" end))
+    say(pcall(function() return #5 end)) say(pcall(function() return {} < {} end))
+      say(pcall(function() return 1 < "2" end))
     say(pcall(function() undefined_function() end)) say(pcall(function() return ("x"):nosuch() end))
-    say(pcall(function() return 1 // 0 end)) say(pcall(function() return 1 % 0 end)) say(pcall(function() return 2^53 | 0.5 end))]],
+    say(pcall(function() return 1 // 0 end)) say(pcall(function() return 1 % 0 end))
+      say(pcall(function() return 2^53 | 0.5 end))]],
   xpcall_values = [[
     say(xpcall(function(...) return ... end, print, 1, nil, 3))
     say(select("#", xpcall(function() end, print)))
     say(xpcall(error, function(e) return "handled " .. tostring(e), 2 end, "msg", 0))
     say(xpcall(function() local x = nil; x() end, function(e) return e:gsub("^.-:%d+: ", "") end))
-    say(xpcall(error, function(e) return e end)) say(pcall(xpcall)) say(pcall(xpcall, print)) say(pcall(xpcall, print, 1))
-    say(xpcall(function() return xpcall(error, function(e) error("again", 0) end, "x", 0) end, function(e) return "outer" end))
+    say(xpcall(error, function(e) return e end)) say(pcall(xpcall)) say(pcall(xpcall, print)) say(pcall(xpcall, print,
+      1))
+    say(xpcall(function() return xpcall(error, function(e) error("again", 0) end, "x", 0) end,
+      function(e) return "outer" end))
     say(type(select(2, xpcall(error, debug.traceback, "m", 0))))
     say(xpcall(nil, function(e) return "called: " .. e end))]],
   nested_protection = [[
@@ -224,8 +235,10 @@ local snippets = {
 
   -- ---- load ----
   load_text = [[
-    say(load "return 1 + 1"()) say(load "x =") say(load("return 1", "@name"))  say(load("x x", "=name")) say(load("x x", "@na.lua"))
-    say(load "") say(load("return ...", "n")(1, 2)) say(load "return _ENV == _G"()) say(load("error 'e'", "=chunk") ~= nil)
+    say(load "return 1 + 1"()) say(load "x =") say(load("return 1", "@name"))  say(load("x x", "=name"))
+      say(load("x x", "@na.lua"))
+    say(load "") say(load("return ...", "n")(1, 2)) say(load "return _ENV == _G"()) say(load("error 'e'",
+      "=chunk") ~= nil)
     say(pcall(load("error 'e'", "=chunk"))) say(pcall(load "error 'e'"))
     say(load("for")) say(load("'open")) say(load("goto nowhere")) say(load("break")) say(load("x = 1 1"))
     say(load("\n\n  y z", "=three")) say(load("return 08.5e2, 0x10, 3 // 2, 1e308 * 10, 'é\\u{48}'")())]],
@@ -243,7 +256,8 @@ local snippets = {
   load_reader = [[
     local function reader(...) local t, i = { ... }, 0 return function() i = i + 1 return t[i] end end
     say(load(reader("return ", "1", " + 2"))()) say(load(reader("return 1", "", "+ nonsense"))())
-    say(load(reader())) say(load(reader("x x"))) say(load(reader("x x"), "=named")) say(load(reader("return q"), "=n", "t", { q = 9 })())
+    say(load(reader())) say(load(reader("x x"))) say(load(reader("x x"), "=named")) say(load(reader("return q"), "=n",
+      "t", { q = 9 })())
     say(load(function() error("from the reader", 0) end)) say(load(function() return {} end))
     say(load(function() error { 1 } end)) say(load(reader("return 1"), "=n", "b"))]],
   loadfile_and_dofile = [[
@@ -269,8 +283,10 @@ local snippets = {
     package.preload.pre = function(...) say(...) return { pre = true } end
     say((require "pre").pre) say(select("#", require "pre"))
     package.loaded.mod = nil say(require "mod" ~= nil) package.loaded.mine = "own" say(require "mine")
-    say((pcall(require, "no.such.module"))) say(select(2, pcall(require, "no.such.module")):match "^module '[^']*' not found:")
-    say((select(2, pcall(require, "raises")):gsub("^.*/", ""))) say(pcall(require)) say(require "string" == string, require "_G" == _G)
+    say((pcall(require, "no.such.module"))) say(select(2, pcall(require,
+      "no.such.module")):match "^module '[^']*' not found:")
+    say((select(2, pcall(require, "raises")):gsub("^.*/", ""))) say(pcall(require)) say(require "string" == string,
+      require "_G" == _G)
     say((pcall(require, "circle_a")))
     say(#(require "counted").counts) package.loaded.counted = nil say(#(require "counted").counts)
     say(package.config) say(type(package.path), type(package.cpath), type(package.searchpath))
@@ -295,65 +311,101 @@ local snippets = {
     local fs = {} for i = 1, 3 do fs[i] = function() i = i + 1 return i end end say(fs[1](), fs[1](), fs[2]())
     local c <const> = 5 say(c)]],
   numbers = [[
-    say(1, 1.0, -0.0, 1e15, 1e16, 1e100, 2^53, 2^63, 0x7fffffffffffffff, 0xffffffffffffffff, 3 // 2, 3.0 // 2, -3 // 2, 3 % -2)
-    say(1 / 0, -1 / 0, 0 / 0 ~= 0 / 0, math.type(1), math.type(1.0), math.type "1", 10 / 2, 7 // 0.0, 2^31 | 0, ~0, 1 << 63, 1 << 64)
-    say(math.maxinteger + 1 == math.mininteger, math.tointeger(3.0), math.tointeger(3.5), math.tointeger "8", 5 // 0.3, 5.3 % 2)
-    say("10" + 5, "0x10" * 1, "3" .. 4, 10 .. 20, tonumber "  12  ", tonumber "1e1", tonumber("ff", 16), tonumber("z", 36), tonumber "1x",
+    say(1, 1.0, -0.0, 1e15, 1e16, 1e100, 2^53, 2^63, 0x7fffffffffffffff, 0xffffffffffffffff, 3 // 2, 3.0 // 2, -3 // 2,
+      3 % -2)
+    say(1 / 0, -1 / 0, 0 / 0 ~= 0 / 0, math.type(1), math.type(1.0), math.type "1", 10 / 2, 7 // 0.0, 2^31 | 0, ~0,
+      1 << 63, 1 << 64)
+    say(math.maxinteger + 1 == math.mininteger, math.tointeger(3.0), math.tointeger(3.5), math.tointeger "8", 5 // 0.3,
+      5.3 % 2)
+    say("10" + 5, "0x10" * 1, "3" .. 4, 10 .. 20, tonumber "  12  ", tonumber "1e1", tonumber("ff", 16), tonumber("z",
+      36), tonumber "1x",
       tonumber "", tonumber("8", 8), tonumber(nil == 1))
     say(0.1, 1 / 3, 123456789012, 1e-7, 100000000000000, 3.14159265358979, tostring(1e15), 1e14, 2^24)
-    say(math.floor(-3.5), math.ceil(-3.5), math.fmod(-7, 3), math.abs(math.mininteger), math.max(1, 2.5), math.ult(1, -1), math.sqrt(16))
+    say(math.floor(-3.5), math.ceil(-3.5), math.fmod(-7, 3), math.abs(math.mininteger), math.max(1, 2.5), math.ult(1,
+      -1), math.sqrt(16))
     say(math.pi, math.huge, -math.huge, math.floor(1e300), pcall(math.floor, "x"), 1 == 1.0, "1" == 1, 0x.8p1, 1e0)]],
   formats = [[
     say(string.format("%d %5d|%-5d|%05d %x %X %o %c", 1, 2, 3, 4, 255, 255, 8, 65))
     say(string.format("%f %.2f %g %e %a %10.3f|", 1.5, 2.345, 1e20, 12345.678, 1, 3.14159))
-    say(string.format("%s %q %10s|%-10s|%.2s %%", "a", 'quo"te\n\0', "r", "l", "cut")) say(string.format("%q", 1 / 3), string.format("%q", 10))
-    say(string.format("%i", 3.0)) say(pcall(string.format, "%d", 3.5)) say(pcall(string.format, "%d", "x")) say(string.format("%d", "10"))
+    say(string.format("%s %q %10s|%-10s|%.2s %%", "a", 'quo"te\n\0', "r", "l", "cut")) say(string.format("%q", 1 / 3),
+      string.format("%q", 10))
+    say(string.format("%i", 3.0)) say(pcall(string.format, "%d", 3.5)) say(pcall(string.format, "%d", "x"))
+      say(string.format("%d", "10"))
     say(pcall(string.format, "%y", 1)) say(pcall(string.format, "%s")) say(string.format("%s %s", nil, true))
     say(string.format("%s", setmetatable({}, { __tostring = function() return "shown" end })))
     say(string.format("%.14g", 0.1), string.format("%5.1f|", -0.04), string.format("%+d % d", 5, 5))
     say(pcall(string.format, "%s", setmetatable({}, { __tostring = function() return 1 end })))]],
   strings = [[
-    local s = "Hello, World" say(s:upper(), s:lower(), s:len(), #s, s:rep(2, "-"), s:reverse(), s:sub(-5), s:sub(2, 3), s:byte(1, 3), s:find "o", s:find("o", 6))
-    say(s:find("l+"), s:find(".", 1, true), s:match "(%a+), (%a+)", s:match "()ll()", s:gsub("o", "0"), s:gsub("%w+", "<%0>"), s:gsub("l", { l = "L" }, 2))
+    local s = "Hello, World" say(s:upper(), s:lower(), s:len(), #s, s:rep(2, "-"), s:reverse(), s:sub(-5), s:sub(2, 3),
+      s:byte(1, 3), s:find "o", s:find("o", 6))
+    say(s:find("l+"), s:find(".", 1, true), s:match "(%a+), (%a+)", s:match "()ll()", s:gsub("o", "0"), s:gsub("%w+",
+      "<%0>"), s:gsub("l", { l = "L" }, 2))
     for k, v in ("a=1, b=2"):gmatch "(%w+)=(%w+)" do say(k, v) end for w in ("one two"):gmatch "%a+" do say(w) end
-    say(("x"):rep(0), ("abc"):gsub("", "-"), ("abc"):gsub("b", "%%"), pcall(string.gsub, "abc", "b", "%2"), ("%d"):gsub("%%d", "number"))
-    say(("  trim  "):match "^%s*(.-)%s*$", ("key = value"):match "^(%w+)%s*=%s*(%w+)$", ("f(a(b)c)d"):match "%b()", ("THE (quick) fox"):find "%((%a+)%)", ("x y"):gsub("%f[%w]%w", string.upper))
-    say(pcall(string.find, "x", "[")) say(pcall(string.find, "x", "%")) say(pcall(string.rep, "xx", 1 << 62)) say(("a\0b"):len(), ("a\0b"):byte(2))
-    say(string.pack("<i4", 100):byte(1, -1)) say(string.unpack("<i4", "\100\0\0\0")) say(string.packsize "i4i8") say(("x"):format(), ("%d"):format(3)) say(string.char(72, 105), "\x41\65\u{20AC}\z
+    say(("x"):rep(0), ("abc"):gsub("", "-"), ("abc"):gsub("b", "%%"), pcall(string.gsub, "abc", "b", "%2"),
+      ("%d"):gsub("%%d", "number"))
+    say(("  trim  "):match "^%s*(.-)%s*$", ("key = value"):match "^(%w+)%s*=%s*(%w+)$", ("f(a(b)c)d"):match "%b()",
+      ("THE (quick) fox"):find "%((%a+)%)", ("x y"):gsub("%f[%w]%w", string.upper))
+    say(pcall(string.find, "x", "[")) say(pcall(string.find, "x", "%")) say(pcall(string.rep, "xx", 1 << 62))
+      say(("a\0b"):len(), ("a\0b"):byte(2))
+    say(string.pack("<i4", 100):byte(1, -1)) say(string.unpack("<i4", "\100\0\0\0")) say(string.packsize "i4i8")
+      say(("x"):format(), ("%d"):format(3)) say(string.char(72, 105), "\x41\65\u{20AC}\z
       end") say("a" < "b", "Z" < "a", "" < "a", "a" .. 1 .. 2.0)]],
   utf8_library = [[
-    say(utf8.char(72, 228, 8364, 128512), utf8.len "häß€", utf8.len "\xff", utf8.codepoint("€", 1), utf8.offset("a€b", 3), utf8.charpattern)
-    for p, c in utf8.codes "a€" do say(p, c) end say(pcall(utf8.codepoint, "\xff")) say(utf8.len("abc", 4), pcall(utf8.len, "abc", 5))]],
+    say(utf8.char(72, 228, 8364, 128512), utf8.len "häß€", utf8.len "\xff", utf8.codepoint("€", 1), utf8.offset("a€b",
+      3), utf8.charpattern)
+    for p, c in utf8.codes "a€" do say(p, c) end say(pcall(utf8.codepoint, "\xff")) say(utf8.len("abc", 4),
+      pcall(utf8.len, "abc", 5))]],
   tables = [[
-    local t = { 5, 2, 8, 1 } table.sort(t) say(table.concat(t, ",")) table.sort(t, function(a, b) return a > b end) say(table.concat(t, ","))
-    table.insert(t, 9) table.insert(t, 1, 0) say(table.concat(t, ","), table.remove(t), table.remove(t, 1), table.remove({}), #t)
-    say(table.concat({ 1, 2, 3 }, "-", 2, 3), pcall(table.concat, { {} }), table.concat({}), table.unpack(table.move({ 1, 2, 3 }, 1, 3, 2)))
-    say(pcall(table.sort, { 3, "x" })) say(pcall(table.insert, {}, 5, 1)) say(pcall(table.insert, {})) say(next {}, next { 1 }, rawlen { 1, 2 }, rawlen "abc", rawequal(t, t), rawget(t, 1))
-    local p = setmetatable({}, { __pairs = function(t) return function(_, k) if not k then return 1, "p" end end, t, nil end }) for k, v in pairs(p) do say(k, v) end
-    local m = setmetatable({}, { __index = function(_, k) return k .. "!" end, __metatable = "locked", __name = "Mine" }) say(m.x, getmetatable(m), pcall(setmetatable, m, {})) say(pcall(setmetatable, {}, 1)) say(pcall(rawset, 1, 2, 3))
-    say(pcall(function() local t = {} t[nil] = 1 end)) say(pcall(function() local t = {} t[0 / 0] = 1 end)) say(pcall(next, {}, "no")) say(#"abc", #{ 1, 2, 3, nil })
-    for i, v in ipairs { 1, 2, nil, 4 } do say(i, v) end local r = rawset({}, "k", 1) say(r.k) t = setmetatable({}, { __newindex = function(t, k, v) rawset(t, k, v * 2) end }) t.a = 4 say(t.a)
-    local w = setmetatable({}, { __mode = "k" }) w[{}] = 1 say(type(w)) say(tostring(setmetatable({}, { __name = "My" })):match "^My: ")]],
+    local t = { 5, 2, 8, 1 } table.sort(t) say(table.concat(t, ",")) table.sort(t, function(a, b) return a > b end)
+      say(table.concat(t, ","))
+    table.insert(t, 9) table.insert(t, 1, 0) say(table.concat(t, ","), table.remove(t), table.remove(t, 1),
+      table.remove({}), #t)
+    say(table.concat({ 1, 2, 3 }, "-", 2, 3), pcall(table.concat, { {} }), table.concat({}),
+      table.unpack(table.move({ 1, 2, 3 }, 1, 3, 2)))
+    say(pcall(table.sort, { 3, "x" })) say(pcall(table.insert, {}, 5, 1)) say(pcall(table.insert, {})) say(next {},
+      next { 1 }, rawlen { 1, 2 }, rawlen "abc", rawequal(t, t), rawget(t, 1))
+    local p = setmetatable({}, { __pairs = function(t) return function(_, k) if not k then return 1, "p" end end, t,
+      nil end }) for k, v in pairs(p) do say(k, v) end
+    local m = setmetatable({}, { __index = function(_, k) return k .. "!" end, __metatable = "locked",
+      __name = "Mine" }) say(m.x, getmetatable(m), pcall(setmetatable, m, {})) say(pcall(setmetatable, {}, 1))
+      say(pcall(rawset, 1, 2, 3))
+    say(pcall(function() local t = {} t[nil] = 1 end)) say(pcall(function() local t = {} t[0 / 0] = 1 end))
+      say(pcall(next, {}, "no")) say(#"abc", #{ 1, 2, 3, nil })
+    for i, v in ipairs { 1, 2, nil, 4 } do say(i, v) end local r = rawset({}, "k", 1) say(r.k) t = setmetatable({},
+      { __newindex = function(t, k, v) rawset(t, k, v * 2) end }) t.a = 4 say(t.a)
+    local w = setmetatable({}, { __mode = "k" }) w[{}] = 1 say(type(w)) say(tostring(setmetatable({},
+      { __name = "My" })):match "^My: ")]],
   os_and_io = [[
-    say(type(os.time()), type(os.clock()), os.time { year = 2020, month = 1, day = 1, hour = 12 }, os.date("!%Y-%m-%d %H:%M:%S", 0), os.date("!*t", 86400).day, os.difftime(5, 3))
-    say(pcall(os.date, "%Ez", 0)) say(pcall(os.time, { year = 2020 })) say(os.getenv "NO_SUCH_VARIABLE", type(os.getenv "PATH")) say(type(os.tmpname))
+    say(type(os.time()), type(os.clock()), os.time { year = 2020, month = 1, day = 1, hour = 12 },
+      os.date("!%Y-%m-%d %H:%M:%S", 0), os.date("!*t", 86400).day, os.difftime(5, 3))
+    say(pcall(os.date, "%Ez", 0)) say(pcall(os.time, { year = 2020 })) say(os.getenv "NO_SUCH_VARIABLE",
+      type(os.getenv "PATH")) say(type(os.tmpname))
     local name = dir .. "/io"
-    local f = assert(io.open(name, "w")) say(io.type(f), io.type(1)) say(f:write("one\n", 2, "\n", 3.5, "\nlast") == f) say(f:seek "cur") say(f:close()) say(io.type(f), tostring(f)) say(pcall(f.read, f)) say(pcall(f.write, f, "x"))
-    for line in io.lines(name) do say(line) end f = io.open(name) say(f:read("l", "n", "l", "L", "a", "a", "l")) say(f:seek "set") say(f:read "a") say(f:read "a", f:read "l", f:read(0)) f:close()
-    f = io.open(name) for a, b in f:lines(1, 2) do say(a, b) break end f:close() f = io.open(name, "a+") f:write "more" f:seek "set" say(f:read "a") say(f:setvbuf "no", f:flush() == f) f:close()
-    local g, message, code = io.open(name .. "/none") say(g, (message or ""):match "Not a directory", code) say(pcall(io.open, name, "zz")) say(pcall(io.lines, name .. ".none"))
-    do local h <close> = io.open(name) end local h = io.tmpfile() h:write "tmp" h:seek "set" say(h:read "a") say(h:close())
-    say(os.rename(name, name .. ".moved")) say(os.remove(name .. ".moved")) say((os.remove(name)), select(3, os.remove(name)))
+    local f = assert(io.open(name, "w")) say(io.type(f), io.type(1)) say(f:write("one\n", 2, "\n", 3.5, "\nlast") == f)
+      say(f:seek "cur") say(f:close()) say(io.type(f), tostring(f)) say(pcall(f.read, f)) say(pcall(f.write, f, "x"))
+    for line in io.lines(name) do say(line) end f = io.open(name) say(f:read("l", "n", "l", "L", "a", "a", "l"))
+      say(f:seek "set") say(f:read "a") say(f:read "a", f:read "l", f:read(0)) f:close()
+    f = io.open(name) for a, b in f:lines(1, 2) do say(a, b) break end f:close() f = io.open(name,
+      "a+") f:write "more" f:seek "set" say(f:read "a") say(f:setvbuf "no", f:flush() == f) f:close()
+    local g, message, code = io.open(name .. "/none") say(g, (message or ""):match "Not a directory", code)
+      say(pcall(io.open, name, "zz")) say(pcall(io.lines, name .. ".none"))
+    do local h <close> = io.open(name) end local h = io.tmpfile() h:write "tmp" h:seek "set" say(h:read "a")
+      say(h:close())
+    say(os.rename(name, name .. ".moved")) say(os.remove(name .. ".moved")) say((os.remove(name)), select(3,
+      os.remove(name)))
     say(os.execute "exit 3") say(os.execute "true") say(os.execute()) say(os.execute "kill -9 $$")
-    local p = io.popen "printf 'a\\nb'" say(p:read "a") p:close() p = io.popen("cat", "r") say(p:read "a") for line in io.popen "seq 3":lines() do say(line) end]],
+    local p = io.popen "printf 'a\\nb'" say(p:read "a") p:close() p = io.popen("cat", "r")
+      say(p:read "a") for line in io.popen "seq 3":lines() do say(line) end]],
   closures_and_upvalues = [[
     local function counter() local n = 0 return function() n = n + 1 return n end, function() return n end end
     local inc, get = counter() inc() inc() say(get()) local inc2, get2 = counter() say(get2())
-    say(type(_G), _G._G == _G, _VERSION, _ENV == _G) global_here = 1 say(_G.global_here, _ENV.global_here) global_here = nil
+    say(type(_G), _G._G == _G, _VERSION, _ENV == _G) global_here = 1 say(_G.global_here,
+      _ENV.global_here) global_here = nil
     local _ENV <const> = { say = say } x = 1 say(x) say(_ENV.x)]],
   integer_division_of_labour = [[
     local t = {} for i = 1, 300000 do t[#t + 1] = i % 7 end local s = 0 for i = 1, #t do s = s + t[i] end say(s)
-    local co = coroutine.wrap(function() local n = 0 for i = 1, 1000000 do n = n + i % 3 end coroutine.yield(n) return "done" end) say(co()) say(co())]],
+    local co = coroutine.wrap(function() local n = 0 for i = 1,
+      1000000 do n = n + i % 3 end coroutine.yield(n) return "done" end) say(co()) say(co())]],
 }
 
 local names = {}
@@ -422,10 +474,12 @@ describe("plain Lua in a step", function()
       f:close()
     ]]
     T.write(dir .. "/plain.lua", body:format(dir, "plain"))
-    local lua = T.exec { "lua5.4", dir .. "/plain.lua", env = { LUA_PATH = dir .. "/?.lua;" .. dir .. "/?/init.lua", LUA_INIT = false } }
+    local lua = T.exec { "lua5.4", dir .. "/plain.lua", env = { LUA_PATH = dir .. "/?.lua;" .. dir .. "/?/init.lua",
+      LUA_INIT = false } }
     assert.equals("", lua.stderr)
     plain = dofile(dir .. "/plain.out")
-    result = T.run_local("return { steps = { { name = 'all', run = function()\n" .. body:format(dir, "task") .. "\nend } } }",
+    result = T.run_local("return { steps = { { name = 'all', run = function()\n" .. body:format(dir,
+      "task") .. "\nend } } }",
       { dir = dir, args = { "--task-memory", "512M" } })
     assert.equals(0, result.code, result.stderr)
     task = dofile(dir .. "/task.out")

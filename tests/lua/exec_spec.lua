@@ -12,14 +12,16 @@ case("verbatim", [[
     lines = server:exec("echo one\necho two").stdout, back = server:exec([=[printf '\101\t\\']=]).stdout,
     utf8 = server:exec("printf 'gr\xc3\xbc\xc3\x9f'").stdout }]])
 case("format", [[
-  tell { d = server:exec("echo %d", 42).stdout, s = server:exec("echo %s", "plain").stdout, many = server:exec("echo %s %d%% %5.2f/", "a", 7, 1.5).stdout,
+  tell { d = server:exec("echo %d", 42).stdout, s = server:exec("echo %s", "plain").stdout,
+    many = server:exec("echo %s %d%% %5.2f/", "a", 7, 1.5).stdout,
     q = server:exec("printf '[%%s]' %q %q", "it's a \"test\" $HOME `x` \\ * ; & |", "two\nlines").stdout,
     x = server:exec("echo '%x %05d %-4s|'", 255, 42, "l").stdout, empty = server:exec("printf '[%%s]' %q", "").stdout,
     number = server:exec("echo %q", 12).stdout, zero = server:exec("printf '%%s' %q", "-n").stdout,
     percent = server:exec("echo 100%% %s", "sure").stdout, bool = server:exec("echo %s %q", true, nil).stdout,
     options = server:exec("echo %s; exit 4", "with options", { check = false }).exit_status }]])
 case("list", [[
-  local hostile = { "a b", "it's", '"quoted"', "$HOME", "`id`", "new\nline", "tab\t", "back\\slash", "*", ";", "", "-n", "~", "!", "#", "ä" }
+  local hostile = { "a b", "it's", '"quoted"', "$HOME", "`id`", "new\nline", "tab\t", "back\\slash", "*", ";", "",
+    "-n", "~", "!", "#", "ä" }
   local words = { "printf", "[%s]" }
   for _, w in ipairs(hostile) do words[#words + 1] = w end
   tell { all = server:exec(words).stdout, want = "[" .. table.concat(hostile, "][") .. "]",
@@ -32,13 +34,20 @@ case("bad_arguments", [[
     return ok and "NO ERROR" or tostring(e)
   end
   tell { few = message("echo %s %s", 1), many = message("echo %s", 1, 2), bad_directive = message("echo %y", 1),
-    not_a_number = message("echo %d", "x"), half = message("echo %", 1), empty = message "", blank = message " \n\t", empty_list = message {},
-    nothing = message(), not_text = message(true), nul = message "echo \0", nul_word = message { "echo", "a\0b" }, nul_value = message("echo %q", "a\0b"),
-    nul_s = message("echo %s", "a\0b"), option = message("true", { tiemout = 5 }), list_option = message { "true", chekc = false },
-    timeout = message("true", { timeout = "soon" }), timeout_type = message("true", { timeout = {} }), negative = message("true", { timeout = -1 }),
-    limit = message("true", { limit = 0 }), limit_type = message("true", { limit = "x" }), on_line = message("true", { on_line = 5 }),
-    env = message("true", { env = "A=1" }), env_name = message("true", { env = { ["A-B"] = "1" } }), env_number = message("true", { env = { "A=1" } }),
-    env_nul = message("true", { env = { A = "1\0" } }), stdin = message("true", { stdin = {} }), no_server = select(2, pcall(server.exec, {}, "true")),
+    not_a_number = message("echo %d", "x"), half = message("echo %", 1), empty = message "", blank = message " \n\t",
+      empty_list = message {},
+    nothing = message(), not_text = message(true), nul = message "echo \0", nul_word = message { "echo", "a\0b" },
+      nul_value = message("echo %q", "a\0b"),
+    nul_s = message("echo %s", "a\0b"), option = message("true", { tiemout = 5 }), list_option = message { "true",
+      chekc = false },
+    timeout = message("true", { timeout = "soon" }), timeout_type = message("true", { timeout = {} }),
+      negative = message("true", { timeout = -1 }),
+    limit = message("true", { limit = 0 }), limit_type = message("true", { limit = "x" }), on_line = message("true",
+      { on_line = 5 }),
+    env = message("true", { env = "A=1" }), env_name = message("true", { env = { ["A-B"] = "1" } }),
+      env_number = message("true", { env = { "A=1" } }),
+    env_nul = message("true", { env = { A = "1\0" } }), stdin = message("true", { stdin = {} }), no_server = select(2,
+      pcall(server.exec, {}, "true")),
     dot = select(2, pcall(server.exec, "true")) }]])
 case("check", [[
   local r = server:exec("echo out; echo err >&2; exit 3", { check = false })
@@ -47,11 +56,13 @@ case("check", [[
   tell { killed_ok = k.ok, signal = k.signal, no_status = k.exit_status == nil }
   local good = server:exec("true", { check = false })
   tell { good = good.ok, good_status = good.exit_status, good_out = good.stdout, good_err = good.stderr,
-    big_status = server:exec("exit 255", { check = false }).exit_status, missing = server:exec("/no/such/program", { check = false }).exit_status }]])
+    big_status = server:exec("exit 255", { check = false }).exit_status, missing = server:exec("/no/such/program",
+      { check = false }).exit_status }]])
 case("command_error", [[
   local muster = require "muster"
   local ok, e = pcall(function() server:exec("seq 3 >&2; echo out; exit 7") end)
-  tell { ok = ok, typed = muster.errors.is(e, "CommandError"), type = e.type, command = e.command, status = e.exit_status, stderr = e.stderr,
+  tell { ok = ok, typed = muster.errors.is(e, "CommandError"), type = e.type, command = e.command,
+    status = e.exit_status, stderr = e.stderr,
     no_signal = e.signal == nil, message = e.message, text = tostring(e), where = e.where, cause = e.cause }
   local _, k = pcall(server.exec, server, "kill -KILL $$")
   tell { k_signal = k.signal, k_no_status = k.exit_status == nil, k_message = k.message, k_cause = k.cause }
@@ -62,28 +73,36 @@ case("uncaught_signal", [[server:exec "kill -SEGV $$"]])
 case("stdin", [[
   local mib = ("0123456789abcdef"):rep(65536)
   tell { same = server:exec("cat", { stdin = mib }).stdout == mib, count = server:exec("wc -c", { stdin = mib }).stdout,
-    binary = server:exec("cat", { stdin = "a\0b\r\n\xff" }).stdout == "a\0b\r\n\xff", empty = server:exec("cat", { stdin = "" }).stdout,
-    none = server:exec("cat").stdout, unread = server:exec("exec true", { stdin = mib }).ok, list = server:exec({ "cat", stdin = "listed" }).stdout }]])
+    binary = server:exec("cat", { stdin = "a\0b\r\n\xff" }).stdout == "a\0b\r\n\xff", empty = server:exec("cat",
+      { stdin = "" }).stdout,
+    none = server:exec("cat").stdout, unread = server:exec("exec true", { stdin = mib }).ok,
+      list = server:exec({ "cat", stdin = "listed" }).stdout }]])
 case("env", [[
   tell { one = server:exec("printf %s \"$MARK\"", { env = { MARK = "it's $x \"q\"\nline 2 \\ `y`" } }).stdout,
-    two = server:exec("printf %s,%s \"$A\" \"$B\"", { env = { A = "1", B = 2 } }).stdout, empty = server:exec("printf '%s|' \"${A-unset}\"", { env = { A = "" } }).stdout,
-    after = server:exec("printf %s \"${MARK-unset}\"").stdout, path = server:exec("test -n \"$PATH\"", { env = { A = "1" } }).ok,
+    two = server:exec("printf %s,%s \"$A\" \"$B\"", { env = { A = "1", B = 2 } }).stdout,
+      empty = server:exec("printf '%s|' \"${A-unset}\"", { env = { A = "" } }).stdout,
+    after = server:exec("printf %s \"${MARK-unset}\"").stdout, path = server:exec("test -n \"$PATH\"",
+      { env = { A = "1" } }).ok,
     with_stdin = server:exec("cat; printf %s \"$A\"", { env = { A = "v" }, stdin = "input " }).stdout,
     listed = server:exec({ "sh", "-c", "echo $A", env = { A = "in list" } }).stdout }]])
 case("limit", [[
   local ok, e = pcall(server.exec, server, "yes | head -c 100000", { limit = 1000 })
-  tell { ok = ok, type = e.type, message = e.message, cause = e.cause, fits = #server:exec("yes | head -c 1000", { limit = 1000 }).stdout }
+  tell { ok = ok, type = e.type, message = e.message, cause = e.cause, fits = #server:exec("yes | head -c 1000",
+    { limit = 1000 }).stdout }
   local ok2, e2 = pcall(server.exec, server, "yes >&2", { limit = 1000 })
   tell { err_ok = ok2, err_type = e2.type, big = #server:exec("head -c 3000000 /dev/zero").stdout }]])
 case("on_line", [[
   local lines = {}
-  local r = server:exec("echo one; echo two; printf three", { on_line = function(line, stream) lines[#lines + 1] = stream .. ":" .. line end })
+  local r = server:exec("echo one; echo two; printf three", { on_line = function(line,
+    stream) lines[#lines + 1] = stream .. ":" .. line end })
   tell { lines = lines, no_output = r.stdout == "" and r.stderr == "", ok = r.ok }
   local errs = {}
-  server:exec("echo e1 >&2; echo e2 >&2", { on_line = function(line, stream) errs[#errs + 1] = stream .. ":" .. line end })
+  server:exec("echo e1 >&2; echo e2 >&2", { on_line = function(line,
+    stream) errs[#errs + 1] = stream .. ":" .. line end })
   tell { errs = errs }
   local n, sum, sorted = 0, 0, true
-  server:exec("seq 5000", { on_line = function(line) local v = tonumber(line) sorted = sorted and v == n + 1 n = n + 1 sum = sum + v end })
+  server:exec("seq 5000",
+    { on_line = function(line) local v = tonumber(line) sorted = sorted and v == n + 1 n = n + 1 sum = sum + v end })
   tell { n = n, sum = sum, sorted = sorted }
   local odd = {}
   server:exec("printf '\\n\\nx\\r\\n\\n'", { on_line = function(line) odd[#odd + 1] = line end })
@@ -102,32 +121,39 @@ case("on_line_waits", [[
   end })
   tell { lines = lines }
   local inner = {}
-  server:exec("seq 2", { on_line = function(a) server:exec("seq 2", { on_line = function(b) inner[#inner + 1] = a .. b end }) end })
+  server:exec("seq 2", { on_line = function(a) server:exec("seq 2",
+    { on_line = function(b) inner[#inner + 1] = a .. b end }) end })
   tell { inner = inner }]])
 case("on_line_raises", [[
   local seen = 0
-  local ok, e = pcall(server.exec, server, "echo $$; exec sleep 1000", { on_line = function(line) seen = seen + 1 pid = line error("enough", 0) end })
+  local ok, e = pcall(server.exec, server, "echo $$; exec sleep 1000",
+    { on_line = function(line) seen = seen + 1 pid = line error("enough", 0) end })
   tell { ok = ok, e = e, seen = seen, gone = not server:exec({ "kill", "-0", pid, check = false }).ok }
-  local ok2, e2 = pcall(server.exec, server, "while :; do echo x; done", { on_line = function() error { reason = "table" } end })
+  local ok2, e2 = pcall(server.exec, server, "while :; do echo x; done",
+    { on_line = function() error { reason = "table" } end })
   tell { ok2 = ok2, reason = type(e2) == "table" and e2.reason }
-  local co = coroutine.wrap(function() server:exec("seq 3", { on_line = function(line) coroutine.yield(line) end }) return "end" end)
+  local co = coroutine.wrap(function() server:exec("seq 3",
+    { on_line = function(line) coroutine.yield(line) end }) return "end" end)
   tell { yields = { co(), co(), co(), co() } }]])
 case("timeout_caught", [[
   local muster = require "muster"
   local ok, e = pcall(server.exec, server, "echo here; sleep 1000", { timeout = 0.2 })
-  tell { ok = ok, type = e.type, typed = muster.errors.is(e, "TimeoutError"), message = e.message, command = e.command, cause = e.cause, text = tostring(e),
+  tell { ok = ok, type = e.type, typed = muster.errors.is(e, "TimeoutError"), message = e.message, command = e.command,
+    cause = e.cause, text = tostring(e),
     after = server:exec("echo goes on").stdout, fine = server:exec("echo quick", { timeout = "1h" }).stdout }]])
 case("timeout_uncaught", [[server:exec("sleep 1000", { timeout = "200ms" })]])
 -- The command and all of its children: one that ignores TERM, and one that went into the background.
 case("timeout_group", [[
   local file = os.tmpname()
-  local script = "trap '' TERM; echo $$ >> %s; (trap '' TERM; sh -c 'echo $$ >> %s; while :; do sleep 100; done') & while :; do sleep 100; done"
+  local script = "trap '' TERM; echo $$ >> %s; " ..
+    "(trap '' TERM; sh -c 'echo $$ >> %s; while :; do sleep 100; done') & while :; do sleep 100; done"
   local ok = pcall(server.exec, server, (script:gsub("%%s", file)), { timeout = 0.5 })
   local alive, n = 0, 0
   for pid in io.lines(file) do
     n = n + 1
     -- A zombie that nobody has reaped yet is as dead.
-    if server:exec("grep -q '^State:.[^ZX]' /proc/" .. pid .. "/status", { check = false }).ok then alive = alive + 1 end
+    if server:exec("grep -q '^State:.[^ZX]' /proc/" .. pid .. "/status",
+      { check = false }).ok then alive = alive + 1 end
   end
   os.remove(file)
   tell { ok = ok, n = n, alive = alive }]])
@@ -137,7 +163,8 @@ case("sequence", [[
 case("connection", [[
   server:connect() server:connect { wait = "1s" } server:disconnect() server:reconnect()
   tell { echo = server:exec("echo yes").stdout, bad = select(2, pcall(server.connect, server, { wiat = 1 })),
-    bad_wait = select(2, pcall(server.connect, server, { wait = "x" })), id = server.id, address = server.address, text = tostring(server),
+    bad_wait = select(2, pcall(server.connect, server, { wait = "x" })), id = server.id, address = server.address,
+      text = tostring(server),
     port = server.port, unknown = select(2, pcall(function() return server.nothing end)) }]])
 case("output_is_escaped", [[print(server:exec("printf '\\033[31mred\\nforged line\\007'").stdout)]])
 
@@ -219,14 +246,20 @@ describe("server:exec", function()
     for name, message in pairs {
       few = "the command has more %% directives than values", many = "the command has 1 values more than %% directives",
       bad_directive = "invalid conversion '%%y'", not_a_number = "number expected, got string",
-      half = "ends in the middle of a %% directive", empty = "exec: the command is empty", blank = "exec: the command is empty",
+      half = "ends in the middle of a %% directive", empty = "exec: the command is empty",
+        blank = "exec: the command is empty",
       empty_list = "exec: the list names no program", nothing = "string expected", not_text = "string expected",
-      nul = "a command cannot hold a NUL byte", nul_word = "a command cannot hold a NUL byte", nul_value = "a command cannot hold a NUL byte",
+      nul = "a command cannot hold a NUL byte", nul_word = "a command cannot hold a NUL byte",
+        nul_value = "a command cannot hold a NUL byte",
       nul_s = "NUL byte", option = "exec has no option 'tiemout'; it has check, timeout, stdin, env, limit, on_line",
-      list_option = "exec has no option 'chekc'", timeout = "timeout 'soon' is not a duration", timeout_type = "timeout must be seconds",
-      negative = "timeout must be 0 or more seconds", limit = "limit must be 1 byte or more", limit_type = "number expected",
-      on_line = "on_line to be a function", env = "env to be a table", env_name = "env: 'A%-B' is not a variable's name",
-      env_number = "is not a variable's name", env_nul = "env: the value of A holds a NUL byte", stdin = "string expected",
+      list_option = "exec has no option 'chekc'", timeout = "timeout 'soon' is not a duration",
+        timeout_type = "timeout must be seconds",
+      negative = "timeout must be 0 or more seconds", limit = "limit must be 1 byte or more",
+        limit_type = "number expected",
+      on_line = "on_line to be a function", env = "env to be a table",
+        env_name = "env: 'A%-B' is not a variable's name",
+      env_number = "is not a variable's name", env_nul = "env: the value of A holds a NUL byte",
+        stdin = "string expected",
       no_server = "muster.server expected", dot = "muster.server expected" } do
       assert.matches(message, t[name], name)
     end
