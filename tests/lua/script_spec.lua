@@ -50,8 +50,8 @@ describe("a description", function()
     { "return {\n  steps = {} }", "2: steps is empty: nothing would be measured" },
     { "return {\n\n  setps = {} }",
       "3: the script has no field 'setps'; known fields: description params timeout steps setup teardown on_failure" },
-    { "return { 5 }", " the script has an entry without a name; known fields: description params timeout steps setup teardown "
-      .. "on_failure" },
+    { "return { 5 }", " the script has an entry without a name; known fields: description params timeout steps setup "
+      .. "teardown on_failure" },
     { "return { steps = { { name = 's', " .. good .. " } },\n description = 5 }", "2: description must be a string" },
     { "return { steps = { { name = 's', " .. good .. " } },\n timeout = {} }",
       "2: timeout must be seconds or a string such as \"5m\", not a table" },
