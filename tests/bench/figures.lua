@@ -65,7 +65,7 @@ local function row(...)
   for i = 1, cells.n do
     local cell = cells[i]
     if math.type(cell) == "float" then cell = ("%.2f"):format(cell) end
-    cells[i] = (i == 1 and "%-15s" or "%13s"):format(cell)
+    cells[i] = (i == 1 and "%-15s" or "%12s"):format(cell)
   end
   print(table.concat(cells, " "))
 end
@@ -73,22 +73,29 @@ end
 local programs, sizes = names("program"), names("servers")
 table.sort(sizes)
 
+-- CPU for one server more, in ms.
+local function slope(program, pick)
+  local small, large = sizes[1], sizes[#sizes]
+  return (of(program, large, "cpu_s", nil, pick) - of(program, small, "cpu_s", nil, pick)) / (large - small) * 1e3
+end
+
 local function real()
-  local small, large = sizes[1], sizes[2]
-  local base, base_least
-  row("client CPU", "slope ms/srv", "ratio", "least ratio", "start-up ms", small .. " srv ms", large .. " srv ms", "wall s", "max RSS MB")
+  local small, large = sizes[1], sizes[#sizes]
+  row("client CPU", "slope ms/srv", "to floor", "least", "to pool", "least", "start-up ms", small .. " srv ms",
+    large .. " srv ms", "wall s", "max RSS MB")
   for _, p in ipairs(programs) do
-    local a, b = of(p, small, "cpu_s"), of(p, large, "cpu_s")
-    local slope = (b - a) / (large - small) * 1e3
-    local least_slope = (of(p, large, "cpu_s", nil, least) - of(p, small, "cpu_s", nil, least)) / (large - small) * 1e3
-    base, base_least = base or slope, base_least or least_slope
-    row(p, slope, slope / base, least_slope / base_least, a * 1e3 - small * slope, a * 1e3, b * 1e3, of(p, large, "wall_s"),
+    local a, b = of(p, small, "cpu_s") * 1e3, of(p, large, "cpu_s") * 1e3
+    local mine, mine_least = slope(p), slope(p, least)
+    row(p, mine, mine / slope("floor"), mine_least / slope("floor", least), mine / slope("floor-pool"),
+      mine_least / slope("floor-pool", least), a - small * mine, a, b, of(p, large, "wall_s"),
       of(p, large, "max_rss_kb") / 1024)
-    figure("cpu_ms_per_server", p, slope)
-    figure("startup_ms", p, a * 1e3 - small * slope)
-    if p ~= programs[1] then
-      figure("cpu_ratio", p, slope / base, p == "muster-warning" and TARGET.real_ratio or nil)
-      figure("cpu_ratio_least", p, least_slope / base_least)
+    figure("cpu_ms_per_server", p, mine)
+    figure("startup_ms", p, a - small * mine)
+    if p:find("^muster") then
+      figure("cpu_ratio", p, mine / slope("floor"), p == "muster-warning" and TARGET.real_ratio or nil)
+      figure("cpu_ratio_least", p, mine_least / slope("floor", least))
+      figure("cpu_ratio_to_pool", p, mine / slope("floor-pool"))
+      figure("cpu_ratio_to_pool_least", p, mine_least / slope("floor-pool", least))
     end
   end
 end

@@ -1,14 +1,17 @@
 /* floor: what a good C engineer writes without muster, to measure muster against.
  *
- * A thread for each server in flight, blocking libssh. Keys are loaded once and known_hosts is read once; each server's
- * host key is compared with that table; one command, its output read to the end, close. Prints one line of JSON.
+ * A thread a server, so many at a time, and blocking libssh. Keys are loaded once and known_hosts is read once; each
+ * server's host key is compared with that table; one command, its output read to the end, close. Prints a line of JSON.
  *
- *   floor -k KNOWN_HOSTS [-j THREADS] SERVERS COMMAND     SERVERS: lines of "id address port user keyfile"
+ *   floor -k KNOWN_HOSTS [-j IN-FLIGHT] [-p] SERVERS COMMAND     SERVERS: lines of "id address port user keyfile"
+ *
+ * With -p (pool) the threads serve one server after another instead.
  */
 #include <errno.h>
 #include <libssh/libssh.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,6 +47,7 @@ static struct key_file *keys;
 static size_t n_servers, n_known, n_keys;
 static const char *command;
 static atomic_size_t next_server, n_ok, n_told;
+static sem_t room; /* for one more thread */
 
 static void die(const char *what, const char *which)
 {
@@ -183,36 +187,52 @@ static void serve(const struct server *s)
     ssh_free(ssh);
 }
 
-static void *thread_main(void *arg)
+static void *one_server(void *server)
+{
+    serve(server);
+    sem_post(&room);
+    return NULL;
+}
+
+static void *one_after_another(void *unused)
 {
     size_t i;
 
-    (void)arg;
     while ((i = next_server++) < n_servers)
         serve(&servers[i]);
-    return NULL;
+    sem_post(&room);
+    return unused;
 }
 
 /* ---- all of them ---- */
 
-static void run_threads(size_t n)
+static void take_room(void)
 {
-    pthread_t *threads = calloc(n, sizeof *threads);
-    pthread_attr_t attr;
-    size_t started = 0;
+    while (sem_wait(&room))
+        continue;
+}
 
-    if (!threads)
-        die("out of memory", "threads");
+static void run_threads(size_t in_flight, bool pool)
+{
+    size_t n = pool ? in_flight : n_servers;
+    pthread_attr_t attr;
+
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_SIZE);
-    while (started < n && pthread_create(&threads[started], &attr, thread_main, NULL) == 0)
-        started++;
-    if (started < n)
-        fprintf(stderr, "floor: only %zu of %zu threads could be started\n", started, n);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sem_init(&room, 0, (unsigned)in_flight);
+    for (size_t i = 0; i < n; i++) {
+        pthread_t thread;
+        int rc;
+
+        take_room();
+        rc = pthread_create(&thread, &attr, pool ? one_after_another : one_server, &servers[i]);
+        if (rc)
+            die(strerror(rc), "thread");
+    }
+    while (in_flight--)
+        take_room();
     pthread_attr_destroy(&attr);
-    free(threads);
 }
 
 static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
@@ -223,19 +243,22 @@ int main(int argc, char **argv)
     struct timespec start, end;
     struct rlimit files;
     struct rusage use;
+    bool pool = false;
     size_t j = 50;
     int c;
 
-    while ((c = getopt(argc, argv, "k:j:")) != -1) {
+    while ((c = getopt(argc, argv, "k:j:p")) != -1) {
         if (c == 'k')
             known_hosts = optarg;
         else if (c == 'j')
             j = strtoul(optarg, NULL, 10);
+        else if (c == 'p')
+            pool = true;
         else
             return 2;
     }
     if (argc - optind != 2 || !known_hosts || !j) {
-        fprintf(stderr, "usage: floor -k KNOWN_HOSTS [-j THREADS] SERVERS COMMAND\n");
+        fprintf(stderr, "usage: floor -k KNOWN_HOSTS [-j IN-FLIGHT] [-p] SERVERS COMMAND\n");
         return 2;
     }
     command = argv[optind + 1];
@@ -248,7 +271,7 @@ int main(int argc, char **argv)
     ssh_set_log_level(SSH_LOG_NOLOG);
     read_known_hosts(known_hosts);
     read_servers(argv[optind]);
-    run_threads(j < n_servers ? j : n_servers);
+    run_threads(j < n_servers ? j : n_servers, pool);
     clock_gettime(CLOCK_MONOTONIC, &end);
     getrusage(RUSAGE_SELF, &use);
     printf("{\"ok\":%zu,\"of\":%zu,\"cpu_s\":%.6f,\"wall_s\":%.6f,\"max_rss_kb\":%ld}\n", (size_t)n_ok, n_servers,
