@@ -5,7 +5,7 @@
 
 #define RAW_KEEP ((size_t)64 << 10) /* memory of a line buffer that is kept for the next lines */
 
-#define LINGER_MAX_MS 5000 /* see MU_EXEC_LINGER_MS */
+#define LINGER_MAX_MS 15000 /* see MU_EXEC_LINGER_MS */
 
 /* The output limit's own abort. */
 #define LIMIT_KILL_AFTER_MS 2000

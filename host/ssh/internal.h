@@ -157,7 +157,7 @@ void mu_exec_cut(struct mu_ssh_exec *e, const struct mu_err *err);
 
 /* A background process may keep the streams open when the command itself has ended: its last output is waited for
  * until it has been silent for so long. */
-#define MU_EXEC_LINGER_MS 1000
+#define MU_EXEC_LINGER_MS 5000
 
 int mu_channel_new(struct mu_ssh_exec *e); /* 0 or MU_ENOMEM */
 /* Open it, ask for the command: false when there is nothing more to do now; e may be gone then. */

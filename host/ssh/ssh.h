@@ -85,7 +85,7 @@ typedef void mu_ssh_exec_fn(void *arg, struct mu_ssh_exec *e);
  * zsh, ...; not csh, fish). MU_EINVAL names a variable that has no proper name; MU_ESTATE: not connected; MU_ELOST: no
  * longer. The callback's errors are MU_ECHANNEL (the server refused it, or closed it without an exit status), MU_ELIMIT,
  * MU_ELOST, MU_ECLOSED and those of an abort. A background process that keeps the output open when the command has
- * ended is waited for until it has been silent for 1 s, or 5 s in all. */
+ * ended is waited for until it has been silent for 5 s, or 15 s in all. */
 int mu_ssh_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct mu_ctx *ctx,
                       const struct mu_exec_request *req, mu_ssh_exec_fn *done, void *arg, struct mu_err *err);
 /* End it early, on the server too: TERM over a second channel (a new connection when the server refuses one) to its

@@ -106,7 +106,8 @@ describe("at scale", function()
       local muster = require "muster"
       return muster.script { steps = { { name = "lines", run = function(server)
         local lines, bytes = 0, 0
-        server:exec("yes " .. ("0123456789abcde "):rep(8):sub(1, 127) .. " | head -c ]] .. mib .. [[M", { on_line = function(line)
+        local text = ("0123456789abcde "):rep(8):sub(1, 127)
+        server:exec("yes " .. text .. " | head -c ]] .. mib .. [[M", { on_line = function(line)
           lines, bytes = lines + 1, bytes + #line + 1
         end })
         return { lines = lines, bytes = bytes, peak = peak() }
