@@ -13,6 +13,7 @@
 #define END_TIMEOUT_MS 10000
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS 5000
+#define LINES_HOLD ((size_t)1 << 20)
 #define LINES_MAX ((size_t)64 << 20)
 
 static const struct mu_engine *engine_of(const struct mu_remote *r) { return r->task->worker->engine; }
@@ -82,13 +83,21 @@ static void on_line(void *arg, enum mu_exec_stream stream, const char *line, siz
     mu_buf_addc(&c->lines, (char)stream);
     mu_buf_add(&c->lines, &n, sizeof n);
     mu_buf_add(&c->lines, line, len);
+    if (c->lines.len > LINES_HOLD && !c->held && c->ssh) {
+        c->held = true;
+        mu_ssh_exec_hold(c->ssh, true);
+    }
     mu_wait_wake(&c->wait);
 }
 
 bool mu_call_next_line(struct mu_call *c, enum mu_exec_stream *stream, const char **text, size_t *len)
 {
-    if (c->lines_read >= c->lines.len)
+    if (c->lines_read >= c->lines.len) {
+        if (c->held && c->ssh)
+            mu_ssh_exec_hold(c->ssh, false);
+        c->held = false;
         return false;
+    }
     const char *p = c->lines.data + c->lines_read;
     uint32_t n;
     *stream = (enum mu_exec_stream)(unsigned char)p[0];

@@ -57,6 +57,7 @@ struct mu_call {
     struct mu_err error; /* code 0: the command ran to its end, or connected */
     struct mu_buf lines; /* for a line callback: stream byte, 4-byte length, text; read from lines_read on */
     size_t lines_read;
+    bool held; /* the server waits until the lines that are there are taken */
 };
 
 /* Begin to connect; wait_ms > 0 tries again until then. Never fails at once: see c->error when the wait is done. */

@@ -212,6 +212,7 @@ void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t
         kill_after_ms = kill_after_ms < e->kill_after_ms ? kill_after_ms : e->kill_after_ms;
     } else {
         e->result.error = *why;
+        mu_ssh_exec_hold(e, false);
         e->aborting = true;
         e->drop = true;
         e->lingering = false;

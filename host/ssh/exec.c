@@ -301,6 +301,14 @@ int mu_ssh_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct
     return mu_exec_start(out, s, ctx, req, true, done, arg, err);
 }
 
+void mu_ssh_exec_hold(struct mu_ssh_exec *e, bool hold)
+{
+    if (e->on_hold == hold || !e->s || e->aborting)
+        return;
+    e->on_hold = hold;
+    mu_session_kick(e->s);
+}
+
 const struct mu_exec_result *mu_ssh_exec_result(const struct mu_ssh_exec *e) { return &e->result; }
 
 void mu_ssh_exec_free(struct mu_ssh_exec *e)

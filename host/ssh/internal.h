@@ -137,6 +137,7 @@ struct mu_ssh_exec {
     bool aborting; /* result.error says why */
     bool seen_gone; /* aborted, and seen to be gone; its channel's end is awaited a little */
     bool asked_again; /* for a channel, after a refusal */
+    bool on_hold;     /* see mu_ssh_exec_hold() */
     bool ghost;    /* freed by its user while the server had not yet said whether it opens the channel */
 };
 

@@ -46,9 +46,16 @@ void mu_session_use_ctx(struct mu_ssh_session *s, struct mu_ctx *ctx)
 
 /* ---- events ---- */
 
+static bool on_hold(const struct mu_ssh_session *s)
+{
+    const struct mu_list *l = s->execs.next;
+
+    return l != &s->execs && l->next == &s->execs && mu_list_entry(l, struct mu_ssh_exec, link)->on_hold;
+}
+
 void mu_session_rearm(struct mu_ssh_session *s)
 {
-    int events = MU_READABLE;
+    int events = on_hold(s) ? 0 : MU_READABLE;
 
     if (!s->watch || !s->ssh)
         return;
@@ -81,6 +88,8 @@ static void pump(struct mu_ssh_session *s)
     uint64_t before;
     int n = 0;
 
+    if (on_hold(s))
+        return;
     do {
         before = s->io.in_bytes;
         ssh_execute_message_callbacks(s->ssh);

@@ -94,6 +94,9 @@ int mu_ssh_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct
  * have a code) and unended set when the end could not be confirmed within end_timeout_ms. The output limit takes the
  * same path by itself. A second call shortens the times only. */
 void mu_ssh_exec_abort(struct mu_ssh_exec *e, const struct mu_err *why, uint64_t kill_after_ms, uint64_t end_timeout_ms);
+/* Read nothing more from the server until let go: who takes the lines is behind, and the server has to wait for him. Ends
+ * with an abort, and has no effect while other commands run in the session: they want their answers. */
+void mu_ssh_exec_hold(struct mu_ssh_exec *e, bool hold);
 const struct mu_exec_result *mu_ssh_exec_result(const struct mu_ssh_exec *e);
 void mu_ssh_exec_free(struct mu_ssh_exec *e); /* closes the channel, ends nothing; no callback after it; NULL allowed */
 

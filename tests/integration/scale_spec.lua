@@ -99,9 +99,8 @@ describe("at scale", function()
   end)
 
   it("lines are taken as they come, all of them, in bounded memory", function()
-    -- 256 MiB: as much as a callback a line can take in a few seconds. A sanitizer makes the callback slower than the
-    -- server, and lines that wait for it are bounded at 64 MiB: there fewer come than that.
-    local mib = sanitized and 48 or 256
+    -- 256 MiB: as much as a callback a line can take in a few seconds.
+    local mib = sanitized and 96 or 256
     local result = fleet:run(PEAK .. [[
       local muster = require "muster"
       return muster.script { steps = { { name = "lines", run = function(server)
@@ -116,6 +115,26 @@ describe("at scale", function()
     local metrics = result.results.servers[1].steps[1].metrics
     assert.equal(mib * 1048576, metrics.bytes.value)
     assert.equal(mib * 8192, metrics.lines.value)
+    assert.is_true(metrics.peak.value < (sanitized and 1000 or 200), "peak " .. metrics.peak.value .. " MiB")
+  end)
+
+  it("a server waits for a callback that is slower than it", function()
+    -- More than may wait to be taken, were it all read at once.
+    local result = fleet:run(PEAK .. [[
+      local muster = require "muster"
+      return muster.script { steps = { { name = "lines", run = function(server)
+        local lines, text = 0, ("0123456789abcde "):rep(64):sub(1, 1023)
+        server:exec("yes " .. text .. " | head -c 96M", { on_line = function()
+          lines = lines + 1
+          if lines % 100 == 0 then for _ = 1, 100000 do end end
+          if lines % 20000 == 0 then muster.sleep("200ms") end
+          if lines % 30000 == 0 then assert(server:exec("echo meanwhile").stdout == "meanwhile\n") end
+        end })
+        return { lines = lines, peak = peak() }
+      end } } } ]], { args = { "srv001" } })
+    assert.equal(0, result.code, result.stdout)
+    local metrics = result.results.servers[1].steps[1].metrics
+    assert.equal(96 * 1024, metrics.lines.value)
     assert.is_true(metrics.peak.value < (sanitized and 1000 or 200), "peak " .. metrics.peak.value .. " MiB")
   end)
 
