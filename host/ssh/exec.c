@@ -135,6 +135,8 @@ static void complete(struct mu_ssh_exec *e)
     int i;
 
     mu_announce_flush(e);
+    if (!deliver(e)) /* what came since, for instance while an end of file was sent */
+        return;
     for (i = 0; e->on_line && i < 2; i++) {
         if (mu_lines_finish(&e->lines[i]) == MU_ECLOSED)
             return;
