@@ -55,18 +55,20 @@ static bool on_hold(const struct mu_ssh_session *s)
 
 void mu_session_rearm(struct mu_ssh_session *s)
 {
-    int events = on_hold(s) ? 0 : MU_READABLE;
+    int events = MU_READABLE;
 
     if (!s->watch || !s->ssh)
         return;
     if (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING)
         events |= MU_WRITABLE;
+    if (on_hold(s))
+        events = 0; /* libssh cannot write without reading */
     mu_watch_set(s->watch, events);
 }
 
 void mu_session_settle(struct mu_ssh_session *s)
 {
-    if (mu_session_alive(s) && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
+    if (mu_session_alive(s) && !on_hold(s) && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
         ssh_execute_message_callbacks(s->ssh);
 }
 
