@@ -226,6 +226,7 @@ static int body_ended(lua_State *L, int status, lua_KContext ctx)
         status = LUA_OK;
     if (status != LUA_OK && mu_account_exceeded(mu_task_account(f->task)))
         mu_task_memory_exceeded(f->task);
+    mu_scope_check(f->scope, mu_clock_ms()); /* it may have come back late without a host call or a tick of the hook */
     f->finish(L, f, status, 2);
     return 0;
 }
