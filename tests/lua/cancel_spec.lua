@@ -514,3 +514,22 @@ describe("an interrupt", function()
     assert.matches("unfinished_servers=%[a, b, c, d%]", result.stdout)
   end)
 end)
+
+describe("a step that nothing can interrupt", function()
+  it("is a timeout when it comes back late", function()
+    local result = T.run_local [[
+      return { steps = { { name = "s", timeout = "50ms", thresholds = { score = ">= 1" }, run = function()
+        local n, began = 50
+        repeat -- one call into C longer than the timeout, with no tick of the hook behind it
+          began = os.clock()
+          ;("a"):rep(n):find ".-.-.-b"
+          n = n * 2
+        until os.clock() - began > 0.2
+        return 1
+      end } } }]]
+    assert.equals(3, result.code)
+    local step = result.results.servers[1].steps[1]
+    assert.equals("timeout", step.status)
+    assert.matches("took longer than its timeout", step.failures[1].message)
+  end)
+end)
