@@ -189,16 +189,19 @@ static int read_head(json_t *root, struct mu_source *source, json_t **servers, s
     return rc;
 }
 
+/* The text, which no zero ends, holds something other than white space, else it was not read as JSON. */
 static int syntax_error(const struct mu_source *source, const char *text, const json_error_t *e, struct mu_err *err)
 {
-    size_t start = strspn(text, " \t\r\n");
     struct mu_buf why = MU_BUF_INIT;
+
+    while (strchr(" \t\r\n", *text))
+        text++;
 
     if (json_error_code(e) == json_error_out_of_memory || !e->text[0]) /* jansson does not always name it */
         return mu_err_set(err, MU_ENOMEM, "%s: out of memory", source->name);
     mu_buf_add_escaped(&why, e->text, strlen(e->text));
     mu_err_set(err, MU_EINVAL, "%s:%d:%d: not valid JSON: %s (read as JSON because it starts with %c)", source->name,
-               e->line > 0 ? e->line : 1, e->column > 0 ? e->column : 1, mu_buf_cstr(&why), text[start]);
+               e->line > 0 ? e->line : 1, e->column > 0 ? e->column : 1, mu_buf_cstr(&why), *text);
     mu_buf_free(&why);
     return MU_EINVAL;
 }
