@@ -58,6 +58,27 @@ static void raised(struct loading *ld, const char *text)
         mu_err_prefix(ld->err, "%s", path);
 }
 
+static const char *raw_text(lua_State *L, int index, const char *name)
+{
+    lua_pushstring(L, name);
+    return lua_rawget(L, index) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+/* The words of what was raised: text, or a typed error (muster.errors) as "path:line: Type: message". */
+static const char *words_of(lua_State *L)
+{
+    int top = lua_gettop(L);
+    if (lua_type(L, top) == LUA_TTABLE) {
+        const char *type = raw_text(L, top, "type"), *message = raw_text(L, top, "message"),
+                   *where = raw_text(L, top, "where");
+        if (type && message)
+            return lua_pushfstring(L, "%s%s%s: %s", where ? where : "", where ? ": " : "", type, message);
+    } else if (lua_tostring(L, top)) {
+        return lua_tostring(L, top);
+    }
+    return lua_pushfstring(L, "the script's top level raised a %s, not a message", luaL_typename(L, top));
+}
+
 static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
 {
     struct loading *ld = loading_of(f);
@@ -68,8 +89,7 @@ static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
     } else if (f->scope->cancelled) {
         ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: %s", path, f->scope->why.msg);
     } else {
-        const char *text = lua_tostring(L, -1);
-        raised(ld, text ? text : "the script's top level raised a value that is not a string");
+        raised(ld, words_of(L));
     }
 }
 

@@ -165,7 +165,9 @@ describe("a script that does not load", function()
     assert.equals("script.lua:2: broken", refused "local x\nerror 'broken'")
     assert.equals("script.lua:1: attempt to index a nil value (global 'nothing')", refused "return nothing.here")
     assert.equals("script.lua: no place", refused "error('no place', 0)")
-    assert.equals("script.lua: the script's top level raised a value that is not a string", refused "error {}")
+    assert.equals("script.lua: the script's top level raised a table, not a message", refused "error {}")
+    assert.equals("script.lua:2: CheckFailed: no licence",
+      refused "local errors = require('muster').errors\nerror(errors.CheckFailed('no licence'))")
     assert.matches("^script.lua: .*module 'no.such' not found:", refused "require 'no.such'" :gsub("^script.lua:1:",
       "script.lua:"))
   end)
