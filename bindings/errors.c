@@ -7,7 +7,8 @@
 #define META "muster.error"
 
 static const char *const types[] = {"PerformanceBelowExpected", "CheckFailed", "ServerOperationError", "ConnectError",
-                                    "HostKeyError", "AuthError", "CommandError", "TimeoutError", "ScriptError"};
+                                    "HostKeyError", "AuthError", "CommandError", "TimeoutError", "ScriptError",
+                                    "ProvisionerError", "ServerStateError"};
 
 static int error_tostring(lua_State *L)
 {

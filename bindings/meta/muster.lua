@@ -127,6 +127,11 @@ function muster.log.bind(fields) end
 ---@field exit_status? integer of a CommandError
 ---@field signal? string of a CommandError
 ---@field stderr? string of a CommandError: the last lines
+---@field operation? string of a ServerOperationError: "install", "destroy"
+---@field server? string of a ServerOperationError: its id
+---@field provisioner? string of a ServerOperationError: which one was asked
+---@field words? string of a ServerOperationError: what the provisioner said
+---@field retryable? boolean of a ServerOperationError: whether the same again may go better
 
 ---@class muster.errors
 ---@field PerformanceBelowExpected fun(message: string, fields?: table): muster.Error status failed
@@ -138,6 +143,8 @@ function muster.log.bind(fields) end
 ---@field CommandError fun(message: string, fields?: table): muster.Error status error
 ---@field TimeoutError fun(message: string, fields?: table): muster.Error status timeout
 ---@field ScriptError fun(message: string, fields?: table): muster.Error status error
+---@field ProvisionerError fun(message: string, fields?: table): muster.Error status error: the provisioner could not be asked, or refused; it says nothing of the server
+---@field ServerStateError fun(message: string, fields?: table): muster.Error status error: the server is not in its clean state, or somebody else's; it was not touched
 muster.errors = {}
 ---Whether value is a typed error, of that type when one is named.
 ---@param value any

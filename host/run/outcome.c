@@ -144,6 +144,7 @@ static const char *field(lua_State *L, int index, const char *name)
     return type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
+/* Any other type is an error: it says nothing of the hardware (ProvisionerError, ServerStateError, CommandError, …). */
 static enum mu_status status_of(const char *type, bool lost)
 {
     static const struct {

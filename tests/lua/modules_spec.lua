@@ -277,7 +277,7 @@ describe("muster.errors", function()
   local types = { PerformanceBelowExpected = "failed", CheckFailed = "failed", ServerOperationError = "failed",
     ConnectError = "unreachable",
     HostKeyError = "unreachable", AuthError = "unreachable", CommandError = "error", TimeoutError = "timeout",
-      ScriptError = "error" }
+    ScriptError = "error", ProvisionerError = "error", ServerStateError = "error" }
 
   it("make a step what their type says", function()
     local steps = {}
