@@ -143,8 +143,8 @@ function muster.log.bind(fields) end
 ---@field CommandError fun(message: string, fields?: table): muster.Error status error
 ---@field TimeoutError fun(message: string, fields?: table): muster.Error status timeout
 ---@field ScriptError fun(message: string, fields?: table): muster.Error status error
----@field ProvisionerError fun(message: string, fields?: table): muster.Error status error: the provisioner could not be asked, or refused; it says nothing of the server
----@field ServerStateError fun(message: string, fields?: table): muster.Error status error: the server is not in its clean state, or somebody else's; it was not touched
+---@field ProvisionerError fun(message: string, fields?: table): muster.Error status error: it could not be asked
+---@field ServerStateError fun(message: string, fields?: table): muster.Error status error: not ours to touch
 muster.errors = {}
 ---Whether value is a typed error, of that type when one is named.
 ---@param value any
