@@ -52,7 +52,8 @@ end
 -- The guard outlives this process however it ends: its end of the pipe says so. setsid, so that whoever kills this
 -- process with all its children does not take the guard; cat, so that closing the pipe waits for its work.
 local guard
-local function register(what, path)
+--- Have something taken down when the spec ends: what is a word that fleet-guard knows.
+function M.register(what, path)
   if not guard then
     guard = assert(io.popen("setsid --fork " .. M.quote(M.source .. "/tests/support/fleet-guard") .. " | cat", "w"))
   end
@@ -65,7 +66,7 @@ function M.tmpdir()
   local pipe = assert(io.popen "mktemp -d \"${TMPDIR:-/tmp}/muster-test.XXXXXXXX\"")
   local dir = pipe:read "l"
   assert(pipe:close() and dir, "mktemp failed")
-  register("dir", dir)
+  M.register("dir", dir)
   return dir
 end
 
@@ -201,7 +202,7 @@ end
 --- inventory (a file for -i), known_hosts, key.
 function M.fleet_start(count)
   local self = setmetatable({ dir = M.tmpdir() }, Fleet)
-  register("fleet", self.dir)
+  M.register("fleet", self.dir)
   self:command("start", self.dir, count)
   self.inventory = self.dir .. "/inventory.json"
   self.known_hosts = self.dir .. "/known_hosts"
