@@ -26,6 +26,12 @@ const char *mu_status_name(enum mu_status s)
     return "unknown";
 }
 
+const char *mu_mark_state_name(enum mu_mark_state s)
+{
+    static const char *const names[] = {"none", "made", "kept", "failed", "withheld"};
+    return names[s];
+}
+
 enum mu_status mu_status_worst(enum mu_status a, enum mu_status b)
 {
     return a < b ? a : b;
@@ -83,6 +89,7 @@ static void step_clear(struct mu_step_result *s)
     free(s->metrics);
     failures_free(s->failures, s->n_failures);
     mu_buf_free(&s->log);
+    free(s->earlier);
     free(s->name);
 }
 
@@ -95,6 +102,9 @@ static void task_clear(struct mu_task_result *t)
     for (size_t i = 0; i < t->n_unended; i++)
         free(t->unended[i]);
     free(t->unended);
+    free(t->mark.reason);
+    free(t->mark.note);
+    free(t->claim);
     free(t->server_id);
 }
 
@@ -126,6 +136,7 @@ void mu_run_result_free(struct mu_run_result *r)
     free(r->run_id);
     free(r->script);
     free(r->description);
+    free(r->marks.said);
     free(r);
 }
 
@@ -137,6 +148,7 @@ struct mu_step_result *mu_step_result_new(const char *name)
     if (!s)
         return NULL;
     s->status = MU_ST_PASSED;
+    s->measured = 1;
     if (copy(&s->name, name)) {
         free(s);
         return NULL;
@@ -241,6 +253,23 @@ int mu_task_result_add_unended(struct mu_task_result *t, const char *command)
     return 0;
 }
 
+static int replace(char **out, const char *s)
+{
+    char *former = *out;
+    int rc = copy(out, s);
+    free(former);
+    return rc;
+}
+
+int mu_task_result_set_mark(struct mu_task_result *t, enum mu_mark_state state, const char *reason, const char *note,
+                            unsigned tries)
+{
+    t->mark.state = state;
+    t->mark.tries = tries;
+    int rc = reason ? replace(&t->mark.reason, reason) : 0;
+    return replace(&t->mark.note, note) || rc ? MU_ENOMEM : 0;
+}
+
 /* ---- verdicts ---- */
 
 void mu_task_result_settle(struct mu_task_result *t)
@@ -279,13 +308,14 @@ size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s)
 
 int mu_run_result_exit_code(const struct mu_run_result *r)
 {
-    bool failed = false, unmeasured = false;
+    bool failed = false, unmeasured = false, undone = r->marks.over;
     if (r->interrupted)
         return 128 + (r->signal > 0 ? r->signal : 2);
     for (size_t i = 0; i < r->n_tasks; i++) {
         const struct mu_task_result *t = &r->tasks[i];
         failed = failed || mu_task_result_is_failed(t);
         unmeasured = unmeasured || mu_task_result_is_unmeasured(t) || t->status == MU_ST_CANCELLED;
+        undone = undone || t->left_behind || t->mark.state == MU_MARK_FAILED;
     }
-    return failed ? 1 : unmeasured ? 3 : 0;
+    return undone ? 4 : failed ? 1 : unmeasured ? 3 : 0;
 }

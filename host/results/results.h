@@ -81,7 +81,19 @@ struct mu_step_result {
     struct mu_failure *failures; /* one a missed threshold, or one error */
     size_t n_failures;
     struct mu_buf log; /* what the step printed and the tail of a failed command's output, for reports; may be empty */
+    unsigned measured; /* how often it ran: more than once when a failed measurement was to be confirmed */
+    char *earlier;     /* what the earlier measurements came to, "; " between them; NULL: there was one alone */
 };
+
+/* What became of marking the server as broken. */
+enum mu_mark_state {
+    MU_MARK_NONE,     /* it is not to be marked, or that is not decided yet */
+    MU_MARK_MADE,
+    MU_MARK_KEPT,     /* the mark hook left it as it was, and said why: note */
+    MU_MARK_FAILED,   /* it could not be made: note, in words that fold over servers */
+    MU_MARK_WITHHELD  /* it was not tried: over the cap, or the run was interrupted: note */
+};
+const char *mu_mark_state_name(enum mu_mark_state s); /* "made" */
 
 struct mu_task_result {
     char *server_id;
@@ -96,6 +108,14 @@ struct mu_task_result {
     size_t n_failures;
     char **unended; /* commands that could not be confirmed ended on the server */
     size_t n_unended;
+    struct {
+        enum mu_mark_state state;
+        char *reason; /* what the mark says; NULL: it was never decided to mark */
+        char *note;
+        unsigned tries;
+    } mark;
+    bool left_behind; /* an installation that the run claimed may still be there */
+    char *claim;      /* what is known of it, JSON; NULL: no claim is open */
 };
 
 struct mu_run_result {
@@ -108,6 +128,12 @@ struct mu_run_result {
     int signal;        /* that interrupted it: 2, 15; 0 otherwise */
     struct mu_task_result *tasks; /* in inventory order, one a selected server */
     size_t n_tasks;
+    bool dry_run;      /* nothing was changed, no step ran */
+    struct {
+        bool over;         /* more servers than the cap allows were to be marked: nobody was */
+        size_t cap, candidates;
+        char *said;        /* the cap as it was said, "5%"; NULL: the script marks nobody */
+    } marks;
 };
 
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks);
@@ -127,6 +153,9 @@ int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result
 int mu_task_result_add_failure(struct mu_task_result *t, enum mu_status status, const char *type, const char *where,
                                const char *cause, const char *message);
 int mu_task_result_add_unended(struct mu_task_result *t, const char *command);
+/* Set what became of the mark; the reason stays when it is NULL. */
+int mu_task_result_set_mark(struct mu_task_result *t, enum mu_mark_state state, const char *reason, const char *note,
+                            unsigned tries);
 /* Work out the task's status from its parts; an unfinished task is cancelled unless a part is worse. A task whose steps
  * were all skipped, or that had none, is skipped: passed is said only of what ran. */
 void mu_task_result_settle(struct mu_task_result *t);
@@ -138,7 +167,7 @@ size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s);
 bool mu_task_result_is_failed(const struct mu_task_result *t);
 bool mu_task_result_is_unmeasured(const struct mu_task_result *t); /* error, timeout, unreachable */
 bool mu_task_result_is_unfinished(const struct mu_task_result *t);
-/* The exit code of section "Exit codes" in the README: 130/143, 1, 3, 0. (2 and 4 are not this function's.) */
+/* The exit code of section "Exit codes" in the README: 130/143, 4, 1, 3, 0. (2 is not this function's.) */
 int mu_run_result_exit_code(const struct mu_run_result *r);
 /* The folded summary, as the last lines of a run. color: ANSI SGR. Tasks are settled before. This and the reports set
  * out->failed when memory ran out. */

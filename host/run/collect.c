@@ -17,7 +17,12 @@ void mu_collect(struct mu_run_result *results, struct mu_message *m)
     case MU_MSG_UNENDED:
         mu_task_result_add_unended(t, m->text);
         break;
+    case MU_MSG_MARK:
+        mu_task_result_set_mark(t, m->mark, NULL, m->text, m->tries);
+        break;
     case MU_MSG_DONE:
+        if (m->kind == MU_TASK_MARK)
+            break; /* the server's own task ended before */
         t->finished = true;
         t->duration_ms = m->number;
         break;

@@ -34,8 +34,11 @@ struct mu_engine {
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
+    bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
+    const char *run_id;
+    const char *owner;         /* who runs it, "user@host", for marks and tags */
     const char *user; /* for servers that name none; NULL: this process's */
-    uint64_t timeout_ms, connect_timeout_ms, teardown_timeout_ms;
+    uint64_t timeout_ms, connect_timeout_ms, setup_timeout_ms, teardown_timeout_ms;
     size_t task_memory;
     unsigned long alloc_fail_at; /* tests only, see account.h: the nth Lua allocation of each worker fails; 0: none */
 };

@@ -27,6 +27,7 @@ void mu_message_free(struct mu_msg *msg)
     free(m->where);
     free(m->cause);
     free(m->text);
+    mu_verdict_free(m->verdict);
     free(m);
 }
 
@@ -35,6 +36,7 @@ static struct mu_message *from_task(const struct mu_task *t, int kind)
     struct mu_message *m = t->worker->engine->home ? mu_message_new(kind) : NULL;
     if (m) {
         m->task = t->index;
+        m->kind = t->kind;
         m->worker = t->worker->index;
         m->wall_ms = mu_clock_wall_ms();
     }
@@ -90,13 +92,30 @@ void mu_post_unended(const struct mu_task *t, const char *command)
     post(t, m);
 }
 
+static struct mu_message *must_have(const struct mu_task *t, int kind)
+{
+    struct mu_message *m;
+    while (!(m = from_task(t, kind)))
+        usleep(10000); /* the run could never end without it */
+    return m;
+}
+
+void mu_post_mark(const struct mu_task *t)
+{
+    if (!t->worker->engine->home)
+        return;
+    struct mu_message *m = must_have(t, MU_MSG_MARK);
+    m->mark = t->mark.state;
+    m->text = t->mark.note ? strdup(t->mark.note) : NULL;
+    m->tries = t->mark.tries;
+    post(t, m);
+}
+
 void mu_post_done(const struct mu_task *t, uint64_t took_ms)
 {
     if (!t->worker->engine->home)
         return;
-    struct mu_message *m;
-    while (!(m = from_task(t, MU_MSG_DONE)))
-        usleep(10000); /* the run could never end without it */
+    struct mu_message *m = must_have(t, MU_MSG_DONE);
     m->number = took_ms;
     post(t, m);
 }

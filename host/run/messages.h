@@ -6,12 +6,12 @@
 
 #include "loop/mailbox.h"
 #include "results/results.h"
-
-struct mu_task;
+#include "results/verdict.h"
+#include "run/task.h"
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task: start it */
+    MU_MSG_DEAL = 1, /* task, kind, verdict: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
@@ -20,31 +20,37 @@ enum mu_message_kind {
     MU_MSG_STEP,     /* step */
     MU_MSG_FAILURE,  /* failure: outside steps */
     MU_MSG_UNENDED,  /* text: a command */
-    MU_MSG_DONE,     /* number: duration in ms */
+    MU_MSG_MARK,     /* mark, text: why, tries */
+    MU_MSG_DONE,     /* kind; number: duration in ms */
     MU_MSG_EXITED    /* worker */
 };
 
 struct mu_message {
     struct mu_msg head;
     size_t task;
+    enum mu_task_kind kind;
     int worker;
     uint64_t number;
     int64_t wall_ms;
     struct mu_step_result *step;
     enum mu_status status;
     char *type, *where, *cause, *text;
+    struct mu_verdict *verdict;
+    enum mu_mark_state mark;
+    unsigned tries;
 };
 
 struct mu_message *mu_message_new(int kind); /* NULL when out of memory */
 void mu_message_free(struct mu_msg *msg);
 
-/* From a task to the main thread. Out of memory loses the message but for MU_MSG_DONE, whose memory is tried for until it
- * is there. Without a main thread (a script is being loaded) they do nothing. */
+/* From a task to the main thread. Out of memory loses the message but for MU_MSG_MARK and MU_MSG_DONE, whose memory is
+ * tried for until it is there. Without a main thread (a script is being loaded) they do nothing. */
 void mu_post_started(const struct mu_task *t);
 void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step);
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message);
 void mu_post_unended(const struct mu_task *t, const char *command);
+void mu_post_mark(const struct mu_task *t); /* as t->mark says */
 void mu_post_done(const struct mu_task *t, uint64_t took_ms);
 
 #endif

@@ -53,8 +53,7 @@ static int prepare_load(lua_State *L, struct mu_task *t)
     return 0;
 }
 
-/* Push script.steps[i].field, or script.field outside steps. */
-static void push_hook(lua_State *L, const struct mu_task *t, const char *field)
+void mu_phase_push_hook(lua_State *L, const struct mu_task *t, const char *field)
 {
     mu_task_push_slot(L, t, MU_SLOT_SCRIPT);
     if (t->phase == MU_PHASE_STEP || t->phase == MU_PHASE_WHEN) {
@@ -69,11 +68,11 @@ static void push_hook(lua_State *L, const struct mu_task *t, const char *field)
         luaL_error(L, "%s: %s is a function for some servers only", script_of(t)->path, field);
 }
 
-static void push_failures(lua_State *L, const struct mu_task *t)
+void mu_phase_push_failures(lua_State *L, const struct mu_failure *failures, size_t n)
 {
-    lua_createtable(L, (int)t->n_failures, 0);
-    for (size_t i = 0; i < t->n_failures; i++) {
-        const struct mu_failure *f = &t->failures[i];
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        const struct mu_failure *f = &failures[i];
         lua_createtable(L, 0, 5);
         lua_pushstring(L, mu_status_name(f->status));
         lua_setfield(L, -2, "status");
@@ -93,11 +92,13 @@ static int prepare(lua_State *L, struct mu_fiber *f)
     struct mu_task *t = f->task;
     if (t->phase == MU_PHASE_LOAD)
         return prepare_load(L, t);
+    if (t->phase == MU_PHASE_MARK)
+        return mu_mark_prepare(L, t);
     static const char *const hooks[] = {NULL, "setup", "when", "run", "on_failure", "teardown"};
-    push_hook(L, t, hooks[t->phase]);
+    mu_phase_push_hook(L, t, hooks[t->phase]);
     mu_task_push_slot(L, t, MU_SLOT_SERVER);
     if (t->phase == MU_PHASE_ON_FAILURE)
-        push_failures(L, t);
+        mu_phase_push_failures(L, t->failures, t->n_failures);
     else
         mu_task_push_slot(L, t, MU_SLOT_PARAMS);
     return 2;
@@ -138,6 +139,8 @@ static void finish(lua_State *L, struct mu_fiber *f, int status, int base)
         mu_outcome_metrics(L, t, base);
     } else if (t->phase == MU_PHASE_WHEN) {
         t->when_said_no = !(lua_gettop(L) >= base && lua_toboolean(L, base));
+    } else if (t->phase == MU_PHASE_MARK) {
+        mu_mark_finish(L, t, base);
     }
 }
 
@@ -174,13 +177,14 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
 {
     struct mu_err why, err;
     uint64_t now = mu_clock_ms(), deadline = now + timeout_ms;
-    uint64_t budget = phase == MU_PHASE_TEARDOWN ? TEARDOWN_UNWIND_MS : engine_of(t)->teardown_timeout_ms;
+    bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK; /* runs also when the time for the rest is over */
+    uint64_t budget = last ? TEARDOWN_UNWIND_MS : engine_of(t)->teardown_timeout_ms;
     struct mu_ctx *ctx = t->result ? mu_ctx_with_str(t->ctx, "step", t->result->name) : mu_ctx_ref(t->ctx);
     t->phase = phase;
     t->phase_error.code = 0;
     mu_err_set(&why, MU_ETIMEDOUT, "%s took longer than its timeout of %g s", what, (double)timeout_ms / 1000.0);
     mu_err_cause(&why, "timeout after %g s", (double)timeout_ms / 1000.0);
-    if (phase != MU_PHASE_TEARDOWN && t->deadline_ms < deadline) {
+    if (!last && t->deadline_ms < deadline) {
         deadline = t->deadline_ms;
         mu_err_set(&why, MU_ETIMEDOUT, "the server's deadline passed in %s", what);
         mu_err_cause(&why, "deadline passed");

@@ -1,6 +1,7 @@
 #include "run/run.h"
 
-#include <signal.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,208 +10,18 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "run/collect.h"
 #include "run/engine.h"
 #include "run/messages.h"
+#include "run/run_internal.h"
 #include "run/sources.h"
-#include "run/task.h"
 #include "run/worker.h"
 
 #define WATCH_EVERY_MS 1000
 #define STUCK_MS 5000
-#define LEAVE_MS 1000 /* for workers to end once they have nothing left */
 #define FDS_APART 64
 #define FDS_SSH 2     /* a socket and its watched copy */
 #define FDS_AGENT 2   /* while logging in with the agent: a pair more */
 #define FDS_LOCAL 8
-
-struct mu_run {
-    struct mu_engine engine;
-    struct mu_run_config config;
-    struct mu_server *const *servers;
-    size_t n;
-    struct mu_run_result *results;
-    struct mu_loop *loop;
-    struct mu_mailbox *home;
-    struct mu_timer *watchdog, *limit;
-    struct mu_worker *workers;
-    unsigned n_workers, n_started, n_exited, forks;
-    size_t dealt, done;
-    uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
-    _Atomic(int) interrupts, signal;
-    int interrupts_seen;
-    bool over;               /* the main thread has given up on what is left */
-    bool abandoned;          /* a worker could not be joined */
-};
-
-/* ---- a worker's thread ---- */
-
-static void deal_to(struct mu_worker *w, struct mu_run *run, size_t index)
-{
-    struct mu_err err = {0};
-    if (mu_task_start(w, run->servers[index], index, &err) == 0)
-        return;
-    /* Not even a task could be made: tell its end all the same. */
-    struct mu_task t = {.worker = w, .index = index};
-    mu_post_failure(&t, MU_ST_ERROR, NULL, "task", "out of memory", "out of memory");
-    mu_post_done(&t, 0);
-}
-
-static void worker_mail(void *arg, struct mu_msg *msg)
-{
-    struct mu_worker *w = arg;
-    struct mu_run *run = mu_list_entry(w->engine, struct mu_run, engine);
-    struct mu_message *m = (struct mu_message *)msg;
-    if (!m)
-        return;
-    switch (m->head.kind) {
-    case MU_MSG_DEAL:
-        deal_to(w, run, m->task);
-        break;
-    case MU_MSG_CANCEL:
-        w->hurry_until_ms = m->number;
-        for (struct mu_list *l = w->tasks.next, *next; l != &w->tasks; l = next) {
-            struct mu_task *t = mu_list_entry(l, struct mu_task, link);
-            struct mu_err why;
-            next = l->next;
-            mu_err_set(&why, MU_ECANCELED, "interrupted");
-            mu_task_hurry(t, m->number);
-            mu_task_cancel(t, MU_ST_CANCELLED, &why);
-        }
-        break;
-    case MU_MSG_KILL:
-        w->hurry_until_ms = mu_clock_ms();
-        while (!mu_list_empty(&w->tasks))
-            mu_task_kill(mu_list_entry(w->tasks.next, struct mu_task, link));
-        break;
-    case MU_MSG_STOP:
-        w->stop = true;
-        break;
-    default:
-        break;
-    }
-    mu_message_free(msg);
-}
-
-static void *worker_main(void *arg)
-{
-    struct mu_worker *w = arg;
-    mu_logger_use(w->engine->logger);
-    mu_ssh_thread_init();
-    while (!w->stop || !mu_list_empty(&w->tasks))
-        mu_worker_turn(w);
-    struct mu_mailbox *home = w->engine->home;
-    int index = w->index;
-    mu_mailbox_free(w->mailbox, mu_message_free);
-    w->mailbox = NULL;
-    mu_worker_close(w);
-    struct mu_message *m;
-    while (!(m = mu_message_new(MU_MSG_EXITED)))
-        usleep(10000);
-    m->worker = index;
-    mu_mailbox_post(home, &m->head);
-    return NULL;
-}
-
-/* Signals are the embedder's: its threads get them, not ours. A broken pipe is an error code here. */
-static int start_thread(struct mu_worker *w)
-{
-    sigset_t all, former;
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    sigdelset(&all, SIGCHLD);
-    sigdelset(&all, SIGPROF);
-    pthread_sigmask(SIG_SETMASK, &all, &former);
-    int rc = pthread_create(&w->thread, NULL, worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &former, NULL);
-    return rc;
-}
-
-/* ---- the main thread ---- */
-
-static void tell(struct mu_worker *w, int kind, size_t task, uint64_t number)
-{
-    struct mu_message *m;
-    while (!(m = mu_message_new(kind)))
-        usleep(10000);
-    m->task = task;
-    m->number = number;
-    mu_mailbox_post(w->mailbox, &m->head);
-}
-
-static void deal(struct mu_run *run)
-{
-    while (run->dealt < run->n && run->dealt - run->done < run->forks && !run->interrupts_seen) {
-        struct mu_worker *least = &run->workers[0];
-        for (unsigned i = 1; i < run->n_workers; i++)
-            if (run->workers[i].in_flight < least->in_flight)
-                least = &run->workers[i];
-        least->in_flight++;
-        run->results->tasks[run->dealt].dealt = true;
-        tell(least, MU_MSG_DEAL, run->dealt++, 0);
-    }
-}
-
-static bool finished(const struct mu_run *run)
-{
-    return run->over || run->done == (run->interrupts_seen ? run->dealt : run->n);
-}
-
-static void give_up(void *arg)
-{
-    struct mu_run *run = arg;
-    run->over = true;
-}
-
-static void interrupted(struct mu_run *run)
-{
-    int count = atomic_load(&run->interrupts);
-    if (count > run->interrupts_seen && run->interrupts_seen == 0) {
-        run->results->interrupted = true;
-        run->results->signal = atomic_load(&run->signal);
-        mu_log(MU_WARNING, "Interrupted: no more servers are started; what runs is cancelled, with %.0f s for teardown.",
-               (double)run->config.grace_ms / 1000.0);
-        uint64_t until = mu_clock_ms() + run->config.grace_ms;
-        for (unsigned i = 0; i < run->n_started; i++)
-            tell(&run->workers[i], MU_MSG_CANCEL, 0, until);
-        mu_timer_start(run->limit, NULL, run->config.grace_ms + LEAVE_MS);
-    }
-    if (count > 1 && run->interrupts_seen < 2) {
-        mu_log(MU_WARNING, "Interrupted again: ending at once.");
-        for (unsigned i = 0; i < run->n_started; i++)
-            tell(&run->workers[i], MU_MSG_KILL, 0, 0);
-        mu_timer_start(run->limit, NULL, LEAVE_MS / 2);
-    }
-    run->interrupts_seen = count;
-}
-
-static void home_mail(void *arg, struct mu_msg *msg)
-{
-    struct mu_run *run = arg;
-    struct mu_message *m = (struct mu_message *)msg;
-    if (!m) {
-        interrupted(run);
-        return;
-    }
-    if (m->head.kind == MU_MSG_EXITED) {
-        run->workers[m->worker].exited = true;
-        run->n_exited++;
-    } else if (!run->over) {
-        mu_collect(run->results, m);
-        if (m->head.kind == MU_MSG_DONE) {
-            run->done++;
-            run->workers[m->worker].in_flight--;
-            if (run->config.on_done)
-                run->config.on_done(run->config.on_done_arg, &run->results->tasks[m->task], run->done, run->n);
-        }
-    }
-    mu_message_free(msg);
-    deal(run);
-}
 
 static void watch(void *arg)
 {
@@ -261,12 +72,43 @@ static void make_run_id(char out[32])
     snprintf(out + n, 32 - n, "-%02x%02x%02x", random[0], random[1], random[2]);
 }
 
+/* Who runs it, for marks and tags that others read. */
+static void name_owner(char out[MU_OWNER_SIZE])
+{
+    char host[HOST_NAME_MAX + 1] = "", text[1024];
+    struct passwd pw, *found = NULL;
+    if (getpwuid_r(getuid(), &pw, text, sizeof text, &found) != 0)
+        found = NULL;
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    if (found)
+        snprintf(out, MU_OWNER_SIZE, "%s@%s", found->pw_name, host[0] ? host : "unknown");
+    else
+        snprintf(out, MU_OWNER_SIZE, "%lu@%s", (unsigned long)getuid(), host[0] ? host : "unknown");
+}
+
+static int settle_cap(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
+{
+    const char *said = run->config.max_broken ? run->config.max_broken : script->max_broken ? script->max_broken : MU_CAP_DEFAULT;
+    unsigned on = run->config.dry_run ? 0 : script->mark_on;
+    struct mu_cap cap;
+    int rc = mu_cap_parse(&cap, said, err);
+    if (rc) {
+        mu_err_prefix(err, "max_broken");
+        return rc;
+    }
+    run->results->marks.cap = mu_cap_of(&cap, run->n);
+    run->results->dry_run = run->config.dry_run;
+    if (mu_marks_init(&run->marks, on, run->results->marks.cap, run->n) || (on && !(run->results->marks.said = strdup(said))))
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    return 0;
+}
+
 int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const struct mu_script *script,
                struct mu_server *const *servers, size_t n, const struct mu_bindings *bindings, struct mu_logger *logger,
                struct mu_err *err)
 {
     struct mu_run *run = calloc(1, sizeof *run);
-    char id[32];
     int rc = MU_ENOMEM;
     if (!run)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
@@ -274,7 +116,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     struct mu_run_config *c = &run->config;
     c->forks = c->forks ? c->forks : 50;
     c->connect_timeout_ms = c->connect_timeout_ms ? c->connect_timeout_ms : 10000;
-    c->teardown_timeout_ms = c->teardown_timeout_ms ? c->teardown_timeout_ms : 60000;
+    uint64_t teardown_ms = script->teardown_timeout_ms ? script->teardown_timeout_ms : 60000;
+    c->teardown_timeout_ms = c->teardown_timeout_ms ? c->teardown_timeout_ms : teardown_ms;
     c->grace_ms = c->grace_ms ? c->grace_ms : 15000;
     c->task_memory = c->task_memory ? c->task_memory : (size_t)64 << 20;
     c->timeout_ms = c->timeout_ms ? c->timeout_ms : script->timeout_ms ? script->timeout_ms : MU_TASK_TIMEOUT_MS;
@@ -285,26 +128,32 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir,
                                      .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
-                                     .teardown_timeout_ms = c->teardown_timeout_ms, .task_memory = c->task_memory,
+                                     .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
+                                                                                   : MU_STEP_TIMEOUT_MS,
+                                     .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,
+                                     .run_id = run->id, .owner = run->owner, .task_memory = c->task_memory,
                                      .alloc_fail_at = c->alloc_fail_at};
-    make_run_id(id);
+    make_run_id(run->id);
+    name_owner(run->owner);
     mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (mu_run_result_new(&run->results, id, script->path, n) || !(run->engine.sources = mu_sources_new()))
+    if (mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
         goto out;
     for (size_t i = 0; i < n; i++)
         if (!(run->results->tasks[i].server_id = strdup(servers[i]->id)))
             goto out;
     if (script->description[0] && !(run->results->description = strdup(script->description)))
         goto out;
-    rc = mu_loop_new(&run->loop, err);
+    rc = settle_cap(run, script, err);
     if (!rc)
-        rc = mu_mailbox_new(&run->home, run->loop, home_mail, run, err);
+        rc = mu_loop_new(&run->loop, err);
+    if (!rc)
+        rc = mu_mailbox_new(&run->home, run->loop, mu_run_home_mail, run, err);
     if (rc)
         goto out;
     run->engine.home = run->home;
     rc = MU_ENOMEM;
     run->watchdog = mu_timer_new(run->loop, watch, run);
-    run->limit = mu_timer_new(run->loop, give_up, run);
+    run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
     if (!run->watchdog || !run->limit)
         goto out;
     mu_err_clear(err);
@@ -320,7 +169,7 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
     bool needed = false;
     for (size_t i = 0; i < run->n; i++)
         needed = needed || !run->servers[i]->local;
-    if (run->engine.local || !needed)
+    if (run->engine.local || run->engine.dry_run || !needed)
         return 0;
     int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
     for (size_t i = 0; !rc && i < run->n; i++) {
@@ -348,9 +197,7 @@ static int start_workers(struct mu_run *run, struct mu_err *err)
         int rc = mu_worker_open(w, &run->engine, (int)i, err);
         if (rc)
             return rc;
-        rc = mu_mailbox_new(&w->mailbox, w->loop, worker_mail, w, err);
-        if (!rc && start_thread(w) != 0)
-            rc = mu_err_set(err, MU_EIO, "cannot start a worker thread");
+        rc = mu_run_start_thread(w, err);
         if (rc) {
             mu_mailbox_free(w->mailbox, mu_message_free);
             mu_worker_close(w);
@@ -366,14 +213,14 @@ static void join_workers(struct mu_run *run)
 {
     for (unsigned i = 0; i < run->n_started; i++)
         if (!run->workers[i].exited)
-            tell(&run->workers[i], MU_MSG_STOP, 0, 0);
-    uint64_t until = mu_clock_ms() + LEAVE_MS;
+            mu_run_tell(&run->workers[i], MU_MSG_STOP, 0);
+    uint64_t until = mu_clock_ms() + MU_RUN_LEAVE_MS;
     run->over = true;
     while (run->n_exited < run->n_started) {
         uint64_t now = mu_clock_ms();
         if (run->results->interrupted && now >= until)
             break; /* stuck in a call: it is left behind */
-        mu_timer_start(run->limit, NULL, now < until ? until - now : LEAVE_MS);
+        mu_timer_start(run->limit, NULL, now < until ? until - now : MU_RUN_LEAVE_MS);
         mu_loop_turn(run->loop, true);
     }
     for (unsigned i = 0; i < run->n_started; i++) {
@@ -400,15 +247,15 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
         rc = start_workers(run, err);
     if (!rc) {
         mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
-        interrupted(run);
-        deal(run);
-        while (!finished(run))
+        mu_run_deal(run);
+        while (!mu_run_finished(run))
             mu_loop_turn(run->loop, true);
     }
     mu_timer_stop(run->watchdog);
     join_workers(run);
     for (size_t i = 0; i < run->n; i++)
         mu_task_result_settle(&run->results->tasks[i]);
+    mu_run_settle_marks(run);
     run->results->duration_ms = mu_clock_ms() - started;
     mu_logger_use(former);
     return rc;
@@ -437,6 +284,7 @@ bool mu_run_free(struct mu_run *run)
     mu_loop_free(run->loop);
     mu_ssh_shared_free(run->engine.ssh);
     mu_sources_free(run->engine.sources);
+    mu_marks_free(&run->marks);
     mu_run_result_free(run->results);
     free(run->workers);
     free(run->stuck_said_ms);

@@ -21,7 +21,8 @@ struct mu_run_config {
     uint64_t timeout_ms;      /* 0: the script's, else 1 h */
     uint64_t connect_timeout_ms, teardown_timeout_ms, grace_ms; /* 0: 10 s, 60 s, 15 s */
     size_t task_memory;       /* 0: 64 MiB */
-    bool local, fail_fast;
+    bool local, fail_fast, dry_run;
+    const char *max_broken;   /* the cap, as run/marks.h parses it; NULL: the script's, else 5 % */
     const char *user;
     const char *library_dir;
     struct mu_ssh_config ssh;

@@ -190,6 +190,7 @@ void mu_script_free(struct mu_script *s)
     free(s->steps);
     free(s->params);
     free(s->description);
+    free(s->max_broken);
     free(s->path);
     free(s->dir);
     free(s);

@@ -13,6 +13,7 @@
 
 #include "core/err.h"
 #include "results/results.h"
+#include "run/marks.h"
 
 struct mu_bindings;
 struct mu_logger;
@@ -35,18 +36,22 @@ struct mu_step {
     char **needs;
     size_t n_needs;
     bool has_when;
+    unsigned confirm;  /* how often a failed measurement is made again */
 };
 
 struct mu_script {
     char *path;        /* as given */
     char *dir;         /* its folder, where require looks first */
     char *description; /* "" when none */
-    uint64_t timeout_ms; /* 0: not said */
+    uint64_t timeout_ms, setup_timeout_ms, teardown_timeout_ms; /* 0: not said */
     struct mu_param *params;
     size_t n_params;
     struct mu_step *steps;
     size_t n_steps;
-    bool has_setup, has_teardown, has_on_failure;
+    bool has_setup, has_teardown, has_on_failure, has_mark;
+    unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
+    struct mu_cap cap;
+    char *max_broken;    /* the cap as it was said; NULL: it was not */
 };
 
 #define MU_STEP_TIMEOUT_MS (30ULL * 60 * 1000)

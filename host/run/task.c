@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "loop/loop.h"
 #include "loop/mailbox.h"
 #include "run/engine.h"
 #include "run/messages.h"
@@ -14,7 +15,6 @@
 #define PRINT_MAX ((size_t)64 << 10)
 
 static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
-static const struct mu_script *script_of(const struct mu_task *t) { return t->worker->engine->script; }
 
 /* ---- the task's table ---- */
 
@@ -49,7 +49,7 @@ void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot)
 
 static const char *phase_name(enum mu_phase phase)
 {
-    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "end"};
+    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "end"};
     return names[phase];
 }
 
@@ -70,6 +70,21 @@ static void remember(struct mu_task *t, enum mu_status status, const char *type,
     };
 }
 
+static void forget(struct mu_failure *f)
+{
+    free(f->type);
+    free(f->where);
+    free(f->metric);
+    free(f->cause);
+    free(f->message);
+}
+
+void mu_task_forget_failures(struct mu_task *t, size_t n)
+{
+    while (t->n_failures > n)
+        forget(&t->failures[--t->n_failures]);
+}
+
 static void log_failure(enum mu_status status, const char *type, const char *where, const char *message)
 {
     static const char *const said[] = {"Benchmark failed", "Benchmark error", "Timed out", "Unreachable", "Cancelled"};
@@ -82,6 +97,10 @@ static void log_failure(enum mu_status status, const char *type, const char *whe
 void mu_task_add_failure(struct mu_task *t, enum mu_status status, const char *type, const char *metric,
                          const char *cause, const char *message)
 {
+    if (t->kind == MU_TASK_MARK) { /* it says nothing of the server */
+        mu_mark_note_failure(t, type, cause, message);
+        return;
+    }
     const char *where = t->result ? t->result->name : t->phase == MU_PHASE_END ? "task" : phase_name(t->phase);
     log_failure(status, type, t->result ? NULL : where, message);
     remember(t, status, type, where, metric, cause, message);
@@ -120,8 +139,9 @@ void mu_task_memory_exceeded(struct mu_task *t)
 
 void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_err *why)
 {
+    bool shielded = t->phase == MU_PHASE_TEARDOWN || t->phase == MU_PHASE_MARK;
     t->cancelled = true;
-    if (t->phase != MU_PHASE_TEARDOWN || why->code == MU_ENOMEM)
+    if (!shielded || why->code == MU_ENOMEM)
         mu_scope_cancel(&t->scope, status, why);
 }
 
@@ -133,223 +153,77 @@ void mu_task_hurry(struct mu_task *t, uint64_t until_ms)
 void mu_task_kill(struct mu_task *t)
 {
     t->cancelled = true;
-    t->phase = MU_PHASE_TEARDOWN;
+    t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
     if (t->scope.fiber)
         mu_fiber_abandon(t->scope.fiber);
 }
 
-/* ---- the way through the phases ---- */
+/* ---- the beginning and the end ---- */
 
-static bool next_step(struct mu_task *t);
-static void close_step(struct mu_task *t);
-
-static void end_task(struct mu_task *t)
+void mu_task_end(struct mu_task *t)
 {
     if (t->result) /* ended at once, in the middle of a step */
-        close_step(t);
+        mu_steps_close(t);
     t->cancelled = true;
-    next_step(t); /* what was not started is skipped */
+    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_DRY)
+        mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
     mu_remote_close(&t->remote);
     if (t->table_ref != LUA_NOREF)
         luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
     uint64_t took = mu_clock_ms() - t->started_ms;
-    mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
-           mu_status_name(t->worst), (double)took / 1000.0);
+    if (t->kind == MU_TASK_MARK)
+        mu_mark_report(t);
+    else
+        mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
+               mu_status_name(t->worst), (double)took / 1000.0);
     mu_post_done(t, took);
-    for (size_t i = 0; i < t->n_failures; i++) {
-        struct mu_failure *f = &t->failures[i];
-        free(f->type);
-        free(f->where);
-        free(f->metric);
-        free(f->cause);
-        free(f->message);
-    }
+    mu_task_forget_failures(t, 0);
     free(t->failures);
     free(t->step_status);
+    free(t->mark.note);
+    mu_timer_free(t->mark.timer);
+    mu_verdict_free(t->verdict);
     mu_list_remove(&t->link);
     mu_account_close(t->account);
     mu_ctx_unref(t->ctx);
     free(t);
 }
 
-static void post_skipped(struct mu_task *t, size_t i)
-{
-    struct mu_step_result *r = mu_step_result_new(script_of(t)->steps[i].name);
-    t->step_status[i] = MU_ST_SKIPPED;
-    if (!r)
-        return;
-    r->status = MU_ST_SKIPPED;
-    r->started_ms = mu_clock_wall_ms();
-    mu_post_step_take(t, r);
-}
-
-static bool needs_met(const struct mu_task *t, const struct mu_step *st)
-{
-    for (size_t i = 0; i < st->n_needs; i++)
-        for (size_t j = 0; j < t->step; j++)
-            if (!strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)
-                return false;
-    return true;
-}
-
-static void close_step(struct mu_task *t)
-{
-    struct mu_step_result *r = t->result;
-    uint64_t took = mu_clock_ms() - t->step_started_ms;
-    struct mu_ctx *ctx = mu_ctx_with_str(t->ctx, "step", r->name);
-    struct mu_ctx *former = mu_ctx_enter(ctx);
-    r->duration_ms = took;
-    mu_log(MU_INFO, "Step finished: %s (%.1f s).", mu_status_name(r->status), (double)took / 1000.0);
-    mu_ctx_leave(former);
-    mu_ctx_unref(ctx);
-    t->step_status[t->step] = r->status;
-    if (r->status != MU_ST_PASSED && engine_of(t)->fail_fast)
-        t->stop_steps = true;
-    t->result = NULL;
-    mu_post_step_take(t, r);
-    t->step++;
-}
-
-/* Past the deadline nothing more is started, and the server says so once. */
-static void note_deadline(struct mu_task *t)
-{
-    if (t->cancelled || mu_clock_ms() < t->deadline_ms)
-        return;
-    t->cancelled = true;
-    for (size_t i = 0; i < t->n_failures; i++)
-        if (!strcmp(t->failures[i].cause, "deadline passed"))
-            return;
-    t->phase = MU_PHASE_END; /* the failure belongs to no phase */
-    mu_task_add_failure(t, MU_ST_TIMEOUT, "TimeoutError", NULL, "deadline passed", "the server's deadline passed between steps");
-}
-
-/* Start the next step that is not skipped; false when there is none. */
-static bool next_step(struct mu_task *t)
-{
-    const struct mu_script *s = script_of(t);
-    for (; t->step < s->n_steps; t->step++) {
-        const struct mu_step *st = &s->steps[t->step];
-        char what[96];
-        note_deadline(t);
-        if (t->cancelled || t->stop_steps || !needs_met(t, st)) {
-            post_skipped(t, t->step);
-            continue;
-        }
-        snprintf(what, sizeof what, "step %s", st->name);
-        t->result = mu_step_result_new(st->name);
-        if (!t->result) {
-            mu_task_add_failure(t, MU_ST_ERROR, NULL, NULL, "out of memory", "out of memory");
-            return false;
-        }
-        t->result->status = MU_ST_PASSED;
-        t->result->started_ms = mu_clock_wall_ms();
-        t->step_started_ms = mu_clock_ms();
-        t->when_said_no = false;
-        if (mu_phase_start(t, st->has_when ? MU_PHASE_WHEN : MU_PHASE_STEP, st->timeout_ms, what) == 0)
-            return true;
-        close_step(t);
-        t->step--; /* the loop counts on */
-    }
-    return false;
-}
-
-static void skip_step(struct mu_task *t)
-{
-    mu_step_result_free(t->result);
-    t->result = NULL;
-    mu_log(MU_DEBUG, "Step %s skipped: its when said no.", script_of(t)->steps[t->step].name);
-    post_skipped(t, t->step++);
-}
-
-/* What comes after `phase`; each start_phase that fails falls through to the next. */
-void mu_task_advance(struct mu_task *t)
-{
-    const struct mu_script *s = script_of(t);
-    const struct mu_engine *e = engine_of(t);
-    bool ok = t->phase_error.code == 0;
-    switch (t->phase) {
-    case MU_PHASE_LOAD:
-        if (!ok || t->cancelled) {
-            break;
-        }
-        if (s->has_setup && mu_phase_start(t, MU_PHASE_SETUP, MU_STEP_TIMEOUT_MS, "setup") == 0)
-            return;
-        t->phase = MU_PHASE_SETUP;
-        ok = t->phase_error.code == 0;
-        /* fallthrough */
-    case MU_PHASE_SETUP:
-        if (!ok)
-            t->stop_steps = true;
-        if (next_step(t))
-            return;
-        goto steps_over;
-    case MU_PHASE_WHEN:
-        if (ok && t->when_said_no)
-            skip_step(t);
-        else if (ok) {
-            uint64_t left = s->steps[t->step].timeout_ms;
-            char what[96];
-            snprintf(what, sizeof what, "step %s", s->steps[t->step].name);
-            if (mu_phase_start(t, MU_PHASE_STEP, left, what) == 0)
-                return;
-            close_step(t);
-        } else
-            close_step(t);
-        if (next_step(t))
-            return;
-        goto steps_over;
-    case MU_PHASE_STEP:
-        close_step(t);
-        if (next_step(t))
-            return;
-    steps_over:
-        if (s->has_on_failure && t->n_failures && !t->cancelled &&
-            mu_phase_start(t, MU_PHASE_ON_FAILURE, e->teardown_timeout_ms, "on_failure") == 0)
-            return;
-        /* fallthrough */
-    case MU_PHASE_ON_FAILURE:
-        if (s->has_teardown) {
-            if (t->remote.state == MU_REMOTE_LOST)
-                mu_remote_reset(&t->remote); /* it may be back */
-            if (mu_phase_start(t, MU_PHASE_TEARDOWN, e->teardown_timeout_ms, "teardown") == 0)
-                return;
-        }
-        break;
-    case MU_PHASE_TEARDOWN:
-    case MU_PHASE_END:
-        break;
-    }
-    end_task(t);
-}
-
-int mu_task_start(struct mu_worker *w, const struct mu_server *server, size_t index, struct mu_err *err)
+int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err)
 {
     const struct mu_engine *e = w->engine;
     struct mu_task *t = calloc(1, sizeof *t);
-    if (!t)
+    if (!t) {
+        mu_verdict_free(order->verdict);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
+    }
     t->worker = w;
-    t->server = server;
-    t->index = index;
+    t->kind = order->kind;
+    t->server = order->server;
+    t->index = order->index;
+    t->verdict = order->verdict;
     t->table_ref = LUA_NOREF;
     t->worst = MU_ST_PASSED;
     t->started_ms = mu_clock_ms();
     t->deadline_ms = t->started_ms + e->timeout_ms;
     t->account = mu_account_new(e->task_memory);
-    t->ctx = mu_ctx_with_str(NULL, "server_id", server->id);
+    t->ctx = mu_ctx_with_str(NULL, "server_id", t->server->id);
     t->step_status = calloc(e->script->n_steps + 1, sizeof *t->step_status);
     mu_list_push(&w->tasks, &t->link);
-    mu_remote_init(&t->remote, t, server->local || e->local);
+    mu_remote_init(&t->remote, t, t->server->local || e->local);
     struct mu_ctx *former = mu_ctx_enter(t->ctx);
     int rc = t->account && t->ctx && t->step_status ? 0 : MU_ENOMEM;
     if (!rc) {
-        mu_post_started(t);
-        mu_log(MU_INFO, "Started.");
+        if (t->kind != MU_TASK_MARK) { /* its server was started before */
+            mu_post_started(t);
+            mu_log(MU_INFO, "Started.");
+        }
         /* From here on the task reports its own end, whatever happens. */
         if (mu_phase_start(t, MU_PHASE_LOAD, MU_STEP_TIMEOUT_MS, "loading the script") != 0)
-            end_task(t);
+            mu_task_end(t);
     } else {
+        mu_verdict_free(t->verdict);
         mu_list_remove(&t->link);
         mu_account_close(t->account);
         free(t->step_status);

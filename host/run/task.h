@@ -1,6 +1,8 @@
-/* task.h: one server's run of one script: load → setup → steps → on_failure → teardown.
+/* task.h: one server's run of one script: load → setup → steps → on_failure → teardown; or what else is done for a server.
  *
  * Purpose: the state machine around the fibers of a task; what is wrong with a server is decided here.
+ * Files: task.c begins and ends it, flow.c says which phase comes next, steps.c goes through the steps, phase.c runs one
+ *   phase, mark_task.c the mark hook.
  * Owner: the worker. A task frees itself when it has reported its end.
  * Thread: the worker's.
  * Must not know: how a binding looks; other tasks.
@@ -11,8 +13,16 @@
 #include "core/log.h"
 #include "inventory/inventory.h"
 #include "results/results.h"
+#include "results/verdict.h"
 #include "run/fiber.h"
 #include "run/remote.h"
+
+enum mu_task_kind {
+    MU_TASK_RUN,     /* load → setup → steps → on_failure → teardown */
+    MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
+    MU_TASK_CLEANUP, /* load → teardown */
+    MU_TASK_DRY      /* load → setup → teardown → mark, with nothing changed; the steps are skipped */
+};
 
 enum mu_phase {
     MU_PHASE_LOAD,
@@ -21,15 +31,25 @@ enum mu_phase {
     MU_PHASE_STEP,
     MU_PHASE_ON_FAILURE,
     MU_PHASE_TEARDOWN,
+    MU_PHASE_MARK,
     MU_PHASE_END
 };
 
 /* Slots of a task's table in the registry. */
 enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED, MU_SLOT_RANDOM, MU_SLOT_VARS };
 
+/* What a task is to do. */
+struct mu_order {
+    enum mu_task_kind kind;
+    size_t index;                   /* in the run's results */
+    const struct mu_server *server;
+    struct mu_verdict *verdict;     /* of MU_TASK_MARK and MU_TASK_DRY: what the mark hook is told */
+};
+
 struct mu_task {
     struct mu_worker *worker;
     struct mu_list link; /* in the worker's tasks */
+    enum mu_task_kind kind;
     size_t index;        /* in the run's results */
     const struct mu_server *server; /* NULL while a script is being loaded */
     struct mu_account *account;
@@ -50,13 +70,25 @@ struct mu_task {
     struct mu_failure *failures;   /* all so far, for on_failure */
     size_t n_failures;
     struct mu_err phase_error;     /* of a phase outside steps, code 0: went well */
+    size_t failures_before;        /* the step at work: as it was when it began, for when it is measured again */
+    enum mu_status worst_before;
+    struct mu_verdict *verdict;
+    struct {
+        enum mu_mark_state state;
+        char *note;
+        unsigned tries;
+        struct mu_wait pause;      /* before it is tried again */
+        struct mu_timer *timer;
+    } mark;
 };
 
-/* Begin; the task lives in the worker until it has posted its end. MU_ENOMEM. */
-int mu_task_start(struct mu_worker *w, const struct mu_server *server, size_t index, struct mu_err *err);
-/* phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
+/* Begin; the task lives in the worker until it has posted its end. It takes the verdict, also on an error. MU_ENOMEM. */
+int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err);
+/* For phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
 void mu_task_advance(struct mu_task *t);
-/* Cancel what it does now and skip what is left; teardown still runs. */
+/* For flow.c: nothing is left to do. The task is gone after it. */
+void mu_task_end(struct mu_task *t);
+/* Cancel what it does now and skip what is left; teardown still runs, and a mark that is being made is made. */
 void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_err *why);
 /* The same within a time: nothing of the task goes on past until_ms. */
 void mu_task_hurry(struct mu_task *t, uint64_t until_ms);
@@ -77,6 +109,26 @@ void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot);  /* pops
 void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base);
 /* The error value on top: add a failure to the step at work, or to the task when it is in no step. May raise. */
 void mu_outcome_error(lua_State *L, struct mu_task *t, struct mu_fiber *f);
+
+void mu_task_forget_failures(struct mu_task *t, size_t n); /* all but the first n */
+
+/* steps.c: */
+/* Start the next step that is not skipped; false when there is none. */
+bool mu_steps_next(struct mu_task *t);
+/* The step's when has ended well: skip it, or measure. False when neither could begin. */
+bool mu_steps_after_when(struct mu_task *t);
+/* The step at work was measured: measure again where it must be confirmed. False when it is over. */
+bool mu_steps_again(struct mu_task *t);
+void mu_steps_close(struct mu_task *t);     /* the step at work is over */
+void mu_steps_skip_rest(struct mu_task *t); /* those that were not started */
+
+/* mark_task.c: */
+/* Push the mark hook with its arguments; return their number. The second try and later ones wait first. May raise. */
+int mu_mark_prepare(lua_State *L, struct mu_task *t);
+void mu_mark_finish(lua_State *L, struct mu_task *t, int base); /* what the hook returned. May raise */
+bool mu_mark_start(struct mu_task *t); /* try it; false when it is settled */
+void mu_mark_note_failure(struct mu_task *t, const char *type, const char *cause, const char *message);
+void mu_mark_report(struct mu_task *t); /* to the log and the main thread */
 
 /* One place where failures go: logged, kept for on_failure, into the step's result or the run's. */
 void mu_task_add_failure(struct mu_task *t, enum mu_status status, const char *type, const char *metric,

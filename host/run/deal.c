@@ -1,0 +1,170 @@
+/* Dealing servers and marks to the workers, and what the main thread makes of their messages. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "run/collect.h"
+#include "run/run_internal.h"
+
+/* ---- interrupts ---- */
+
+static void interrupted(struct mu_run *run)
+{
+    int count = atomic_load(&run->interrupts);
+    if (count > run->interrupts_seen && run->interrupts_seen == 0) {
+        run->results->interrupted = true;
+        run->results->signal = atomic_load(&run->signal);
+        mu_log(MU_WARNING, "Interrupted: no more servers are started; what runs is cancelled, with %.0f s for teardown.",
+               (double)run->config.grace_ms / 1000.0);
+        uint64_t until = mu_clock_ms() + run->config.grace_ms;
+        for (unsigned i = 0; i < run->n_started; i++)
+            mu_run_tell(&run->workers[i], MU_MSG_CANCEL, until);
+        mu_timer_start(run->limit, NULL, run->config.grace_ms + MU_RUN_LEAVE_MS);
+    }
+    if (count > 1 && run->interrupts_seen < 2) {
+        mu_log(MU_WARNING, "Interrupted again: ending at once.");
+        for (unsigned i = 0; i < run->n_started; i++)
+            mu_run_tell(&run->workers[i], MU_MSG_KILL, 0);
+        mu_timer_start(run->limit, NULL, MU_RUN_LEAVE_MS / 2);
+    }
+    run->interrupts_seen = count;
+}
+
+/* ---- dealing ---- */
+
+static struct mu_message *new_message(int kind)
+{
+    struct mu_message *m;
+    while (!(m = mu_message_new(kind)))
+        usleep(10000);
+    return m;
+}
+
+void mu_run_tell(struct mu_worker *w, int kind, uint64_t number)
+{
+    struct mu_message *m = new_message(kind);
+    m->number = number;
+    mu_mailbox_post(w->mailbox, &m->head);
+}
+
+static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, struct mu_verdict *verdict)
+{
+    struct mu_worker *least = &run->workers[0];
+    struct mu_message *m = new_message(MU_MSG_DEAL);
+    for (unsigned i = 1; i < run->n_workers; i++)
+        if (run->workers[i].in_flight < least->in_flight)
+            least = &run->workers[i];
+    least->in_flight++;
+    run->in_flight++;
+    m->kind = kind;
+    m->task = index;
+    m->verdict = verdict;
+    mu_mailbox_post(least->mailbox, &m->head);
+}
+
+static void deal_mark(struct mu_run *run, size_t index)
+{
+    struct mu_task_result *t = &run->results->tasks[index];
+    struct mu_verdict *verdict = NULL;
+    if (mu_verdict_new(&verdict, t, run->id, run->owner, mu_clock_wall_ms())) {
+        mu_task_result_set_mark(t, MU_MARK_FAILED, NULL, "out of memory", 0);
+        mu_marks_settled(&run->marks);
+        return;
+    }
+    mu_task_result_set_mark(t, MU_MARK_NONE, verdict->reason, NULL, 0);
+    deal_task(run, MU_TASK_MARK, index, verdict);
+}
+
+static void deal_server(struct mu_run *run)
+{
+    struct mu_verdict *verdict = NULL;
+    run->results->tasks[run->dealt].dealt = true;
+    if (run->config.dry_run)
+        mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
+    deal_task(run, run->config.dry_run ? MU_TASK_DRY : MU_TASK_RUN, run->dealt, verdict);
+    run->dealt++;
+}
+
+void mu_run_deal(struct mu_run *run)
+{
+    size_t index;
+    if (atomic_load(&run->interrupts) > run->interrupts_seen)
+        interrupted(run);
+    while (run->in_flight < run->forks && !run->interrupts_seen) {
+        if (mu_marks_next(&run->marks, run->n - run->done, &index))
+            deal_mark(run, index);
+        else if (run->dealt < run->n)
+            deal_server(run);
+        else
+            break;
+    }
+}
+
+/* ---- collecting ---- */
+
+static void task_done(struct mu_run *run, const struct mu_message *m)
+{
+    struct mu_task_result *t = &run->results->tasks[m->task];
+    run->in_flight--;
+    run->workers[m->worker].in_flight--;
+    if (m->kind == MU_TASK_MARK) {
+        mu_marks_settled(&run->marks);
+        return;
+    }
+    run->done++;
+    mu_task_result_settle(t);
+    mu_marks_finished(&run->marks, m->task, t->status);
+    if (run->config.on_done)
+        run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
+}
+
+void mu_run_home_mail(void *arg, struct mu_msg *msg)
+{
+    struct mu_run *run = arg;
+    struct mu_message *m = (struct mu_message *)msg;
+    if (m && m->head.kind == MU_MSG_EXITED) {
+        run->workers[m->worker].exited = true;
+        run->n_exited++;
+    } else if (m && !run->over) {
+        mu_collect(run->results, m);
+        if (m->head.kind == MU_MSG_DONE)
+            task_done(run, m);
+    }
+    mu_message_free(msg);
+    mu_run_deal(run);
+}
+
+/* ---- the end ---- */
+
+bool mu_run_finished(const struct mu_run *run)
+{
+    if (run->over)
+        return true;
+    if (run->interrupts_seen)
+        return run->in_flight == 0;
+    return run->done == run->n && !mu_marks_open(&run->marks);
+}
+
+void mu_run_give_up(void *arg) { ((struct mu_run *)arg)->over = true; }
+
+/* The queue is in the order of finishing; what became of whom does not depend on it. */
+void mu_run_settle_marks(struct mu_run *run)
+{
+    const struct mu_marks *m = &run->marks;
+    struct mu_run_result *r = run->results;
+    bool over = mu_marks_over(m) && !r->interrupted;
+    r->marks.candidates = m->n_candidates;
+    r->marks.over = over;
+    for (size_t i = 0; i < m->n_candidates; i++) {
+        struct mu_task_result *t = &r->tasks[m->queue[i]];
+        if (t->mark.state != MU_MARK_NONE)
+            continue;
+        if (i < m->n_dealt)
+            mu_task_result_set_mark(t, MU_MARK_FAILED, NULL, "interrupted before it was known to be made", 1);
+        else
+            mu_task_result_set_mark(t, MU_MARK_WITHHELD, NULL, over ? "more than the cap allows" : "interrupted", 0);
+    }
+    if (over)
+        mu_log(MU_ERROR, "Nobody is marked as broken: %zu of %zu servers were to be, more than the cap of %zu allows.",
+               m->n_candidates, run->n, m->cap);
+}

@@ -1,0 +1,125 @@
+/* Which phase comes next, for each kind of task. */
+#include "run/engine.h"
+#include "run/phase.h"
+#include "run/task.h"
+#include "run/worker.h"
+
+static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
+static const struct mu_script *script_of(const struct mu_task *t) { return t->worker->engine->script; }
+
+/* ---- each returns false when the phase is none of this task's, or could not begin ---- */
+
+static bool setup(struct mu_task *t)
+{
+    if (script_of(t)->has_setup && mu_phase_start(t, MU_PHASE_SETUP, engine_of(t)->setup_timeout_ms, "setup") == 0)
+        return true;
+    t->phase = MU_PHASE_SETUP;
+    return false;
+}
+
+static bool on_failure(struct mu_task *t)
+{
+    return script_of(t)->has_on_failure && t->n_failures && !t->cancelled &&
+           mu_phase_start(t, MU_PHASE_ON_FAILURE, engine_of(t)->teardown_timeout_ms, "on_failure") == 0;
+}
+
+static bool teardown(struct mu_task *t)
+{
+    if (!script_of(t)->has_teardown)
+        return false;
+    if (t->remote.state == MU_REMOTE_LOST)
+        mu_remote_reset(&t->remote); /* it may be back */
+    return mu_phase_start(t, MU_PHASE_TEARDOWN, engine_of(t)->teardown_timeout_ms, "teardown") == 0;
+}
+
+/* ---- the kinds; each returns false when nothing is left to do ---- */
+
+static bool run(struct mu_task *t)
+{
+    bool ok = t->phase_error.code == 0;
+    switch (t->phase) {
+    case MU_PHASE_LOAD:
+        if (!ok || t->cancelled)
+            return false;
+        if (setup(t))
+            return true;
+        ok = t->phase_error.code == 0;
+        /* fallthrough */
+    case MU_PHASE_SETUP:
+        if (!ok)
+            t->stop_steps = true;
+        break;
+    case MU_PHASE_WHEN:
+        if (!ok)
+            mu_steps_close(t);
+        else if (mu_steps_after_when(t))
+            return true;
+        break;
+    case MU_PHASE_STEP:
+        if (mu_steps_again(t))
+            return true;
+        mu_steps_close(t);
+        break;
+    case MU_PHASE_ON_FAILURE:
+        return teardown(t);
+    case MU_PHASE_TEARDOWN:
+    case MU_PHASE_MARK:
+    case MU_PHASE_END:
+        return false;
+    }
+    return mu_steps_next(t) || on_failure(t) || teardown(t);
+}
+
+static bool mark(struct mu_task *t)
+{
+    bool loaded = t->phase == MU_PHASE_LOAD && !t->phase_error.code;
+    return (loaded || t->phase == MU_PHASE_MARK) && mu_mark_start(t);
+}
+
+static bool cleanup(struct mu_task *t)
+{
+    return t->phase == MU_PHASE_LOAD && !t->phase_error.code && !t->cancelled && teardown(t);
+}
+
+/* What a hook makes of a server that nothing was done to is shown to the end, also when an earlier one refused. */
+static bool dry(struct mu_task *t)
+{
+    if (t->cancelled || (t->phase == MU_PHASE_LOAD && t->phase_error.code))
+        return false;
+    switch (t->phase) {
+    case MU_PHASE_LOAD:
+        if (setup(t))
+            return true;
+        /* fallthrough */
+    case MU_PHASE_SETUP:
+        mu_steps_skip_rest(t);
+        if (teardown(t))
+            return true;
+        /* fallthrough */
+    case MU_PHASE_TEARDOWN:
+        return mu_mark_start(t);
+    default:
+        return false;
+    }
+}
+
+void mu_task_advance(struct mu_task *t)
+{
+    bool goes_on = false;
+    switch (t->kind) {
+    case MU_TASK_RUN:
+        goes_on = run(t);
+        break;
+    case MU_TASK_MARK:
+        goes_on = mark(t);
+        break;
+    case MU_TASK_CLEANUP:
+        goes_on = cleanup(t);
+        break;
+    case MU_TASK_DRY:
+        goes_on = dry(t);
+        break;
+    }
+    if (!goes_on)
+        mu_task_end(t);
+}

@@ -1,0 +1,104 @@
+/* A worker's thread: its mail, and its turns until nothing is left to do. */
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "run/run_internal.h"
+#include "run/task.h"
+#include "ssh/ssh.h"
+
+static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *m)
+{
+    struct mu_err err = {0};
+    struct mu_order order = {.kind = m->kind, .index = m->task, .server = run->servers[m->task], .verdict = m->verdict};
+    m->verdict = NULL;
+    if (mu_task_start(w, &order, &err) == 0)
+        return;
+    /* Not even a task could be made: tell its end all the same. */
+    struct mu_task t = {.worker = w, .kind = m->kind, .index = m->task};
+    if (m->kind == MU_TASK_MARK) {
+        t.mark.state = MU_MARK_FAILED;
+        t.mark.note = (char[]){"out of memory"};
+        mu_post_mark(&t);
+    } else {
+        mu_post_failure(&t, MU_ST_ERROR, NULL, "task", "out of memory", "out of memory");
+    }
+    mu_post_done(&t, 0);
+}
+
+static void worker_mail(void *arg, struct mu_msg *msg)
+{
+    struct mu_worker *w = arg;
+    struct mu_run *run = mu_list_entry(w->engine, struct mu_run, engine);
+    struct mu_message *m = (struct mu_message *)msg;
+    if (!m)
+        return;
+    switch (m->head.kind) {
+    case MU_MSG_DEAL:
+        deal_to(w, run, m);
+        break;
+    case MU_MSG_CANCEL:
+        w->hurry_until_ms = m->number;
+        for (struct mu_list *l = w->tasks.next, *next; l != &w->tasks; l = next) {
+            struct mu_task *t = mu_list_entry(l, struct mu_task, link);
+            struct mu_err why;
+            next = l->next;
+            mu_err_set(&why, MU_ECANCELED, "interrupted");
+            mu_task_hurry(t, m->number);
+            mu_task_cancel(t, MU_ST_CANCELLED, &why);
+        }
+        break;
+    case MU_MSG_KILL:
+        w->hurry_until_ms = mu_clock_ms();
+        while (!mu_list_empty(&w->tasks))
+            mu_task_kill(mu_list_entry(w->tasks.next, struct mu_task, link));
+        break;
+    case MU_MSG_STOP:
+        w->stop = true;
+        break;
+    default:
+        break;
+    }
+    mu_message_free(msg);
+}
+
+static void *worker_main(void *arg)
+{
+    struct mu_worker *w = arg;
+    mu_logger_use(w->engine->logger);
+    mu_ssh_thread_init();
+    while (!w->stop || !mu_list_empty(&w->tasks))
+        mu_worker_turn(w);
+    struct mu_mailbox *home = w->engine->home;
+    int index = w->index;
+    mu_mailbox_free(w->mailbox, mu_message_free);
+    w->mailbox = NULL;
+    mu_worker_close(w);
+    struct mu_message *m;
+    while (!(m = mu_message_new(MU_MSG_EXITED)))
+        usleep(10000);
+    m->worker = index;
+    mu_mailbox_post(home, &m->head);
+    return NULL;
+}
+
+/* Signals are the embedder's: its threads get them, not ours. A broken pipe is an error code here. */
+int mu_run_start_thread(struct mu_worker *w, struct mu_err *err)
+{
+    sigset_t all, former;
+    int rc = mu_mailbox_new(&w->mailbox, w->loop, worker_mail, w, err);
+    if (rc)
+        return rc;
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    sigdelset(&all, SIGCHLD);
+    sigdelset(&all, SIGPROF);
+    pthread_sigmask(SIG_SETMASK, &all, &former);
+    rc = pthread_create(&w->thread, NULL, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    return rc ? mu_err_set(err, MU_EIO, "cannot start a worker thread") : 0;
+}
