@@ -98,11 +98,11 @@ int mu_bind_call_here(lua_State *L, const struct mu_exec_request *req, mu_bind_c
     return mu_bind_call_exec(L, req, &(struct mu_bind_call_options){.here = true}, then);
 }
 
-int mu_bind_call_connect(lua_State *L, uint64_t wait_ms, mu_bind_call_fn *then)
+int mu_bind_call_connect(lua_State *L, const struct mu_connect_request *req, mu_bind_call_fn *then)
 {
     struct box *b = new_box(L, then);
     struct mu_fiber *f = mu_fiber_current(L);
-    mu_call_connect(&b->call, f->task, f->ctx, wait_ms);
+    mu_call_connect(&b->call, f->task, f->ctx, req);
     return await_box(L, b);
 }
 

@@ -15,6 +15,7 @@ struct mu_bind_call_options {
     int on_line;         /* stack index of a function, 0: none */
     bool check;          /* for `then` */
     bool here;           /* on this machine */
+    bool read_only;      /* changes nothing: run in a dry run too */
 };
 
 /* Push what the Lua function returns and give its count. The call is closed after it. */
@@ -24,7 +25,7 @@ typedef int mu_bind_call_fn(lua_State *L, struct mu_call *c);
 int mu_bind_call_exec(lua_State *L, const struct mu_exec_request *req, const struct mu_bind_call_options *options,
                       mu_bind_call_fn *then);
 int mu_bind_call_here(lua_State *L, const struct mu_exec_request *req, mu_bind_call_fn *then);
-int mu_bind_call_connect(lua_State *L, uint64_t wait_ms, mu_bind_call_fn *then);
+int mu_bind_call_connect(lua_State *L, const struct mu_connect_request *req, mu_bind_call_fn *then);
 /* Raise the typed error that the call ended with. */
 int mu_bind_call_raise(lua_State *L, struct mu_call *c);
 bool mu_bind_call_checks(const struct mu_call *c);

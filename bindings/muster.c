@@ -1,4 +1,4 @@
-/* The module muster: script, sleep, and the modules that hang on it. */
+/* The module muster: script, sleep, exec, and the modules that hang on it. */
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -64,6 +64,10 @@ static int sleep_for(lua_State *L)
     return mu_await(L, &s->wait, slept);
 }
 
+/* ---- exec ---- */
+
+static int exec_here(lua_State *L) { return mu_bind_exec(L, 1, true); }
+
 void mu_bind_open_muster(lua_State *L)
 {
     luaL_newmetatable(L, SLEEP);
@@ -71,14 +75,16 @@ void mu_bind_open_muster(lua_State *L)
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
 
-    static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {NULL, NULL}};
+    mu_bind_open_semaphore(L);
+    static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {"exec", exec_here},
+                                         {"semaphore", mu_bind_semaphore}, {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, MUSTER_VERSION);
     lua_setfield(L, -2, "version");
     static const struct {
         const char *name;
         void (*open)(lua_State *L);
-    } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}};
+    } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}, {"run", mu_bind_open_run}};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         char name[32] = "muster.";
         modules[i].open(L);

@@ -30,6 +30,13 @@ void mu_bind_open_base(lua_State *L);
 /* require.c */
 int mu_bind_require(lua_State *L);
 void mu_bind_push_package(lua_State *L); /* the task's package table */
+/* exec.c: run what the arguments from index `first` on say, on the server or here, and return its result table. */
+int mu_bind_exec(lua_State *L, int first, bool here);
+/* semaphore.c: muster.semaphore(name, n), and its metatables */
+int mu_bind_semaphore(lua_State *L);
+void mu_bind_open_semaphore(lua_State *L);
+/* run.c: muster.run */
+void mu_bind_open_run(lua_State *L);
 /* server.c */
 void mu_bind_open_server(lua_State *L);
 void mu_bind_push_server(lua_State *L, struct mu_task *task);

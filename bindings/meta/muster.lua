@@ -6,7 +6,15 @@
 ---@field version string
 ---@field log muster.log
 ---@field errors muster.errors
+---@field run muster.Run
 local muster = {}
+
+---The run that this task is part of; read-only. While a script is being loaded the id is a placeholder.
+---@class muster.Run
+---@field id string "20261122T235959Z-a1b2c3"; in `muster cleanup` that of the run that is cleaned up after
+---@field owner string who runs it, "user@host"
+---@field dry_run boolean nothing may be changed anywhere
+---@field cleanup boolean only `teardown` runs, to destroy what an earlier run left behind
 
 ---What a script returns. Unknown fields, wrong types and impossible thresholds are errors at load, with file and line.
 ---@param description muster.Description
@@ -16,6 +24,32 @@ function muster.script(description) end
 ---Wait; other servers go on meanwhile.
 ---@param duration number|string
 function muster.sleep(duration) end
+
+---Run a command on this machine, not on the server; otherwise as server:exec. In a dry run it is logged instead, and
+---the result says `dry_run`, unless the option `read_only` says that it changes nothing.
+---@param command string|muster.ExecWords
+---@param ... any
+---@return muster.ExecResult
+function muster.exec(command, ...) end
+
+---At most `limit` holders of a permit at once in the whole run, whichever worker their tasks are on. One name has one
+---limit in a run.
+---@param name string
+---@param limit integer
+---@return muster.Semaphore
+function muster.semaphore(name, limit) end
+
+---@class muster.Semaphore
+local Semaphore = {}
+---Wait in line for a permit: `local permit <close> = semaphore:acquire()`. Without <close> it is held until released,
+---collected, or the end of the task.
+---@return muster.Permit
+function Semaphore:acquire() end
+
+---@class muster.Permit
+local Permit = {}
+---Give it back; harmless when repeated.
+function Permit:release() end
 
 ---@class muster.Description
 ---@field description? string
@@ -62,15 +96,27 @@ local Server = {}
 ---@return muster.ExecResult
 function Server:exec(command, ...) end
 
----Connect now. `wait`: try again for so long while the server does not answer.
----@param options? { wait: number|string }
+---Connect now. `wait`: try again for so long while the server does not answer. With anything else an open connection is
+---closed first, and it holds for this task from now on, in place of what the inventory says; what is not said stays.
+---(Where the transport is this machine, it is ignored.)
+---@param options? muster.ConnectOptions
 function Server:connect(options) end
+
+---@class muster.ConnectOptions
+---@field wait? number|string
+---@field address? string
+---@field port? integer
+---@field user? string
+---@field key? string path of a private key, which is then tried alone
+---@field host_keys? string[]|"accept-new" lines as in a .pub file: these keys alone are trusted, known_hosts is not
+---asked; "accept-new": the key that the server shows first, for this task alone, never written anywhere. With the host
+---key policy `off` neither is looked at.
 
 ---Close the connection; the next command connects again.
 function Server:disconnect() end
 
 ---Disconnect and connect.
----@param options? { wait: number|string }
+---@param options? muster.ConnectOptions
 function Server:reconnect(options) end
 
 ---@class muster.ExecOptions
@@ -80,6 +126,7 @@ function Server:reconnect(options) end
 ---@field env? table<string, string> sent on standard input, never seen in a process list; needs a POSIX login shell
 ---@field limit? integer bytes kept of stdout and of stderr each, 16 MiB when not given; more is an error
 ---@field on_line? fun(line: string, stream: "stdout"|"stderr") takes the output, which is then not in the result
+---@field read_only? boolean muster.exec alone: it changes nothing, so that a dry run runs it too
 
 ---@class muster.ExecWords : muster.ExecOptions
 ---@field [integer] string|number
@@ -90,6 +137,7 @@ function Server:reconnect(options) end
 ---@field stderr string
 ---@field exit_status? integer nil when a signal ended it
 ---@field signal? string "TERM", "KILL", …
+---@field dry_run? boolean true: it was not run
 
 ---Log lines carry the server and the step by themselves.
 ---@class muster.log

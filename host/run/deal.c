@@ -125,6 +125,8 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     if (m && m->head.kind == MU_MSG_EXITED) {
         run->workers[m->worker].exited = true;
         run->n_exited++;
+    } else if (m && mu_run_asked(run, m)) {
+        /* nothing of it goes into the results */
     } else if (m && !run->over) {
         mu_collect(run->results, m);
         if (m->head.kind == MU_MSG_DONE)

@@ -35,8 +35,9 @@ struct mu_engine {
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
-    const char *run_id;
-    const char *owner;         /* who runs it, "user@host", for marks and tags */
+    bool cleanup;              /* destroying what an earlier run left behind */
+    const char *run_id;        /* NULL while loading */
+    const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */
     const char *user; /* for servers that name none; NULL: this process's */
     uint64_t timeout_ms, connect_timeout_ms, setup_timeout_ms, teardown_timeout_ms;
     size_t task_memory;

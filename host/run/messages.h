@@ -15,6 +15,7 @@ enum mu_message_kind {
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
+    MU_MSG_ANSWER,   /* number: to the question with this ticket; code, text, cause: no, and why */
     /* to the main thread */
     MU_MSG_STARTED,
     MU_MSG_STEP,     /* step */
@@ -22,7 +23,9 @@ enum mu_message_kind {
     MU_MSG_UNENDED,  /* text: a command */
     MU_MSG_MARK,     /* mark, text: why, tries */
     MU_MSG_DONE,     /* kind; number: duration in ms */
-    MU_MSG_EXITED    /* worker */
+    MU_MSG_EXITED,   /* worker */
+    MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit. Answered when it is its turn */
+    MU_MSG_LEAVE     /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
 };
 
 struct mu_message {
@@ -37,7 +40,8 @@ struct mu_message {
     char *type, *where, *cause, *text;
     struct mu_verdict *verdict;
     enum mu_mark_state mark;
-    unsigned tries;
+    unsigned tries, amount;
+    int code;
 };
 
 struct mu_message *mu_message_new(int kind); /* NULL when out of memory */

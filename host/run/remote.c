@@ -161,6 +161,11 @@ static void connect_over(struct mu_remote *r, const struct mu_err *err)
     }
 }
 
+static const char *address_of(const struct mu_remote *r)
+{
+    return r->own.address ? r->own.address : r->task->server->address;
+}
+
 static bool worth_retrying(int code)
 {
     return code == MU_EREFUSED || code == MU_EUNREACH || code == MU_ECONNTIMEOUT || code == MU_EKEX || code == MU_ELOST ||
@@ -185,7 +190,7 @@ static void ssh_connected(void *arg, const struct mu_err *err)
         }
     }
     if (!err->code)
-        mu_log(MU_INFO, "Connected to %s.", r->task->server->address);
+        mu_log(MU_INFO, "Connected to %s.", address_of(r));
     connect_over(r, err);
 }
 
@@ -197,8 +202,9 @@ static void start_connect(struct mu_remote *r)
     r->state = MU_REMOTE_CONNECTING;
     int rc = 0;
     if (!r->ssh) {
-        struct mu_ssh_target target = {.host = srv->address, .port = srv->port, .user = srv->user ? srv->user : e->user,
-                                       .key_file = srv->key};
+        struct mu_ssh_target target = {.host = address_of(r), .port = r->own.port ? r->own.port : srv->port,
+                                       .user = r->own.user ? r->own.user : srv->user ? srv->user : e->user,
+                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }
     if (!rc)
@@ -278,10 +284,65 @@ static void call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task
     mu_list_push(&task->remote.calls, &c->link);
 }
 
-void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, uint64_t wait_ms)
+/* *slot = a copy of text, when there is one. */
+static bool keep_text(char **slot, const char *text)
 {
+    if (text && !(*slot = strdup(text)))
+        return false;
+    return true;
+}
+
+static void take_text(char **slot, char *text_take)
+{
+    if (!text_take)
+        return;
+    free(*slot);
+    *slot = text_take;
+}
+
+/* From now on the task connects as req says. */
+static int retarget(struct mu_remote *r, const struct mu_connect_request *req, struct mu_err *err)
+{
+    char *address = NULL, *user = NULL, *key = NULL;
+    struct mu_ssh_trust *trust = NULL;
+    bool learns_on = req->accept_new && r->own.trust && mu_ssh_trust_learns(r->own.trust); /* what it saw still holds */
+    int rc = 0;
+    if (!keep_text(&address, req->address) || !keep_text(&user, req->user) || !keep_text(&key, req->key))
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!rc && (req->host_keys || req->accept_new) && !learns_on)
+        rc = mu_ssh_trust_new(&trust, req->host_keys, err);
+    if (!rc && key)
+        rc = mu_ssh_shared_add_key(engine_of(r)->ssh, key, err);
+    if (rc)
+        goto out;
+    mu_remote_disconnect(r);
+    mu_ssh_session_free(r->ssh);
+    r->ssh = NULL;
+    take_text(&r->own.address, address);
+    take_text(&r->own.user, user);
+    take_text(&r->own.key, key);
+    address = user = key = NULL;
+    r->own.port = req->port ? req->port : r->own.port;
+    if (trust) {
+        mu_ssh_trust_unref(r->own.trust);
+        r->own.trust = trust;
+    }
+out:
+    free(address);
+    free(user);
+    free(key);
+    return rc;
+}
+
+void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_connect_request *req)
+{
+    struct mu_err err = {0};
     call_begin(c, MU_CALL_CONNECT, task, ctx);
-    want_connection(c, wait_ms);
+    bool says = req->address || req->user || req->key || req->port || req->host_keys || req->accept_new;
+    if (says && engine_of(&task->remote)->ssh && !task->remote.local && retarget(&task->remote, req, &err))
+        call_done(c, &err);
+    else
+        want_connection(c, req->wait_ms);
 }
 
 static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
@@ -400,6 +461,11 @@ void mu_remote_close(struct mu_remote *r)
     r->retry = NULL;
     mu_ssh_session_free(r->ssh);
     r->ssh = NULL;
+    mu_ssh_trust_unref(r->own.trust);
+    free(r->own.address);
+    free(r->own.user);
+    free(r->own.key);
+    memset(&r->own, 0, sizeof r->own);
     mu_ctx_unref(r->ctx);
     r->ctx = NULL;
 }

@@ -17,9 +17,23 @@ struct mu_task;
 
 enum mu_remote_state { MU_REMOTE_NEW, MU_REMOTE_CONNECTING, MU_REMOTE_UP, MU_REMOTE_FAILED, MU_REMOTE_LOST };
 
+/* Where and how to connect. What is not said stays as it was: as an earlier connect said, else as the inventory says. */
+struct mu_connect_request {
+    uint64_t wait_ms;             /* > 0: try again until then */
+    const char *address, *user, *key; /* NULL: not said */
+    int port;                     /* 0: not said */
+    const char *const *host_keys; /* NULL-terminated: these alone are trusted; NULL: not said */
+    bool accept_new;              /* the key seen first is trusted, by this task alone */
+};
+
 struct mu_remote {
     struct mu_task *task;
     bool local;
+    struct {
+        char *address, *user, *key;
+        int port;
+        struct mu_ssh_trust *trust;
+    } own;                      /* what a connect of the task said; NULL and 0: nothing */
     enum mu_remote_state state;
     struct mu_ssh_session *ssh;
     struct mu_err error;        /* why FAILED or LOST */
@@ -60,8 +74,9 @@ struct mu_call {
     bool held; /* the server waits until the lines that are there are taken */
 };
 
-/* Begin to connect; wait_ms > 0 tries again until then. Never fails at once: see c->error when the wait is done. */
-void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, uint64_t wait_ms);
+/* Begin to connect; with anything but wait_ms in req an open connection is closed first, and it holds for the task from
+ * now on (a local remote ignores it). req is copied. Never fails at once: see c->error when the wait is done. */
+void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_connect_request *req);
 /* Begin a command, connecting first where needed. req is copied; with lines, output goes to c->lines, and the waiting
  * fiber is woken for it. here: on this machine. timeout_ms 0: none. */
 void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,

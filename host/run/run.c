@@ -152,9 +152,10 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         goto out;
     run->engine.home = run->home;
     rc = MU_ENOMEM;
+    run->semaphores = mu_semaphores_new(mu_run_turn_came, run);
     run->watchdog = mu_timer_new(run->loop, watch, run);
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
-    if (!run->watchdog || !run->limit)
+    if (!run->semaphores || !run->watchdog || !run->limit)
         goto out;
     mu_err_clear(err);
     *out = run;
@@ -280,6 +281,7 @@ bool mu_run_free(struct mu_run *run)
         return false;
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
+    mu_semaphores_free(run->semaphores);
     mu_mailbox_free(run->home, mu_message_free);
     mu_loop_free(run->loop);
     mu_ssh_shared_free(run->engine.ssh);

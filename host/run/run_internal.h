@@ -11,6 +11,7 @@
 #include "run/marks.h"
 #include "run/messages.h"
 #include "run/run.h"
+#include "run/semaphore.h"
 #include "run/worker.h"
 
 #define MU_OWNER_SIZE 320
@@ -30,6 +31,7 @@ struct mu_run {
     size_t dealt, done;      /* servers */
     size_t in_flight;        /* tasks of any kind */
     struct mu_marks marks;
+    struct mu_semaphores *semaphores;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
     _Atomic(int) interrupts, signal;
@@ -40,6 +42,10 @@ struct mu_run {
 
 /* worker_thread.c: give the opened worker a mailbox and a thread. */
 int mu_run_start_thread(struct mu_worker *w, struct mu_err *err);
+
+/* questions.c: a question of a fiber is answered, at once or later. False when the message is none. */
+bool mu_run_asked(struct mu_run *run, const struct mu_message *m);
+mu_semaphore_fn mu_run_turn_came;
 
 /* deal.c: */
 void mu_run_tell(struct mu_worker *w, int kind, uint64_t number);

@@ -9,6 +9,7 @@
 #include "loop/mailbox.h"
 #include "run/engine.h"
 #include "run/messages.h"
+#include "run/permit.h"
 #include "run/phase.h"
 #include "run/worker.h"
 
@@ -169,6 +170,8 @@ void mu_task_end(struct mu_task *t)
         mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
     mu_remote_close(&t->remote);
+    while (!mu_list_empty(&t->permits))
+        mu_permit_release(mu_list_entry(t->permits.next, struct mu_permit, link));
     if (t->table_ref != LUA_NOREF)
         luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
     uint64_t took = mu_clock_ms() - t->started_ms;
@@ -212,6 +215,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->step_status = calloc(e->script->n_steps + 1, sizeof *t->step_status);
     mu_list_push(&w->tasks, &t->link);
     mu_remote_init(&t->remote, t, t->server->local || e->local);
+    mu_list_init(&t->permits);
     struct mu_ctx *former = mu_ctx_enter(t->ctx);
     int rc = t->account && t->ctx && t->step_status ? 0 : MU_ENOMEM;
     if (!rc) {

@@ -59,6 +59,7 @@ struct mu_task {
     enum mu_phase phase;
     size_t step;         /* the one at work */
     struct mu_remote remote;
+    struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
     uint64_t started_ms, deadline_ms;
     bool cancelled;      /* as a whole: what is left is skipped, but for teardown */
     bool stop_steps;     /* unreachable, connection lost, setup failed, or fail-fast: the rest is skipped */

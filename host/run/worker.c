@@ -27,6 +27,7 @@ int mu_worker_open(struct mu_worker *w, const struct mu_engine *engine, int inde
     memset(w, 0, sizeof *w);
     mu_list_init(&w->ready);
     mu_list_init(&w->tasks);
+    mu_list_init(&w->asks);
     w->engine = engine;
     w->index = index;
     w->allocator.owner = w;

@@ -40,6 +40,8 @@ struct mu_worker {
     struct mu_mailbox *mailbox;
     struct mu_list ready; /* fibers to resume */
     struct mu_list tasks;
+    struct mu_list asks; /* questions to the main thread that are open (ask.h) */
+    uint64_t tickets;    /* asked so far */
     struct mu_fiber *current;
     uint64_t slice_start_ms;
     struct mu_slot slot;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "run/ask.h"
 #include "run/run_internal.h"
 #include "run/task.h"
 #include "ssh/ssh.h"
@@ -55,6 +56,9 @@ static void worker_mail(void *arg, struct mu_msg *msg)
         break;
     case MU_MSG_STOP:
         w->stop = true;
+        break;
+    case MU_MSG_ANSWER:
+        mu_ask_answered(w, m);
         break;
     default:
         break;

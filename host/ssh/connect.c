@@ -164,7 +164,8 @@ static void check_host_key(struct mu_ssh_session *s)
         kex_failed(s);
         return;
     }
-    rc = mu_hostkey_check(s->shared, s->host, s->port, key, &err);
+    rc = s->trust ? mu_trust_check(s->trust, s->shared, s->host, s->port, key, &err)
+                  : mu_hostkey_check(s->shared, s->host, s->port, key, &err);
     ssh_key_free(key);
     if (rc) {
         mu_connect_done(s, &err);
@@ -207,7 +208,8 @@ static int set_options(struct mu_ssh_session *s)
 
     /* Nothing of this machine's configuration: known_hosts was read once for the run, keys too, and libssh would look
      * for the user's home directory. */
-    if (mu_hostkey_algorithms(s->shared, s->host, s->port, &algorithms) ||
+    if ((s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
+                  : mu_hostkey_algorithms(s->shared, s->host, s->port, &algorithms)) ||
         ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
         ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null") ||

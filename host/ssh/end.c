@@ -119,7 +119,7 @@ static void on_connected(void *arg, const struct mu_err *err)
 static void connect_again(struct mu_ender *n)
 {
     struct mu_ssh_exec *e = n->target;
-    const struct mu_ssh_target target = {e->s->host, e->s->port, e->s->user, e->s->key_file};
+    const struct mu_ssh_target target = {e->s->host, e->s->port, e->s->user, e->s->key_file, e->s->trust};
     struct mu_err err = {0};
 
     if (mu_ssh_session_new(&n->own, e->s->loop, e->s->shared, &target, &err) ||

@@ -97,8 +97,7 @@ void mu_hostkey_name(struct mu_buf *out, const char *host, int port)
             out->data[i] = (char)(out->data[i] + 'a' - 'A');
 }
 
-/* "ED25519 SHA256:…" */
-static void add_fingerprint(struct mu_buf *out, const unsigned char *blob, size_t len)
+void mu_hostkey_add_fingerprint(struct mu_buf *out, const unsigned char *blob, size_t len)
 {
     static const struct {
         const char *type, *shown;
@@ -139,7 +138,7 @@ static int fail_unknown(struct mu_hostkeys *hk, const struct mu_host *h, bool ca
 {
     struct mu_buf fp = MU_BUF_INIT, port = MU_BUF_INIT;
 
-    add_fingerprint(&fp, h->blob, h->len);
+    mu_hostkey_add_fingerprint(&fp, h->blob, h->len);
     if (h->port != 22)
         mu_buf_addf(&port, "-p %d ", h->port);
     mu_err_set(
@@ -159,8 +158,8 @@ static int fail_changed(const struct mu_host *h, const struct mu_known_key *othe
 {
     struct mu_buf offered = MU_BUF_INIT, recorded = MU_BUF_INIT, where = MU_BUF_INIT;
 
-    add_fingerprint(&offered, h->blob, h->len);
-    add_fingerprint(&recorded, other->blob, other->len);
+    mu_hostkey_add_fingerprint(&offered, h->blob, h->len);
+    mu_hostkey_add_fingerprint(&recorded, other->blob, other->len);
     add_record(&where, other);
     mu_err_set(
         err, MU_EHOSTKEYCHANGED,
@@ -178,7 +177,7 @@ static int fail_revoked(const struct mu_host *h, const struct mu_known_key *revo
 {
     struct mu_buf fp = MU_BUF_INIT;
 
-    add_fingerprint(&fp, h->blob, h->len);
+    mu_hostkey_add_fingerprint(&fp, h->blob, h->len);
     mu_err_set(err, MU_EHOSTKEYREVOKED, "host key of %s is REVOKED by %s:%lu: %s; do not trust this server", h->shown,
                revoked->file, revoked->line, mu_buf_cstr(&fp));
     mu_buf_free(&fp);
@@ -259,51 +258,60 @@ static int judge(struct mu_hostkeys *hk, const struct mu_host *h, struct mu_err 
     return found.other && !found.same ? fail_changed(h, found.other, err) : 0;
 }
 
+int mu_host_open(struct mu_host *h, const char *host, int port, ssh_key key, struct mu_err *err)
+{
+    long len = -1;
+
+    *h = (struct mu_host){.port = port ? port : 22};
+    mu_hostkey_name(&h->texts[0], host, h->port);
+    mu_hostkey_name(&h->texts[1], host, 22);
+    mu_buf_add_escaped(&h->texts[2], mu_buf_cstr(&h->texts[0]), h->texts[0].len);
+    mu_buf_add_escaped(&h->texts[3], mu_buf_cstr(&h->texts[1]), h->texts[1].len);
+    h->name = mu_buf_cstr(&h->texts[0]);
+    h->bare = h->port == 22 ? NULL : mu_buf_cstr(&h->texts[1]);
+    h->shown = mu_buf_cstr(&h->texts[2]);
+    h->host_shown = mu_buf_cstr(&h->texts[3]);
+    if (ssh_pki_export_pubkey_base64(key, &h->b64) == SSH_OK) {
+        h->blob = malloc(strlen(h->b64));
+        if (h->blob)
+            len = mu_known_base64(h->b64, strlen(h->b64), h->blob, strlen(h->b64));
+    }
+    for (int i = 0; i < 4; i++)
+        if (h->texts[i].failed)
+            len = -1;
+    if (len <= 0)
+        return mu_err_set(err, MU_ENOMEM, "host key of %s: out of memory", host);
+    h->len = (size_t)len;
+    return 0;
+}
+
+void mu_host_close(struct mu_host *h)
+{
+    for (int i = 0; i < 4; i++)
+        mu_buf_free(&h->texts[i]);
+    free(h->blob);
+    ssh_string_free_char(h->b64);
+}
+
+void mu_hostkey_warn_off(struct mu_hostkeys *hk)
+{
+    if (!atomic_exchange(&hk->off_warned, true))
+        mu_log(MU_WARNING, "host keys are not checked (host key policy off): any machine can pass for a server");
+}
+
 int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_key key, struct mu_err *err)
 {
-    struct mu_buf name = MU_BUF_INIT, bare = MU_BUF_INIT, shown = MU_BUF_INIT, host_shown = MU_BUF_INIT;
     struct mu_hostkeys *hk = sh->hostkeys;
-    unsigned char *blob = NULL;
-    char *b64 = NULL;
-    long len = -1;
+    struct mu_host h;
     int rc;
 
     if (hk->policy == MU_HOSTKEY_OFF) {
-        if (!atomic_exchange(&hk->off_warned, true))
-            mu_log(MU_WARNING, "host keys are not checked (host key policy off): any machine can pass for a server");
+        mu_hostkey_warn_off(hk);
         return 0;
     }
-    if (port == 0)
-        port = 22;
-    mu_hostkey_name(&name, host, port);
-    mu_hostkey_name(&bare, host, 22);
-    mu_buf_add_escaped(&shown, mu_buf_cstr(&name), name.len);
-    mu_buf_add_escaped(&host_shown, mu_buf_cstr(&bare), bare.len);
-    if (ssh_pki_export_pubkey_base64(key, &b64) == SSH_OK) {
-        blob = malloc(strlen(b64));
-        if (blob)
-            len = mu_known_base64(b64, strlen(b64), blob, strlen(b64));
-    }
-    if (len <= 0 || name.failed || bare.failed || shown.failed || host_shown.failed) {
-        rc = mu_err_set(err, MU_ENOMEM, "host key of %s: out of memory", host);
-        goto out;
-    }
-    rc = judge(hk,
-               &(struct mu_host){.name = mu_buf_cstr(&name),
-                                 .bare = port == 22 ? NULL : mu_buf_cstr(&bare),
-                                 .shown = mu_buf_cstr(&shown),
-                                 .host_shown = mu_buf_cstr(&host_shown),
-                                 .port = port,
-                                 .blob = blob,
-                                 .len = (size_t)len,
-                                 .b64 = b64},
-               err);
-out:
-    mu_buf_free(&name);
-    mu_buf_free(&bare);
-    mu_buf_free(&shown);
-    mu_buf_free(&host_shown);
-    free(blob);
-    ssh_string_free_char(b64);
+    rc = mu_host_open(&h, host, port, key, err);
+    if (!rc)
+        rc = judge(hk, &h, err);
+    mu_host_close(&h);
     return rc;
 }

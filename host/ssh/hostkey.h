@@ -27,15 +27,30 @@ struct mu_host {
     const char *shown;      /* name, safe to print */
     const char *host_shown; /* bare, safe to print */
     int port;
-    const unsigned char *blob;
+    unsigned char *blob;
     size_t len;
-    const char *b64;
+    char *b64;
+    struct mu_buf texts[4]; /* where the first four are kept */
 };
+
+/* Make one, port 0 is 22; close it whatever open returned. 0 or MU_ENOMEM. */
+int mu_host_open(struct mu_host *h, const char *host, int port, ssh_key key, struct mu_err *err);
+void mu_host_close(struct mu_host *h);
+
+/* Append "ED25519 SHA256:…". */
+void mu_hostkey_add_fingerprint(struct mu_buf *out, const unsigned char *blob, size_t len);
+/* Warn once a run that nothing is checked. */
+void mu_hostkey_warn_off(struct mu_hostkeys *hk);
 
 struct mu_hostkey_found {
     const struct mu_known_key *revoked, *other; /* the offered key revoked; another key recorded */
     bool same, ca;                              /* the offered key recorded; some certificate authority recorded */
 };
+
+/* hostkey_order.c: the algorithms that a key of this type signs with, as a set; all supported ones in order, those of the
+ * set first. */
+unsigned mu_hostkey_algorithms_of(const unsigned char *blob, size_t len);
+void mu_hostkey_order(unsigned known, struct mu_buf *out);
 
 /* Append the name as known_hosts records it: lower case, "[host]:port" when the port is neither 0 nor 22. */
 void mu_hostkey_name(struct mu_buf *out, const char *host, int port);

@@ -18,17 +18,32 @@ static const struct {
 };
 #define N_ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 
+unsigned mu_hostkey_algorithms_of(const unsigned char *blob, size_t blob_len)
+{
+    size_t len = 0;
+    const char *type = mu_known_blob_type(blob, blob_len, &len);
+    unsigned known = 0;
+
+    for (unsigned i = 0; type && i < N_ALGORITHMS; i++)
+        if (strlen(algorithms[i].key) == len && !memcmp(algorithms[i].key, type, len))
+            known |= 1u << i;
+    return known;
+}
+
+void mu_hostkey_order(unsigned known, struct mu_buf *out)
+{
+    for (int first = 1; first >= 0 && known; first--)
+        for (unsigned i = 0; i < N_ALGORITHMS; i++)
+            if ((known >> i & 1) == (unsigned)first)
+                mu_buf_addf(out, "%s%s", out->len ? "," : "", algorithms[i].name);
+}
+
 static bool note_type(void *arg, const struct mu_known_key *key)
 {
     unsigned *known = arg;
-    size_t len = 0;
-    const char *type = mu_known_blob_type(key->blob, key->len, &len);
 
-    if (key->marker != MU_KNOWN_PLAIN || !type)
-        return false;
-    for (unsigned i = 0; i < N_ALGORITHMS; i++)
-        if (strlen(algorithms[i].key) == len && !memcmp(algorithms[i].key, type, len))
-            *known |= 1u << i;
+    if (key->marker == MU_KNOWN_PLAIN)
+        *known |= mu_hostkey_algorithms_of(key->blob, key->len);
     return false;
 }
 
@@ -60,10 +75,7 @@ int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, 
     known = known_types(hk, mu_buf_cstr(&name));
     if (!known && strcmp(mu_buf_cstr(&name), mu_buf_cstr(&bare)) != 0)
         known = known_types(hk, mu_buf_cstr(&bare));
-    for (int first = 1; first >= 0 && known; first--)
-        for (unsigned i = 0; i < N_ALGORITHMS; i++)
-            if ((known >> i & 1) == (unsigned)first)
-                mu_buf_addf(out, "%s%s", out->len ? "," : "", algorithms[i].name);
+    mu_hostkey_order(known, out);
     if (out->failed)
         rc = MU_ENOMEM;
 out:

@@ -30,6 +30,7 @@ struct mu_ssh_session {
     struct mu_loop *loop;
     struct mu_ssh_shared *shared;
     char *host, *user, *key_file;
+    struct mu_ssh_trust *trust; /* or NULL */
     int port;
     enum mu_session_state state;
     unsigned depth; /* calls that may run user code and then go on with us */

@@ -1,7 +1,8 @@
-/* keys.c: private keys, read and decrypted once a run. */
+/* keys.c: private keys, each read and decrypted once a run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <pthread.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct key_file {
 };
 
 struct mu_keys {
+    pthread_mutex_t lock; /* over by_path: a task may name another key while it runs. Entries stay */
     void *by_path; /* tsearch() tree of struct key_file: servers may name thousands of files */
     struct key_file **shared;
     size_t n_shared;
@@ -39,12 +41,34 @@ static void key_file_free(void *arg)
     free(kf);
 }
 
-static const struct key_file *find(const struct mu_keys *keys, const char *path)
+static const struct key_file *find(struct mu_keys *keys, const char *path)
 {
     struct key_file wanted = {.path = (char *)(uintptr_t)path};
-    struct key_file *const *found = tfind(&wanted, (void *const *)&keys->by_path, by_path);
+    struct key_file *const *found, *kf;
 
-    return found ? *found : NULL;
+    pthread_mutex_lock(&keys->lock);
+    found = tfind(&wanted, (void *const *)&keys->by_path, by_path);
+    kf = found ? *found : NULL;
+    pthread_mutex_unlock(&keys->lock);
+    return kf;
+}
+
+/* Keep kf, or what another thread was faster with: *kf is then that. MU_ENOMEM. */
+static int keep(struct mu_keys *keys, struct key_file **kf)
+{
+    struct key_file **kept;
+    int rc = MU_ENOMEM;
+
+    pthread_mutex_lock(&keys->lock);
+    kept = tsearch(*kf, &keys->by_path, by_path);
+    if (kept) {
+        rc = 0;
+        if (*kept != *kf)
+            key_file_free(*kf);
+        *kf = *kept;
+    }
+    pthread_mutex_unlock(&keys->lock);
+    return rc;
 }
 
 /* As OpenSSH: a key of ours that others can read is not used. */
@@ -182,7 +206,7 @@ static int load(struct mu_keys *keys, const char *path, struct key_file **out, b
         rc = check_access(path, &st, err);
     if (!rc)
         rc = decode(keys, path, text, &kf->key, needs_passphrase, err);
-    if (!rc && !tsearch(kf, &keys->by_path, by_path))
+    if (!rc && keep(keys, &kf))
         rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
     if (!rc) {
         *out = kf;
@@ -235,8 +259,10 @@ int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, struct
     *out = NULL;
     while (files[n])
         n++;
-    if (keys)
+    if (keys) {
+        pthread_mutex_init(&keys->lock, NULL);
         keys->shared = calloc(n + 1, sizeof(struct key_file *));
+    }
     if (!keys || !keys->shared || (config->passphrase && !(keys->passphrase = strdup(config->passphrase))))
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     for (size_t i = 0; i < n && !rc; i++)
@@ -261,6 +287,7 @@ void mu_keys_free(struct mu_keys *keys)
     if (!keys)
         return;
     tdestroy(keys->by_path, key_file_free);
+    pthread_mutex_destroy(&keys->lock);
     free(keys->shared);
     if (keys->passphrase)
         explicit_bzero(keys->passphrase, strlen(keys->passphrase));
@@ -268,12 +295,12 @@ void mu_keys_free(struct mu_keys *keys)
     free(keys);
 }
 
-size_t mu_keys_count(const struct mu_keys *keys, const char *path)
+size_t mu_keys_count(struct mu_keys *keys, const char *path)
 {
     return path ? find(keys, path) != NULL : keys->n_shared;
 }
 
-ssh_key mu_keys_get(const struct mu_keys *keys, const char *path, size_t i, const char **name)
+ssh_key mu_keys_get(struct mu_keys *keys, const char *path, size_t i, const char **name)
 {
     const struct key_file *kf = path ? find(keys, path) : i < keys->n_shared ? keys->shared[i] : NULL;
 

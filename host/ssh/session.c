@@ -265,6 +265,7 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
     mu_list_init(&s->execs);
     mu_list_init(&s->todo);
     s->port = target->port ? target->port : 22;
+    s->trust = mu_ssh_trust_ref(target->trust);
     s->host = strdup(target->host);
     s->timer = mu_timer_new(loop, on_timer, s);
     if (!s->host || !s->timer)
@@ -326,6 +327,8 @@ void mu_ssh_session_free(struct mu_ssh_session *s)
     free(s->user);
     free(s->key_file);
     s->host = s->user = s->key_file = NULL;
+    mu_ssh_trust_unref(s->trust);
+    s->trust = NULL;
     s->timer = NULL;
     s->ctx = NULL;
     s->freed = true;

@@ -25,6 +25,11 @@ int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_k
  * MU_ENOMEM. */
 int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out);
 
+/* The same two for a session that has its own trust (trust.c). */
+int mu_trust_check(struct mu_ssh_trust *t, struct mu_ssh_shared *sh, const char *host, int port, ssh_key key,
+                   struct mu_err *err);
+int mu_trust_algorithms(const struct mu_ssh_trust *t, const char *host, int port, struct mu_buf *out);
+
 /* Private keys to try in order. key_file NULL: the shared ones; else the one added with mu_ssh_shared_add_key(), count
  * 0 when it was never added. The key may be used by several threads at once. *name (may be NULL) is the file's path.
  * Ask with ssh_service_request("ssh-userauth") before (no extra round trip): only from its answer on libssh surely

@@ -20,8 +20,8 @@ struct mu_keys;
 int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, struct mu_err *err);
 int mu_keys_add(struct mu_keys *keys, const char *path, struct mu_err *err);
 void mu_keys_free(struct mu_keys *keys);
-size_t mu_keys_count(const struct mu_keys *keys, const char *path);
-ssh_key mu_keys_get(const struct mu_keys *keys, const char *path, size_t i, const char **name);
+size_t mu_keys_count(struct mu_keys *keys, const char *path);
+ssh_key mu_keys_get(struct mu_keys *keys, const char *path, size_t i, const char **name);
 
 /* the agent: agent.c. *out stays NULL when there is none to use, which is no error. */
 struct mu_agent;

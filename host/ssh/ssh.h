@@ -38,14 +38,26 @@ struct mu_ssh_shared;
 /* Reads known_hosts and keys, asks the agent for its list. Blocks; main thread, before any session. MU_EINVAL names a
  * file that cannot be read, parsed or decrypted. */
 int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
-/* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap.
- * Main thread, before any session. */
+/* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap. Any thread,
+ * also while there are sessions; reading and decrypting it blocks. */
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
 void mu_ssh_shared_free(struct mu_ssh_shared *sh);
 
 /* Carry libssh's own log lines of the calling thread into the thread's logger (field logger=libssh), at a verbosity that
  * fits its level. libssh keeps level and callback per thread: call it in every thread that makes sessions. */
 void mu_ssh_thread_init(void);
+
+/* ---- what one task trusts ---- */
+
+/* Host keys that hold for one task's sessions instead of known_hosts and the run's policy (but for "off", which holds for
+ * all). Nothing of it is ever written to a file. It belongs to one thread, and is counted: sessions keep it. */
+struct mu_ssh_trust;
+/* keys: NULL-terminated lines "ssh-ed25519 AAAA… comment", and no other key is trusted. NULL: the first key that each
+ * host and port shows, which is then the only one. MU_EINVAL says which line is not a key. */
+int mu_ssh_trust_new(struct mu_ssh_trust **out, const char *const *keys, struct mu_err *err);
+struct mu_ssh_trust *mu_ssh_trust_ref(struct mu_ssh_trust *t); /* NULL allowed; returns t */
+void mu_ssh_trust_unref(struct mu_ssh_trust *t);               /* NULL allowed */
+bool mu_ssh_trust_learns(const struct mu_ssh_trust *t);        /* made without keys */
 
 /* ---- sessions ---- */
 
@@ -54,6 +66,7 @@ struct mu_ssh_target {
     int port;             /* 0: 22 */
     const char *user;     /* NULL: the user of this process */
     const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
+    struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
 };
 
 struct mu_ssh_session;

@@ -1,0 +1,22 @@
+/* muster.run: what a script may know of the run that it is part of. The same for all tasks of a state. */
+#include <lauxlib.h>
+
+#include "bindings/open.h"
+#include "run/worker.h"
+
+/* While a script is being loaded there is no run; what its top level makes of the id must work all the same. */
+#define NO_RUN "00000000T000000Z-000000"
+
+void mu_bind_open_run(lua_State *L)
+{
+    const struct mu_engine *e = mu_worker_of(L)->engine;
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, e->run_id ? e->run_id : NO_RUN);
+    lua_setfield(L, -2, "id");
+    lua_pushstring(L, e->owner ? e->owner : "nobody@localhost");
+    lua_setfield(L, -2, "owner");
+    lua_pushboolean(L, e->dry_run);
+    lua_setfield(L, -2, "dry_run");
+    lua_pushboolean(L, e->cleanup);
+    lua_setfield(L, -2, "cleanup");
+}
