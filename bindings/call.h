@@ -15,7 +15,6 @@ struct mu_bind_call_options {
     int on_line;         /* stack index of a function, 0: none */
     bool check;          /* for `then` */
     bool here;           /* on this machine */
-    bool read_only;      /* changes nothing: run in a dry run too */
 };
 
 /* Push what the Lua function returns and give its count. The call is closed after it. */

@@ -4,9 +4,7 @@
 
 #include "bindings/call.h"
 #include "bindings/open.h"
-#include "core/log.h"
 #include "run/task.h"
-#include "run/worker.h"
 
 #define STDERR_TAIL 2000
 
@@ -118,6 +116,10 @@ static int exec_k(lua_State *L, struct mu_call *c)
         lua_pushinteger(L, r->exit_status);
         lua_setfield(L, -2, "exit_status");
     }
+    if (c->dry) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "dry_run");
+    }
     return 1;
 }
 
@@ -170,7 +172,7 @@ static void read_options(lua_State *L, int index, struct mu_exec_request *req, s
     size_t len;
     check_option_names(L, index, o->here);
     if (o->here && lua_getfield(L, index, "read_only") != LUA_TNIL)
-        o->read_only = lua_toboolean(L, -1);
+        req->read_only = lua_toboolean(L, -1);
     if (lua_getfield(L, index, "check") != LUA_TNIL)
         o->check = lua_toboolean(L, -1);
     lua_getfield(L, index, "timeout");
@@ -212,25 +214,6 @@ static void push_words(lua_State *L, int index)
     }
 }
 
-/* What a command that was not run gives. */
-static int would_run(lua_State *L, const char *command)
-{
-    struct mu_field dry = {"dry_run", MU_FIELD_BOOL, {.b = true}};
-    mu_log_fields(MU_INFO, &dry, 1, "Would run on this machine: %s", command);
-    lua_createtable(L, 0, 5);
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "ok");
-    lua_pushliteral(L, "");
-    lua_setfield(L, -2, "stdout");
-    lua_pushliteral(L, "");
-    lua_setfield(L, -2, "stderr");
-    lua_pushinteger(L, 0);
-    lua_setfield(L, -2, "exit_status");
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "dry_run");
-    return 1;
-}
-
 int mu_bind_exec(lua_State *L, int first, bool here)
 {
     struct mu_exec_request req = {0};
@@ -251,9 +234,5 @@ int mu_bind_exec(lua_State *L, int first, bool here)
         return luaL_error(L, "a command cannot hold a NUL byte");
     if (!req.command[strspn(req.command, " \t\n")])
         return luaL_error(L, "exec: the command is empty");
-    if (here && mu_worker_of(L)->engine->dry_run && !o.read_only) {
-        mu_fiber_check(L);
-        return would_run(L, req.command);
-    }
     return mu_bind_call_exec(L, &req, &o, exec_k);
 }

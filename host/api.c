@@ -346,6 +346,8 @@ static bool translate(const struct muster_run_options *o, const struct muster *m
         .task_memory = o->task_memory,
         .local = o->local,
         .fail_fast = o->fail_fast,
+        .dry_run = o->dry_run,
+        .max_broken = keep(run, 3, o->max_broken, &failed),
         .user = keep(run, 0, o->user, &failed),
         .library_dir = m->library_dir,
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,

@@ -29,7 +29,7 @@ struct muster_run {
     struct muster *m;
     struct mu_run *run;
     struct mu_server **servers;
-    char *strings[3];                /* user, password, passphrase: copies, wiped at the end */
+    char *strings[4];                /* user, password, passphrase, max_broken: copies, wiped at the end */
     char **known_hosts, **key_files; /* NULL-terminated copies, or NULL */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;

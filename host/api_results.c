@@ -36,7 +36,17 @@ int muster_run_server(const struct muster_run *run, size_t server, struct muster
     for (size_t i = 0; i < t->n_steps; i++)
         if (t->steps[i].status == t->status && t->steps[i].n_failures)
             reason = worst_reason(t->steps[i].failures, t->steps[i].n_failures);
-    *out = (struct muster_server_result){t->server_id, mu_status_name(t->status), reason, t->duration_ms, t->n_steps};
+    *out = (struct muster_server_result){
+        .id = t->server_id,
+        .status = mu_status_name(t->status),
+        .reason = reason,
+        .duration_ms = t->duration_ms,
+        .n_steps = t->n_steps,
+        .mark = mu_mark_state_name(t->mark.state),
+        .mark_reason = t->mark.reason ? t->mark.reason : "",
+        .mark_note = t->mark.note ? t->mark.note : "",
+        .left_behind = t->left_behind,
+    };
     return 0;
 }
 
@@ -47,7 +57,7 @@ int muster_run_step(const struct muster_run *run, size_t server, size_t step, st
         return MU_EINVAL;
     const struct mu_step_result *s = &r->tasks[server].steps[step];
     *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
-                                       s->duration_ms, s->n_metrics};
+                                       s->duration_ms, s->n_metrics, s->measured, s->earlier ? s->earlier : ""};
     return 0;
 }
 

@@ -56,6 +56,17 @@ function Permit:release() end
 ---@field params? table<string, string|number|boolean> defaults; `-p name=value` sets one, in the type of its default
 ---@field timeout? number|string deadline of the whole server, 1 h when not given
 ---@field steps muster.Step[]
+---@field setup_timeout? number|string of setup, 30 min when not given
+---@field teardown_timeout? number|string of teardown and on_failure, 60 s when not given; --teardown-timeout wins
+---@field confirm? integer how often a step that comes out failed is measured again at once, until it passes; 1 when
+---  there is a mark hook, else 0. What passes then is passed; what cannot be measured again is an error
+---@field mark? fun(server: muster.Server, verdict: muster.Verdict): true|string|nil marks the server as broken. Called
+---  by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why. Raising: it is
+---  tried again, three times in all
+---@field mark_broken_on? string[] statuses that mark: "failed" (this alone when not given), "error", "timeout",
+---  "unreachable"
+---@field max_broken? integer|string the cap, "5%" when not given, 20, or "5%,20" (the smaller holds): when more
+---  servers are to be marked, none is. --max-broken wins
 ---@field setup? fun(server: muster.Server, params: table) before the steps; raising skips them
 ---@field teardown? fun(server: muster.Server, params: table) always runs once setup began (--teardown-timeout)
 ---@field on_failure? fun(server: muster.Server, failures: muster.Failure[]) diagnostics, before teardown
@@ -67,6 +78,7 @@ function Permit:release() end
 ---@field timeout? number|string 30 min when not given
 ---@field needs? string[] steps before it that must have passed, else it is skipped
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
+---@field confirm? integer for this step, in place of the script's
 
 ---@class muster.Threshold
 ---@field min? number
@@ -79,6 +91,13 @@ function Permit:release() end
 ---@field step string the step, or the hook
 ---@field metric? string
 ---@field message string
+
+---@class muster.Verdict
+---@field status string as in mark_broken_on
+---@field run string the run's id
+---@field reason string one line for the mark itself: which metric, value and threshold, run, owner and time
+---@field failures muster.Failure[]
+---@field owner string who runs it, "user@host"
 
 ---@class muster.Server
 ---@field id string
@@ -137,7 +156,7 @@ function Server:reconnect(options) end
 ---@field stderr string
 ---@field exit_status? integer nil when a signal ended it
 ---@field signal? string "TERM", "KILL", …
----@field dry_run? boolean true: it was not run
+---@field dry_run? boolean true when it was not run, in a dry run
 
 ---Log lines carry the server and the step by themselves.
 ---@class muster.log

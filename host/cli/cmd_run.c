@@ -163,9 +163,10 @@ static void say_start(struct muster *m, const struct run_args *a, size_t servers
 {
     char line[PATH_MAX + 128];
 
-    snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s", a->script, servers,
+    snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s%s", a->script, servers,
              servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
-             a->run.local ? ", on this machine" : "");
+             a->run.local ? ", on this machine" : "",
+             a->run.dry_run ? ", dry run: nothing is changed" : "");
     muster_log(m, MUSTER_INFO, line);
 }
 

@@ -18,6 +18,8 @@ void cmd_run_help(FILE *to)
           "Exit code, the first that applies:\n"
           "  2         usage, inventory or script error: nothing ran\n"
           "  130, 143  interrupted: by SIGINT; by SIGTERM or SIGHUP\n"
+          "  4         a server could not be marked as broken, or none was since too many\n"
+          "            failed, or an installation was left behind: see the summary\n"
           "  1         at least one server failed\n"
           "  3         none failed, but some could not be measured\n"
           "  0         all passed (2 when a report could not be written)\n"

@@ -101,6 +101,11 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case OPT_FAIL_FAST:
         a->run.fail_fast = true;
         return 0;
+    case OPT_MAX_BROKEN:
+        return text("max-broken", v, &a->run.max_broken);
+    case OPT_DRY_RUN:
+        a->run.dry_run = true;
+        return 0;
     case OPT_TASK_MEMORY:
         if (cli_parse_size(v, &a->run.task_memory) == 0)
             return 0;

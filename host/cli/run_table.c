@@ -12,12 +12,15 @@ const struct cli_option run_table[] = {
     {'j', "forks", "N", "servers in flight at once (default 50)"},
     {OPT_WORKERS, "workers", "N", "threads that share them (default: the number of cores)"},
     {OPT_FAIL_FAST, "fail-fast", NULL, "after a step that did not pass, skip the rest of that server's steps"},
+    {OPT_MAX_BROKEN, "max-broken", "CAP",
+     "mark no more servers as broken than this, or else none: 5%, 20 or 5%,20 (default: what the script says, else 5%)"},
+    {OPT_DRY_RUN, "dry-run", NULL, "change nothing and measure nothing: hooks say what they would do"},
     {OPT_TASK_MEMORY, "task-memory", "SIZE", "Lua memory of one server's task (default 64M)"},
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
     {OPT_TIMEOUT, "timeout", "DUR", "for one server as a whole (default: what the script says, else 1h)"},
     {OPT_CONNECT_TIMEOUT, "connect-timeout", "DUR", "for one connection, login included (default 10s)"},
-    {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default 60s)"},
+    {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default: what the script says, else 60s)"},
     {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
 
     {0, "SSH", NULL, NULL},

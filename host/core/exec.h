@@ -30,6 +30,7 @@ struct mu_exec_request {
      * A line longer than limit ends the command with MU_ELIMIT. */
     void (*on_line)(void *arg, enum mu_exec_stream stream, const char *line, size_t len);
     void *on_line_arg;
+    bool read_only;         /* it changes nothing: a dry run runs it too, where it is this machine's */
 };
 
 struct mu_exec_result {

@@ -112,6 +112,9 @@ struct muster_run_options {
     uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
     size_t task_memory;           /* Lua memory of one task, bytes; 0: 64 MiB */
     bool local;                   /* run steps on this machine, no SSH */
+    bool dry_run;                 /* change nothing: no steps, no commands, no connections; hooks say what they would do */
+    const char *max_broken;       /* no more servers than this are marked as broken, or none is: "5%", "20", "5%,20";
+                                     NULL: what the script says, else 5 % of the servers chosen (at least 1) */
     bool fail_fast;               /* after a step that did not pass, the rest of a server's steps are skipped */
     enum muster_hostkey_policy hostkey_policy;
     const char *const *known_hosts; /* NULL-terminated; NULL: the user's and the system's */
@@ -139,7 +142,7 @@ MUSTER_API void muster_run_free(struct muster_run *run);
 /* ---- results, after muster_run_start() ---- */
 
 MUSTER_API const char *muster_run_id(const struct muster_run *run);
-MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 130 or 143: see README */
+MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 4, 130 or 143: see README */
 MUSTER_API size_t muster_run_server_count(const struct muster_run *run);
 
 struct muster_server_result {
@@ -148,6 +151,11 @@ struct muster_server_result {
     const char *reason; /* of the worst failure; "" when there is none */
     uint64_t duration_ms;
     size_t n_steps;
+    const char *mark;        /* as broken: "none"; "made"; "kept" (left as it was, see mark_note); "failed" (could not be
+                                made); "withheld" (over the cap, or interrupted) */
+    const char *mark_reason; /* what the mark says; "" when there was to be none */
+    const char *mark_note;   /* why it was kept, failed or withheld; "" otherwise */
+    bool left_behind;        /* an installation that the run made may still be there */
 };
 struct muster_step_result {
     const char *name;
@@ -155,6 +163,8 @@ struct muster_step_result {
     const char *reason;
     uint64_t duration_ms;
     size_t n_metrics;
+    unsigned measured;   /* how often: more than once when a failed measurement was to be confirmed */
+    const char *earlier; /* what the measurements before the last came to; "" when there were none */
 };
 struct muster_metric_result {
     const char *name;

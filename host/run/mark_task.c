@@ -100,6 +100,8 @@ void mu_mark_finish(lua_State *L, struct mu_task *t, int base)
         const char *why = lua_tolstring(L, base, &len);
         set_note(t, why, len);
         t->mark.state = MU_MARK_KEPT;
+        if (t->kind == MU_TASK_DRY)
+            mu_log(MU_INFO, "Would not be marked, the script leaves it as it is: %s", why);
     } else if (type == LUA_TNIL || (type == LUA_TBOOLEAN && lua_toboolean(L, base))) {
         free(t->mark.note);
         t->mark.note = NULL;

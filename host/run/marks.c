@@ -16,7 +16,7 @@ static int refuse(struct mu_err *err, const char *text, const char *what)
     struct mu_buf shown = MU_BUF_INIT;
     size_t len = strlen(text);
     mu_buf_add_escaped(&shown, text, len > 40 ? 40 : len);
-    int rc = mu_err_set(err, MU_EINVAL, "'%s' %s: write %s", mu_buf_cstr(&shown), what, MU_CAP_FORM);
+    int rc = mu_err_set(err, MU_EINVAL, "'%s' %s: write " MU_CAP_FORM, mu_buf_cstr(&shown), what);
     mu_buf_free(&shown);
     return rc;
 }

@@ -21,7 +21,7 @@ struct mu_cap {
     uint64_t percent; /* in ten-thousandths of a percent, so that rounding is exact */
     uint64_t count;
 };
-#define MU_CAP_FORM "\"5%\", \"20\" or \"5%,20\""
+#define MU_CAP_FORM "\"5%%\", \"20\" or \"5%%,20\"" /* for printf */
 #define MU_CAP_DEFAULT "5%"
 int mu_cap_parse(struct mu_cap *cap, const char *text, struct mu_err *err);
 /* How many of so many selected servers may be marked: a percentage is rounded down, but is at least 1. */

@@ -284,6 +284,19 @@ static void call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task
     mu_list_push(&task->remote.calls, &c->link);
 }
 
+/* In a dry run nothing is begun; what would be is said. Returns whether it was that. */
+static bool only_told(struct mu_call *c, const char *what)
+{
+    const struct mu_field dry = {"dry_run", MU_FIELD_BOOL, {.b = true}};
+    if (!engine_of(&c->task->remote)->dry_run)
+        return false;
+    c->dry = true;
+    const char *would = c->kind == MU_CALL_CONNECT ? "connect to" : c->here ? "run on this machine:" : "run:";
+    mu_log_fields(MU_INFO, &dry, 1, "Would %s %s", would, what);
+    call_done(c, NULL);
+    return true;
+}
+
 /* *slot = a copy of text, when there is one. */
 static bool keep_text(char **slot, const char *text)
 {
@@ -338,6 +351,8 @@ void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx
 {
     struct mu_err err = {0};
     call_begin(c, MU_CALL_CONNECT, task, ctx);
+    if (only_told(c, req->address ? req->address : address_of(&task->remote)))
+        return;
     bool says = req->address || req->user || req->key || req->port || req->host_keys || req->accept_new;
     if (says && engine_of(&task->remote)->ssh && !task->remote.local && retarget(&task->remote, req, &err))
         call_done(c, &err);
@@ -378,6 +393,8 @@ void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, c
     call_begin(c, MU_CALL_EXEC, task, ctx);
     c->timeout_ms = timeout_ms;
     c->here = here;
+    if (!(here && req->read_only) && only_told(c, req->command))
+        return;
     if (!copy_request(c, req)) {
         struct mu_err err;
         mu_err_set(&err, MU_ENOMEM, "out of memory");
@@ -393,6 +410,9 @@ void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, c
 
 const struct mu_exec_result *mu_call_result(const struct mu_call *c)
 {
+    static const struct mu_exec_result nothing;
+    if (c->dry)
+        return &nothing;
     return c->ssh ? mu_ssh_exec_result(c->ssh) : c->process ? mu_process_result(c->process) : NULL;
 }
 

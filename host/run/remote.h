@@ -60,6 +60,7 @@ struct mu_call {
     struct mu_list link;
     struct mu_ctx *ctx;
     bool here;           /* a command of this machine, whatever the transport */
+    bool dry;            /* a dry run: it was only told of, and went well */
     char *command, *input;
     char **env;
     struct mu_exec_request req;
@@ -81,7 +82,7 @@ void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx
  * fiber is woken for it. here: on this machine. timeout_ms 0: none. */
 void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
                   bool lines, bool here, uint64_t timeout_ms);
-/* NULL when the command was never started. Valid until close. */
+/* NULL when the command was never started; empty, with exit status 0, in a dry run. Valid until close. */
 const struct mu_exec_result *mu_call_result(const struct mu_call *c);
 /* The next line that came; false when there is none now. */
 bool mu_call_next_line(struct mu_call *c, enum mu_exec_stream *stream, const char **text, size_t *len);

@@ -50,8 +50,8 @@ struct mu_script {
     size_t n_steps;
     bool has_setup, has_teardown, has_on_failure, has_mark;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
-    struct mu_cap cap;
-    char *max_broken;    /* the cap as it was said; NULL: it was not */
+    char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */
+    unsigned confirm;    /* for the steps that do not say */
 };
 
 #define MU_STEP_TIMEOUT_MS (30ULL * 60 * 1000)
