@@ -9,14 +9,23 @@
 
 #include "results/results.h"
 
-/* What a testcase is made of: a step, or one failure outside steps. */
+/* What a testcase is made of. */
+enum mu_junit_part {
+    MU_JUNIT_STEP,
+    MU_JUNIT_OUTSIDE, /* one failure outside steps */
+    MU_JUNIT_TASK,    /* the task itself, which never ran or never ended */
+    MU_JUNIT_MARK,    /* what became of marking the server as broken */
+    MU_JUNIT_LEFT     /* an installation left behind */
+};
+
 struct mu_junit_cell {
+    enum mu_junit_part part;
     bool phase; /* false: a step's suite */
     const char *suite;
     size_t task;
     size_t order; /* as it was collected */
     const struct mu_step_result *step;
-    const struct mu_failure *failure; /* this and step NULL: the task itself, which never ran or never ended */
+    const struct mu_failure *failure;
 };
 
 enum mu_junit_outcome { MU_JUNIT_OK, MU_JUNIT_FAILURE, MU_JUNIT_ERROR, MU_JUNIT_SKIPPED };

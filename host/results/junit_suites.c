@@ -29,12 +29,17 @@ static int collect(struct mu_junit *j, size_t task)
     for (size_t i = 0; i < t->n_failures && !rc; i++) {
         const struct mu_failure *f = &t->failures[i];
         const char *suite = f->where && *f->where ? f->where : "task";
-        rc = add_cell(j, (struct mu_junit_cell){.phase = true, .suite = suite, .task = task, .failure = f});
+        rc = add_cell(j, (struct mu_junit_cell){
+            .part = MU_JUNIT_OUTSIDE, .phase = true, .suite = suite, .task = task, .failure = f});
         worst = (int)f->status < worst ? (int)f->status : worst;
     }
     /* No server is missing from the report, and none looks better in it than it is. */
     if (!rc && (!t->finished || (int)t->status < worst))
-        rc = add_cell(j, (struct mu_junit_cell){.phase = true, .suite = "task", .task = task});
+        rc = add_cell(j, (struct mu_junit_cell){.part = MU_JUNIT_TASK, .phase = true, .suite = "task", .task = task});
+    if (!rc && t->mark.state != MU_MARK_NONE)
+        rc = add_cell(j, (struct mu_junit_cell){.part = MU_JUNIT_MARK, .phase = true, .suite = "mark", .task = task});
+    if (!rc && t->left_behind)
+        rc = add_cell(j, (struct mu_junit_cell){.part = MU_JUNIT_LEFT, .phase = true, .suite = "left behind", .task = task});
     return rc;
 }
 
@@ -82,6 +87,26 @@ static enum mu_junit_outcome outcome_of(const struct mu_run_result *r, enum mu_s
     return MU_JUNIT_ERROR;
 }
 
+static enum mu_status status_of(const struct mu_junit *j, const struct mu_junit_cell *c)
+{
+    const struct mu_task_result *t = &j->run->tasks[c->task];
+    switch (c->part) {
+    case MU_JUNIT_STEP:
+        return c->step->status;
+    case MU_JUNIT_OUTSIDE:
+        return c->failure->status;
+    case MU_JUNIT_TASK:
+        return t->finished ? t->status : MU_ST_CANCELLED;
+    case MU_JUNIT_MARK:
+        if (t->mark.state == MU_MARK_WITHHELD && !j->run->marks.over)
+            return MU_ST_CANCELLED;
+        return t->mark.state == MU_MARK_MADE || t->mark.state == MU_MARK_KEPT ? MU_ST_PASSED : MU_ST_ERROR;
+    case MU_JUNIT_LEFT:
+        break;
+    }
+    return MU_ST_ERROR;
+}
+
 struct mu_junit_case mu_junit_case_at(const struct mu_junit *j, const struct mu_junit_suite *s, size_t at)
 {
     const struct mu_junit_cell *c = &j->cells[at];
@@ -94,13 +119,11 @@ struct mu_junit_case mu_junit_case_at(const struct mu_junit *j, const struct mu_
     } else {
         tc.status = MU_ST_SKIPPED;
         for (size_t i = at; i < s->first + s->n_cells && j->cells[i].task == c->task; i++) {
-            const struct mu_failure *f = j->cells[i].failure;
-            enum mu_status own = t->finished ? t->status : MU_ST_CANCELLED;
-            tc.status = mu_status_worst(tc.status, f ? f->status : own);
+            tc.status = mu_status_worst(tc.status, status_of(j, &j->cells[i]));
             tc.n_cells = i + 1 - at;
         }
-        /* What the steps did not take was spent outside them. */
-        tc.duration_ms = t->duration_ms;
+        /* What the steps did not take was spent outside them; marks come later. */
+        tc.duration_ms = c->part == MU_JUNIT_MARK || c->part == MU_JUNIT_LEFT ? 0 : t->duration_ms;
         tc.started_ms = t->started_ms;
         for (size_t i = 0; i < t->n_steps; i++) {
             uint64_t step_ms = t->steps[i].duration_ms;

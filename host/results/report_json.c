@@ -3,18 +3,24 @@
  *
  * {"schema": 1,
  *  "run": {"id": S, "script": S, "description": S, "started": T, "duration_s": 12.345,
- *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1},
+ *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1, "dry_run": false},
  *  "counts": {"failed": 1, "error": 0, "timeout": 0, "unreachable": 0, "cancelled": 0, "passed": 9, "skipped": 0},
  *  "failed_servers": ["srv01"], "unmeasured_servers": [], "unfinished_servers": [],
+ *  "marks": null | {"cap": 10, "said": "5%", "candidates": 1, "over": false},   null: the script marks nobody
+ *  "marked_servers": ["srv01"], "kept_servers": [], "mark_failed_servers": [], "unmarked_servers": [],
+ *  "left_behind_servers": [],
  *  "servers": [
  *    {"id": "srv01", "status": "failed", "started": T, "duration_s": 1.25, "dealt": true, "finished": true,
  *     "failures": [FAILURE …],          outside steps
  *     "unended": ["sysbench cpu run"],  commands that could not be confirmed ended
+ *     "mark": null | {"state": "made" | "kept" | "failed" | "withheld", "reason": S, "note": S, "tries": 1},
+ *     "left_behind": false, "claim": S, an installation that may still be there, and what is known of it
  *     "steps": [
  *       {"name": "cpu", "status": "failed", "started": T, "duration_s": 1.2,
  *        "metrics": {"events_per_second": {"value": 310.5, "unit": S, "judgement": "unjudged" | "passed" | "missed",
  *                    "threshold": null | {"min": 500 | null, "max": null, "min_open": false, "max_open": false}}},
  *        "failures": [FAILURE …],
+ *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
  *        "log": "…"}]}]}                what the step printed, "" when nothing
  *
  * FAILURE is {"status": "failed", "type": S, "where": S, "metric": S, "cause": S, "message": S}. A status is one of the
@@ -119,9 +125,24 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
     }
     mu_buf_addc(out, '}');
     add_failures(out, s->failures, s->n_failures);
+    mu_buf_addf(out, ",\"measured\":%u,\"earlier\":", s->measured);
+    add_text(out, s->earlier);
     mu_buf_adds(out, ",\"log\":");
     mu_buf_add_json(out, mu_buf_cstr(&s->log), s->log.len);
     mu_buf_addc(out, '}');
+}
+
+static void add_mark(struct mu_buf *out, const struct mu_task_result *t)
+{
+    if (t->mark.state == MU_MARK_NONE) {
+        mu_buf_adds(out, "null");
+        return;
+    }
+    mu_buf_addf(out, "{\"state\":\"%s\",\"reason\":", mu_mark_state_name(t->mark.state));
+    add_text(out, t->mark.reason);
+    mu_buf_adds(out, ",\"note\":");
+    add_text(out, t->mark.note);
+    mu_buf_addf(out, ",\"tries\":%u}", t->mark.tries);
 }
 
 static void add_server(struct mu_buf *out, const struct mu_task_result *t)
@@ -138,7 +159,12 @@ static void add_server(struct mu_buf *out, const struct mu_task_result *t)
         mu_buf_adds(out, i ? "," : "");
         add_text(out, t->unended[i]);
     }
-    mu_buf_adds(out, "],\"steps\":[");
+    mu_buf_adds(out, "],\"mark\":");
+    add_mark(out, t);
+    add_bool(out, "left_behind", t->left_behind);
+    mu_buf_adds(out, ",\"claim\":");
+    add_text(out, t->claim);
+    mu_buf_adds(out, ",\"steps\":[");
     for (size_t i = 0; i < t->n_steps; i++) {
         mu_buf_adds(out, i ? "," : "");
         add_step(out, &t->steps[i]);
@@ -161,6 +187,31 @@ static void add_list(struct mu_buf *out, const struct mu_run_result *r, const ch
     mu_buf_addc(out, ']');
 }
 
+static bool is_made(const struct mu_task_result *t) { return t->mark.state == MU_MARK_MADE; }
+static bool is_kept(const struct mu_task_result *t) { return t->mark.state == MU_MARK_KEPT; }
+static bool is_not_made(const struct mu_task_result *t) { return t->mark.state == MU_MARK_FAILED; }
+static bool is_withheld(const struct mu_task_result *t) { return t->mark.state == MU_MARK_WITHHELD; }
+static bool is_left_behind(const struct mu_task_result *t) { return t->left_behind; }
+
+static void add_marks(struct mu_buf *out, const struct mu_run_result *r)
+{
+    mu_buf_adds(out, ",\n \"marks\":");
+    if (r->marks.said) {
+        mu_buf_addf(out, "{\"cap\":%zu,\"said\":", r->marks.cap);
+        add_text(out, r->marks.said);
+        mu_buf_addf(out, ",\"candidates\":%zu", r->marks.candidates);
+        add_bool(out, "over", r->marks.over);
+        mu_buf_addc(out, '}');
+    } else {
+        mu_buf_adds(out, "null");
+    }
+    add_list(out, r, "marked_servers", is_made);
+    add_list(out, r, "kept_servers", is_kept);
+    add_list(out, r, "mark_failed_servers", is_not_made);
+    add_list(out, r, "unmarked_servers", is_withheld);
+    add_list(out, r, "left_behind_servers", is_left_behind);
+}
+
 void mu_report_json(const struct mu_run_result *r, struct mu_buf *out)
 {
     struct mu_clocale locale = mu_clocale_enter();
@@ -176,7 +227,9 @@ void mu_report_json(const struct mu_run_result *r, struct mu_buf *out)
         mu_buf_addf(out, ",\"signal\":%d", r->signal);
     else
         mu_buf_adds(out, ",\"signal\":null");
-    mu_buf_addf(out, ",\"exit_code\":%d},\n \"counts\":{", mu_run_result_exit_code(r));
+    mu_buf_addf(out, ",\"exit_code\":%d", mu_run_result_exit_code(r));
+    add_bool(out, "dry_run", r->dry_run);
+    mu_buf_adds(out, "},\n \"counts\":{");
     for (int s = MU_ST_FAILED; s <= MU_ST_SKIPPED; s++) {
         const char *name = mu_status_name((enum mu_status)s);
         mu_buf_addf(out, "%s\"%s\":%zu", s ? "," : "", name, mu_run_result_count(r, (enum mu_status)s));
@@ -185,6 +238,7 @@ void mu_report_json(const struct mu_run_result *r, struct mu_buf *out)
     add_list(out, r, "failed_servers", mu_task_result_is_failed);
     add_list(out, r, "unmeasured_servers", mu_task_result_is_unmeasured);
     add_list(out, r, "unfinished_servers", mu_task_result_is_unfinished);
+    add_marks(out, r);
     mu_buf_adds(out, ",\n \"servers\":[");
     for (size_t i = 0; i < r->n_tasks; i++) {
         mu_buf_adds(out, i ? "," : "");

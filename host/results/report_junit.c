@@ -4,11 +4,12 @@
  *     testsuite  name=step  tests failures errors skipped time timestamp
  *       testcase  name=server id  classname=script.step  time
  *         failure (failed) | error (error, timeout, unreachable) | skipped   message, type, the whole story inside
- *         system-out  the step's log, where something went wrong
+ *         system-out  the step's log, where something went wrong; that it was measured again; what a mark says
  *
  * A reader keeps one failure a testcase, so several are told in one element. What went wrong outside steps is a suite
  * named after its phase, behind those of the steps, where only servers with trouble have a testcase. A server that never
- * ran or never ended has one in the suite "task". Cancelled counts as skipped after an interrupt, else as an error. */
+ * ran or never ended has one in the suite "task", one that was to be marked as broken one in "mark", which is an error when
+ * the mark was not made, and one with an installation left behind one in "left behind". Cancelled counts as skipped after an interrupt, else as an error. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -57,6 +58,29 @@ static void tell_status_alone(struct story *s, const struct mu_task_result *t, b
     mu_buf_addf(&s->body, "%s\n", text);
 }
 
+/* What became of a mark, or of an installation. */
+static void tell_aftermath(const struct mu_junit *j, const struct mu_junit_cell *c, struct story *s)
+{
+    const struct mu_task_result *t = &j->run->tasks[c->task];
+    size_t start = s->message.len;
+    const char *more = NULL;
+    if (c->part == MU_JUNIT_LEFT) {
+        mu_buf_adds(&s->message, "still installed: `muster cleanup` destroys it");
+        more = t->claim;
+    } else if (c->part == MU_JUNIT_MARK) {
+        if (t->mark.state == MU_MARK_WITHHELD && j->run->marks.over)
+            mu_buf_addf(&s->message, "not marked as broken: %zu of %zu servers were to be, more than the cap of %zu allows",
+                        j->run->marks.candidates, j->run->n_tasks, j->run->marks.cap);
+        else
+            mu_buf_addf(&s->message, "not marked as broken: %s", t->mark.note ? t->mark.note : "no reason given");
+        more = t->mark.reason;
+    }
+    if (s->message.len > start) {
+        mu_buf_add(&s->body, s->message.data + start, s->message.len - start);
+        mu_buf_addf(&s->body, "%s%s\n", more ? "\n" : "", more ? more : "");
+    }
+}
+
 static void tell_case(const struct mu_junit *j, const struct mu_junit_case *tc, struct story *s)
 {
     const struct mu_junit_cell *c = &j->cells[tc->first];
@@ -66,6 +90,8 @@ static void tell_case(const struct mu_junit *j, const struct mu_junit_case *tc, 
     for (size_t i = 0; !c->step && i < tc->n_cells; i++) {
         if (c[i].failure)
             tell(s, &(struct mu_reason){c[i].failure->status, NULL, NULL, c[i].failure});
+        else
+            tell_aftermath(j, &c[i], s);
     }
     if (!s->message.len)
         tell_status_alone(s, &j->run->tasks[c->task], c->step != NULL);
@@ -123,6 +149,40 @@ static void add_counts(struct mu_buf *out, size_t tests, const size_t outcomes[4
                 outcomes[MU_JUNIT_ERROR], outcomes[MU_JUNIT_SKIPPED]);
 }
 
+static void add_earlier(const struct mu_step_result *step, struct mu_buf *text)
+{
+    if (step->earlier)
+        mu_buf_addf(text, "measured again; before that: %s\n", step->earlier);
+}
+
+static void add_system_out(const struct mu_buf *text, struct mu_buf *out)
+{
+    out->failed = out->failed || text->failed;
+    if (!text->len)
+        return;
+    mu_buf_adds(out, "      <system-out>");
+    add_lines(out, text->data, text->len);
+    mu_buf_adds(out, "</system-out>\n");
+}
+
+/* What there is to say of a testcase that is in order. */
+static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, struct mu_buf *out)
+{
+    const struct mu_junit_cell *c = &j->cells[tc->first];
+    const struct mu_task_result *t = &j->run->tasks[c->task];
+    struct mu_buf text = MU_BUF_INIT;
+    if (c->step)
+        add_earlier(c->step, &text);
+    else if (c->part == MU_JUNIT_MARK && t->mark.state == MU_MARK_MADE)
+        mu_buf_addf(&text, "marked as broken: %s\n", t->mark.reason ? t->mark.reason : "");
+    else if (c->part == MU_JUNIT_MARK)
+        mu_buf_addf(&text, "left as it was: %s\n", t->mark.note ? t->mark.note : "");
+    mu_buf_adds(out, text.len ? ">\n" : "/>\n");
+    add_system_out(&text, out);
+    mu_buf_adds(out, text.len ? "    </testcase>\n" : "");
+    mu_buf_free(&text);
+}
+
 static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc, struct mu_buf *out)
 {
     static const char *const elements[] = {"", "failure", "error", "skipped"};
@@ -137,10 +197,12 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
     mu_buf_addc(out, '>');
     add_lines(out, mu_buf_cstr(&s.body), s.body.len);
     mu_buf_addf(out, "</%s>\n", element);
-    if (step && step->log.len && tc->outcome != MU_JUNIT_SKIPPED) {
-        mu_buf_adds(out, "      <system-out>");
-        add_lines(out, step->log.data, step->log.len);
-        mu_buf_adds(out, "</system-out>\n");
+    if (step && tc->outcome != MU_JUNIT_SKIPPED) {
+        struct mu_buf text = MU_BUF_INIT;
+        add_earlier(step, &text);
+        mu_buf_add(&text, mu_buf_cstr(&step->log), step->log.len);
+        add_system_out(&text, out);
+        mu_buf_free(&text);
     }
     mu_buf_adds(out, "    </testcase>\n");
     out->failed = out->failed || s.message.failed || s.body.failed;
@@ -169,7 +231,7 @@ static void add_suite(const struct mu_junit *j, const struct mu_junit_suite *s, 
         mu_buf_addc(out, '"');
         add_seconds(out, tc.duration_ms);
         if (tc.outcome == MU_JUNIT_OK)
-            mu_buf_adds(out, "/>\n");
+            add_good(j, &tc, out);
         else
             add_trouble(j, &tc, out);
         at += tc.n_cells;

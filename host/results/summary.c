@@ -85,7 +85,7 @@ static void add_count(struct mu_buf *out, size_t n, const char *noun)
     mu_buf_addf(out, "%zu %s%s", n, noun, n == 1 ? "" : "s");
 }
 
-static void add_nodeset(struct mu_buf *out, const char *const *names, size_t n)
+void mu_summary_add_nodeset(struct mu_buf *out, const char *const *names, size_t n)
 {
     struct mu_buf folded = MU_BUF_INIT;
     mu_nodeset_fold(&folded, names, n);
@@ -94,12 +94,11 @@ static void add_nodeset(struct mu_buf *out, const char *const *names, size_t n)
     mu_buf_free(&folded);
 }
 
-/* "name=[…]" and the end of the line; names come in inventory order. */
-static void add_list(struct mu_buf *out, const char *name, const char *const *names, size_t n)
+void mu_summary_add_list(struct mu_buf *out, const char *name, const char *const *names, size_t n)
 {
     mu_buf_addf(out, "%s=[", name);
     if (n > LIST_MAX) {
-        add_nodeset(out, names, n);
+        mu_summary_add_nodeset(out, names, n);
     } else {
         for (size_t i = 0; i < n; i++) {
             mu_buf_adds(out, i ? ", " : "");
@@ -168,7 +167,7 @@ static void add_unended(const struct mu_run_result *r, const char **names, struc
         mu_buf_adds(out, "Still running: ");
         add_count(out, groups[g].n, "command");
         mu_buf_adds(out, " on ");
-        add_nodeset(out, names, n_names);
+        mu_summary_add_nodeset(out, names, n_names);
         mu_buf_adds(out, " could not be confirmed ended: \"");
         mu_summary_add_cut(out, groups[g].command, strlen(groups[g].command), COMMAND_CUT);
         mu_buf_adds(out, "\"\n");
@@ -199,7 +198,7 @@ static void add_unfinished(const struct mu_run_result *r, bool color, const char
     if (never)
         mu_buf_addf(out, " (%zu never started)", never);
     mu_buf_adds(out, ". ");
-    add_list(out, "unfinished_servers", names, n);
+    mu_summary_add_list(out, "unfinished_servers", names, n);
 }
 
 static void add_unmeasured(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out)
@@ -216,7 +215,7 @@ static void add_unmeasured(const struct mu_run_result *r, bool color, const char
     mu_buf_adds(out, "Not measured: ");
     mu_summary_paint(out, color, MU_ST_ERROR, count);
     mu_buf_adds(out, n == 1 ? " server. " : " servers. ");
-    add_list(out, "unmeasured_servers", names, n);
+    mu_summary_add_list(out, "unmeasured_servers", names, n);
 }
 
 static void add_failed(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out)
@@ -231,7 +230,7 @@ static void add_failed(const struct mu_run_result *r, bool color, const char **n
     mu_buf_addf(out, "Out of %zu, ", r->n_tasks);
     mu_summary_paint(out, color, n ? MU_ST_FAILED : MU_ST_PASSED, count);
     mu_buf_adds(out, n == 1 ? " server failed. " : " servers failed. ");
-    add_list(out, "failed_servers", names, n);
+    mu_summary_add_list(out, "failed_servers", names, n);
 }
 
 void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *out)
@@ -246,6 +245,7 @@ void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *
     add_unended(r, names, out);
     add_unfinished(r, color, names, out);
     add_unmeasured(r, color, names, out);
+    mu_summary_marks(r, color, names, out);
     add_failed(r, color, names, out);
     mu_clocale_leave(locale);
     free(names);

@@ -1,6 +1,7 @@
 /* summary.h: the parts of the summary; internal to results/.
  *
- * Purpose: summary_table.c folds the reasons into rows, summary.c writes the lines around them.
+ * Purpose: summary_table.c folds the reasons into rows, summary_marks.c tells what was done about them, summary.c writes the
+ *   lines around.
  * Owner: nothing is kept. Thread: as results.h. Must not know: terminals (colour is a flag).
  */
 #ifndef MU_RESULTS_SUMMARY_H
@@ -10,6 +11,14 @@
 
 /* The table: one row a (status, cause), worst status first, then most servers, then by text. */
 void mu_summary_table(const struct mu_run_result *r, bool color, struct mu_buf *out);
+
+/* The lines about installations left behind and about marks. names: room for every server. */
+void mu_summary_marks(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out);
+
+/* Names folded, "srv[01-03]". */
+void mu_summary_add_nodeset(struct mu_buf *out, const char *const *names, size_t n);
+/* "name=[…]" and the end of the line; names come in inventory order. */
+void mu_summary_add_list(struct mu_buf *out, const char *name, const char *const *names, size_t n);
 
 /* text in the colour of a status (PASSED: green), or plain. */
 void mu_summary_paint(struct mu_buf *out, bool color, enum mu_status s, const char *text);

@@ -39,21 +39,29 @@ static void the_whole_text(void **state)
         "{\"schema\":1,\n"
         " \"run\":{\"id\":\"20231115-145840-ab12\",\"script\":\"scripts/gpu.lua\",\"description\":null,"
         "\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":61.042,\"interrupted\":false,\"signal\":null,"
-        "\"exit_code\":1},\n"
+        "\"exit_code\":1,\"dry_run\":false},\n"
         " \"counts\":{\"failed\":1,\"error\":0,\"timeout\":0,\"unreachable\":0,\"cancelled\":0,\"passed\":0,"
         "\"skipped\":0},\n"
         " \"failed_servers\":[\"srv01\"],\n"
         " \"unmeasured_servers\":[],\n"
         " \"unfinished_servers\":[],\n"
+        " \"marks\":null,\n"
+        " \"marked_servers\":[],\n"
+        " \"kept_servers\":[],\n"
+        " \"mark_failed_servers\":[],\n"
+        " \"unmarked_servers\":[],\n"
+        " \"left_behind_servers\":[],\n"
         " \"servers\":[\n"
         "  {\"id\":\"srv01\",\"status\":\"failed\",\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":2.500,"
         "\"dealt\":true,\"finished\":true,\"failures\":[{\"status\":\"error\",\"type\":null,\"where\":\"teardown\","
-        "\"metric\":null,\"cause\":\"gone\",\"message\":\"gone\"}],\"unended\":[\"sleep 9\"],\"steps\":[\n"
+        "\"metric\":null,\"cause\":\"gone\",\"message\":\"gone\"}],\"unended\":[\"sleep 9\"],\"mark\":null,"
+        "\"left_behind\":false,\"claim\":null,\"steps\":[\n"
         "    {\"name\":\"gpu\",\"status\":\"failed\",\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":1.000,"
         "\"metrics\":{\"score\":{\"value\":20.5,\"unit\":\"fps\",\"judgement\":\"missed\",\"threshold\":{\"min\":50,"
         "\"max\":null,\"min_open\":false,\"max_open\":false}}},\"failures\":[{\"status\":\"failed\","
         "\"type\":\"PerformanceBelowExpected\",\"where\":\"gpu\",\"metric\":\"score\",\"cause\":\"too slow\","
-        "\"message\":\"PerformanceBelowExpected: too slow\\nscripts/gpu.lua:12\"}],\"log\":\"line\\n\"}]}\n"
+        "\"message\":\"PerformanceBelowExpected: too slow\\nscripts/gpu.lua:12\"}],"
+        "\"measured\":1,\"earlier\":null,\"log\":\"line\\n\"}]}\n"
         " ]}\n");
     mu_buf_free(&out);
     mu_run_result_free(r);
@@ -96,6 +104,40 @@ static void statuses_and_lists(void **state)
     value_is("[(s['dealt'], s['finished'], s['started']) for s in d['servers'][6:]]",
              "[(False, False, None), (True, False, '2023-11-15T14:58:40.130Z')]");
     value_is("d['servers'][4]['failures'][0]['type']", "ConnectError");
+    mu_run_result_free(r);
+}
+
+static void marks_and_what_was_left_behind(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(6, "srv", 2);
+    for (size_t i = 0; i < 6; i++)
+        add_measured(&r->tasks[i], "cpu", "score", 6, ">= 50");
+    r->marks.said = strdup("5%,20");
+    r->marks.cap = 3;
+    r->marks.candidates = 5;
+    r->dry_run = true;
+    r->tasks[0].steps[0].measured = 2;
+    r->tasks[0].steps[0].earlier = strdup("cpu.score 5 < 50");
+    mu_task_result_set_mark(&r->tasks[0], MU_MARK_MADE, "muster: " HOSTILE, NULL, 2);
+    mu_task_result_set_mark(&r->tasks[1], MU_MARK_KEPT, "muster: slow", "disk replaced by anna", 1);
+    mu_task_result_set_mark(&r->tasks[2], MU_MARK_FAILED, "muster: slow", HOSTILE, 3);
+    mu_task_result_set_mark(&r->tasks[3], MU_MARK_WITHHELD, NULL, "interrupted", 0);
+    r->tasks[4].left_behind = true;
+    r->tasks[4].claim = strdup("{\"node\":\"n5\"}");
+    judge_write(r, mu_report_json);
+    value_is("d['run']['dry_run'], d['run']['exit_code']", "(True, 4)");
+    value_is("list(d['marks'].items())", "[('cap', 3), ('said', '5%,20'), ('candidates', 5), ('over', False)]");
+    value_is("[d[k + '_servers'] for k in ('marked', 'kept', 'mark_failed', 'unmarked', 'left_behind')]",
+             "[['srv01'], ['srv02'], ['srv03'], ['srv04'], ['srv05']]");
+    value_is("[s['mark'] and s['mark']['state'] for s in d['servers']]",
+             "['made', 'kept', 'failed', 'withheld', None, None]");
+    value_is("[list(s['mark'].values())[1:] for s in d['servers'][1:4:2]]",
+             "[['muster: slow', 'disk replaced by anna', 1], [None, 'interrupted', 0]]");
+    value_is("d['servers'][0]['mark']['tries'], d['servers'][0]['mark']['note']", "(2, None)");
+    value_is("[(s['left_behind'], s['claim']) for s in d['servers'][4:]]", "[(True, '{\"node\":\"n5\"}'), (False, None)]");
+    value_is("[(s['steps'][0]['measured'], s['steps'][0]['earlier']) for s in d['servers'][:2]]",
+             "[(2, 'cpu.score 5 < 50'), (1, None)]");
     mu_run_result_free(r);
 }
 
@@ -168,6 +210,7 @@ int main(void)
         cmocka_unit_test(the_whole_text),
         cmocka_unit_test(no_servers),
         cmocka_unit_test(statuses_and_lists),
+        cmocka_unit_test(marks_and_what_was_left_behind),
         cmocka_unit_test(numbers_that_json_cannot_say),
         cmocka_unit_test(hostile_content_of_a_hundred_servers),
         cmocka_unit_test(a_locale_with_a_comma_changes_nothing),

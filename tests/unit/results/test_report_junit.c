@@ -199,6 +199,44 @@ static void hostile_content_of_a_hundred_servers(void **state)
     mu_run_result_free(r);
 }
 
+static void marks_and_what_was_left_behind(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(6, "srv", 2);
+    for (size_t i = 0; i < 6; i++)
+        add_measured(&r->tasks[i], "cpu", "score", i == 5 ? 60 : 6, ">= 50");
+    r->marks.said = strdup("5%");
+    r->marks.cap = 3;
+    r->marks.candidates = 4;
+    r->tasks[5].steps[0].measured = 2;
+    r->tasks[5].steps[0].earlier = strdup("cpu.score 5 < 50");
+    mu_task_result_set_mark(&r->tasks[0], MU_MARK_MADE, "muster: cpu.score 6 < 50", NULL, 2);
+    mu_task_result_set_mark(&r->tasks[1], MU_MARK_KEPT, "muster: slow", "disk <replaced> by anna", 1);
+    mu_task_result_set_mark(&r->tasks[2], MU_MARK_FAILED, "muster: slow", "HttpError: " HOSTILE, 3);
+    mu_task_result_set_mark(&r->tasks[3], MU_MARK_WITHHELD, NULL, "interrupted", 0);
+    r->tasks[4].left_behind = true;
+    r->tasks[4].claim = strdup("{\"node\":\"n5\"}");
+    r->interrupted = true;
+    write_and_check(r);
+    xpath_is("concat(//testsuite[2]/@name, '+', //testsuite[3]/@name, '+', count(//testsuite))", "mark+left behind+3");
+    xpath_is("string(//testsuite[2]/testcase[@name='srv01']/system-out)", "marked as broken: muster: cpu.score 6 < 50");
+    xpath_is("string(//testsuite[2]/testcase[@name='srv02']/system-out)", "left as it was: disk <replaced> by anna");
+    xpath_is("starts-with(//testsuite[2]/testcase[@name='srv03']/error/@message, 'not marked as broken: HttpError: ')", "true");
+    xpath_is("contains(//testsuite[2]/testcase[@name='srv03']/error, 'muster: slow')", "true");
+    xpath_is("string(//testsuite[2]/testcase[@name='srv04']/skipped/@message)", "not marked as broken: interrupted");
+    xpath_is("count(//testsuite[2]/testcase)", "4");
+    xpath_is("string(//testsuite[3]/testcase/@name)", "srv05");
+    xpath_is("string(//testsuite[3]/testcase/error/@message)", "still installed: `muster cleanup` destroys it");
+    xpath_is("contains(//testsuite[3]/testcase/error, '{\"node\":\"n5\"}')", "true");
+    xpath_is("string(//testsuite[1]/testcase[@name='srv06']/system-out)", "measured again; before that: cpu.score 5 < 50");
+    r->interrupted = false;
+    r->marks.over = true;
+    write_and_check(r);
+    xpath_is("string(//testsuite[2]/testcase[@name='srv04']/error/@message)",
+             "not marked as broken: 4 of 6 servers were to be, more than the cap of 3 allows");
+    mu_run_result_free(r);
+}
+
 static void ten_thousand_servers(void **state)
 {
     (void)state;
@@ -230,6 +268,7 @@ int main(void)
         cmocka_unit_test(no_server_is_missing),
         cmocka_unit_test(suites_come_steps_first_and_keep_apart),
         cmocka_unit_test(hostile_content_of_a_hundred_servers),
+        cmocka_unit_test(marks_and_what_was_left_behind),
         cmocka_unit_test(ten_thousand_servers),
     };
     return cmocka_run_group_tests(tests, judge_setup, judge_teardown);
