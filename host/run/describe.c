@@ -1,9 +1,9 @@
 /* From the table that a script returns to struct mu_script, with every mistake told by file and line. */
+#include "run/describe.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "run/describe.h"
 
 /* ---- parameters ---- */
 
