@@ -39,6 +39,10 @@ end
 
 describe("a description", function()
   local good = "run = function() end"
+  local steps = "steps = { { name = 's', " .. good .. " } }"
+  local mark = "mark = function() end"
+  local known = "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark "
+    .. "mark_broken_on max_broken confirm"
   -- text, then what is said of it, after "script.lua:".
   local wrong = {
     { "return nil", " returns nothing; a script ends with `return muster.script { steps = … }`" },
@@ -49,9 +53,8 @@ describe("a description", function()
       "2: there is no list of steps: steps = { { name = …, run = function(server, params) … end } }" },
     { "return {\n  steps = {} }", "2: steps is empty: nothing would be measured" },
     { "return {\n\n  setps = {} }",
-      "3: the script has no field 'setps'; known fields: description params timeout steps setup teardown on_failure" },
-    { "return { 5 }", " the script has an entry without a name; known fields: description params timeout steps setup "
-      .. "teardown on_failure" },
+      "3: the script has no field 'setps'; known fields: " .. known },
+    { "return { 5 }", " the script has an entry without a name; known fields: " .. known },
     { "return { steps = { { name = 's', " .. good .. " } },\n description = 5 }", "2: description must be a string" },
     { "return { steps = { { name = 's', " .. good .. " } },\n timeout = {} }",
       "2: timeout must be seconds or a string such as \"5m\", not a table" },
@@ -82,7 +85,7 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. " }, { name = 's', " .. good .. " } } }",
       " two steps are named 's'" },
     { "return { steps = { { name = 's', " .. good .. ",\n treshold = 5 } } }",
-      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when" },
+      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when confirm" },
     { "return { steps = { { name = 's', " .. good .. ",\n when = true } } }",
       "2: when must be a function, not a boolean" },
     { "return { steps = { { name = 's', " .. good .. ",\n timeout = 'x' } } }",
@@ -111,6 +114,33 @@ describe("a description", function()
       "2: threshold m: min 5 is above max 4, nothing could pass" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = 5, unit = 7 } } } } }",
       "2: threshold m: unit must be a string" },
+    { "return { " .. steps .. ",\n mark = 'x' }", "2: mark must be a function, not a string" },
+    { "return { " .. steps .. ",\n mark_broken_on = { 'failed' } }",
+      "2: mark_broken_on without a mark hook: mark = function(server, verdict) … end" },
+    { "return { " .. steps .. ",\n max_broken = 5 }",
+      "2: max_broken without a mark hook: mark = function(server, verdict) … end" },
+    { "return { " .. steps .. ", " .. mark .. ",\n mark_broken_on = 'failed' }",
+      "2: mark_broken_on must be a list of statuses (failed, error, timeout, unreachable), not a string" },
+    { "return { " .. steps .. ", " .. mark .. ",\n mark_broken_on = {} }",
+      "2: mark_broken_on is empty: name statuses (failed, error, timeout, unreachable) or leave mark out" },
+    { "return { " .. steps .. ", " .. mark .. ",\n mark_broken_on = { 'failed', 'passed' } }",
+      "2: mark_broken_on: 'passed' is no status that can mark a server: failed, error, timeout, unreachable" },
+    { "return { " .. steps .. ", " .. mark .. ",\n mark_broken_on = { 5 } }",
+      "2: mark_broken_on: a number is no status that can mark a server: failed, error, timeout, unreachable" },
+    { "return { " .. steps .. ", " .. mark .. ",\n max_broken = 0.05 }",
+      "2: max_broken must be a number of servers, or \"5%\", \"20\" or \"5%,20\"" },
+    { "return { " .. steps .. ", " .. mark .. ",\n max_broken = '5x' }",
+      "2: max_broken: '5x' has something behind its end: write \"5%\", \"20\" or \"5%,20\"" },
+    { "return { " .. steps .. ", " .. mark .. ",\n max_broken = -1 }",
+      "2: max_broken: '-1' is no number of servers and no percentage of them: write \"5%\", \"20\" or \"5%,20\"" },
+    { "return { " .. steps .. ",\n confirm = -1 }", "2: confirm must be a whole number from 0 to 10" },
+    { "return { " .. steps .. ",\n confirm = 1.5 }", "2: confirm must be a whole number from 0 to 10" },
+    { "return { " .. steps .. ",\n confirm = true }", "2: confirm must be a whole number from 0 to 10" },
+    { "return { steps = { { name = 's', " .. good .. ",\n confirm = 11 } } }",
+      "2: confirm must be a whole number from 0 to 10" },
+    { "return { " .. steps .. ",\n setup_timeout = 0 }", "2: setup_timeout must be more than 0 seconds" },
+    { "return { " .. steps .. ",\n teardown_timeout = 'soon' }",
+      "2: teardown_timeout 'soon' is not a duration: write seconds, or \"90s\", \"5m\", \"1h30m\"" },
   }
 
   for i, case in ipairs(wrong) do
