@@ -8,7 +8,7 @@
 
 static const char *const types[] = {"PerformanceBelowExpected", "CheckFailed", "ServerOperationError", "ConnectError",
                                     "HostKeyError", "AuthError", "CommandError", "TimeoutError", "ScriptError",
-                                    "ProvisionerError", "ServerStateError"};
+                                    "HttpError", "ProvisionerError", "ServerStateError"};
 
 static int error_tostring(lua_State *L)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bindings/open.h"
+#include "bindings/secret.h"
 #include "loop/loop.h"
 #include "run/fiber.h"
 #include "run/worker.h"
@@ -74,17 +75,18 @@ void mu_bind_open_muster(lua_State *L)
     lua_pushcfunction(L, sleep_gc);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
-
+    mu_bind_open_secret(L);
     mu_bind_open_semaphore(L);
     static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {"exec", exec_here},
-                                         {"semaphore", mu_bind_semaphore}, {NULL, NULL}};
+                                         {"semaphore", mu_bind_semaphore}, {"secret", mu_bind_secret}, {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, MUSTER_VERSION);
     lua_setfield(L, -2, "version");
     static const struct {
         const char *name;
         void (*open)(lua_State *L);
-    } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}, {"run", mu_bind_open_run}};
+    } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}, {"run", mu_bind_open_run},
+                   {"http", mu_bind_open_http}};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         char name[32] = "muster.";
         modules[i].open(L);

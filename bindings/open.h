@@ -25,6 +25,7 @@ void mu_bind_open_math(lua_State *L);
 void mu_bind_open_muster(lua_State *L);
 void mu_bind_open_errors(lua_State *L);
 void mu_bind_open_log(lua_State *L);
+void mu_bind_open_http(lua_State *L);
 /* base.c: set pcall, load, print, … in the table on top. */
 void mu_bind_open_base(lua_State *L);
 /* require.c */

@@ -7,6 +7,7 @@
 ---@field log muster.log
 ---@field errors muster.errors
 ---@field run muster.Run
+---@field http muster.http
 local muster = {}
 
 ---The run that this task is part of; read-only. While a script is being loaded the id is a placeholder.
@@ -184,6 +185,121 @@ function muster.log.error(message, fields) end
 ---@param fields table<string, any>
 function muster.log.bind(fields) end
 
+---What may be sent, and not read: for headers, auth and token of muster.http. tostring gives "(secret)"; text .. secret
+---is a secret, too. It is wiped from memory when it is collected. Missing or empty is an error that names it.
+---@class muster.Secret
+---@operator concat(string|muster.Secret): muster.Secret
+
+---@param from { env?: string, file?: string } one of them; of a file, one newline at its end is cut
+---@return muster.Secret
+function muster.secret(from) end
+
+---HTTP to provisioners and the like. Other servers go on meanwhile. Certificates are always verified; proxies of the
+---environment (http_proxy and so on) are not used; cookies are not kept. Connections are kept and used again.
+---@class muster.http
+muster.http = {}
+
+---@class muster.HttpOptions
+---@field headers? table<string, string|number|muster.Secret|false> false takes a client's header away
+---@field query? table<string, string|number|boolean|(string|number|boolean)[]> appended to the URL, escaped
+---@field timeout? number|string of each try, redirects included; 30 s when not given
+---@field connect_timeout? number|string name lookup, and connection with TLS; 10 s when not given
+---@field max_body? integer bytes of the answer, 16 MiB when not given; more is an error. Headers: 64 KiB, 256 lines
+---@field max_redirects? integer 5 when not given; 0 returns a redirect as it is. Never from https to http. To another
+---  scheme, host or port only GET, HEAD and OPTIONS, and there without auth, token and headers but Accept,
+---  Accept-Language, Content-Type and User-Agent
+---@field ca_file? string PEM file with the authorities to trust instead of the system's
+---@field auth? { user: string|muster.Secret, password: string|muster.Secret } basic authentication
+---@field token? string|muster.Secret sent as `Authorization: Bearer TOKEN`
+---@field retries? integer tries after the first, 3 when not given
+---@field retry_on? integer[] statuses that are tried again, whatever the method; when not given 429, 502, 503, 504, and
+---  for idempotent requests only. What failed before it was sent is always tried again, what may have been received
+---  only when idempotent
+---@field idempotent? boolean doing it twice is as good as once; GET, HEAD, OPTIONS, PUT and DELETE are, when not given
+---@field backoff? number|string before the second try, 500 ms when not given; doubles up to 30 s, a half of it random.
+---  An answer's Retry-After is waited for instead, up to 60 s
+---@field check? boolean false: a status of 400 or more is returned, not raised
+
+---@class muster.HttpBodyOptions : muster.HttpOptions
+---@field body? string
+---@field json? any sent as JSON, with `Content-Type: application/json` when headers have none
+
+---@class muster.HttpRequest : muster.HttpBodyOptions
+---@field method? string GET when not given; or HEAD, OPTIONS, PUT, DELETE, POST, PATCH
+---@field url string http:// or https://, without credentials
+
+---@class muster.HttpResponse
+---@field status integer 0 in a dry run
+---@field headers table<string, string> by name in lower case; values of the same name joined by ", "
+---@field body string
+---@field url string where it came from, after redirects
+---@field method string as asked
+---@field attempts integer how many tries it took
+---@field dry_run? boolean true: `--dry-run`, and it was not sent
+local HttpResponse = {}
+
+---The body, decoded with cjson (null is cjson.null); {} in a dry run. HttpError of kind "json" when it is not JSON.
+---@return any
+function HttpResponse:json() end
+
+---One request with its retries. In a dry run only GET, HEAD and OPTIONS are sent; others are logged, "Would send …".
+---Raises HttpError.
+---@param request muster.HttpRequest
+---@return muster.HttpResponse
+function muster.http.request(request) end
+
+---Text as it can stand in a path or a query: all but letters, digits and "-._~" as %XX.
+---@param text string|number
+---@return string
+function muster.http.escape(text) end
+
+---@class muster.HttpClientOptions : muster.HttpOptions
+---@field base_url string
+
+---@class muster.HttpClientRequest : muster.HttpBodyOptions
+---@field method? string
+---@field path? string
+
+---Options that hold for each of its requests, which may give others; headers and query are merged by name.
+---@param options muster.HttpClientOptions
+---@return muster.HttpClient
+function muster.http.client(options) end
+
+---path comes after base_url. It may be a whole URL, as lists name their next page, on base_url's scheme, host and port.
+---@class muster.HttpClient
+local HttpClient = {}
+---@param request muster.HttpClientRequest
+---@return muster.HttpResponse
+function HttpClient:request(request) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:get(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:head(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:options(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:post(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:put(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:patch(path, options) end
+---@param path? string
+---@param options? muster.HttpBodyOptions
+---@return muster.HttpResponse
+function HttpClient:delete(path, options) end
+
 ---Typed errors. Calling one makes an error to raise: error(muster.errors.CheckFailed("no GPU found")).
 ---@class muster.Error
 ---@field type string
@@ -198,7 +314,15 @@ function muster.log.bind(fields) end
 ---@field server? string of a ServerOperationError: its id
 ---@field provisioner? string of a ServerOperationError: which one was asked
 ---@field words? string of a ServerOperationError: what the provisioner said
----@field retryable? boolean of a ServerOperationError: whether the same again may go better
+---@field retryable? boolean of a ServerOperationError or HttpError: whether the same again may go better
+---@field kind? string of a HttpError: "status"; or without a usable answer "resolve", "connect" (also a lost
+---  connection), "timeout", "tls", "too_large", "redirects", "protocol", "json"
+---@field status? integer of a HttpError with an answer; likewise body (up to 64 KiB) and headers
+---@field body? string
+---@field headers? table<string, string>
+---@field method? string of a HttpError
+---@field url? string of a HttpError
+---@field attempts? integer of a HttpError
 
 ---@class muster.errors
 ---@field PerformanceBelowExpected fun(message: string, fields?: table): muster.Error status failed
@@ -210,6 +334,7 @@ function muster.log.bind(fields) end
 ---@field CommandError fun(message: string, fields?: table): muster.Error status error
 ---@field TimeoutError fun(message: string, fields?: table): muster.Error status timeout
 ---@field ScriptError fun(message: string, fields?: table): muster.Error status error
+---@field HttpError fun(message: string, fields?: table): muster.Error status error: no answer, or not a good one
 ---@field ProvisionerError fun(message: string, fields?: table): muster.Error status error: it could not be asked
 ---@field ServerStateError fun(message: string, fields?: table): muster.Error status error: not ours to touch
 muster.errors = {}

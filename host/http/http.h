@@ -12,6 +12,7 @@
  * manager did not mean them); no cookies, no .netrc, no compression. Names are looked up by loop/resolve.h: a lookup of
  * libcurl's own could not be ended early. A request that is not idempotent never goes over a used connection, since
  * libcurl sends it again by itself when that turns out dead.
+ * SIGPIPE must be blocked or ignored in the thread.
  */
 #ifndef MU_HTTP_HTTP_H
 #define MU_HTTP_HTTP_H
@@ -82,7 +83,15 @@ const struct mu_http_response *mu_http_result(const struct mu_http_call *call);
 /* End it, on the wire too, when it is under way; done is not called any more. NULL allowed. */
 void mu_http_call_free(struct mu_http_call *call);
 
+/* A URL as it may be logged: cut, and without its query, which may hold what is secret. */
+void mu_http_show_url(struct mu_buf *out, const char *text);
+/* Text as it can stand in a path or a query: all but letters, digits and "-._~" as %XX. out has room for three times len;
+ * returns how many were written. */
+size_t mu_http_escape(char *out, const char *text, size_t len);
+/* MU_EINVAL when one is not a URL, or url does not have the scheme, host and port of base: credentials are for those. */
+int mu_http_within(const char *base, const char *url, struct mu_err *err);
 /* The beginning of an answer's body on one line, for a message; what the request keeps secret is left out. */
 void mu_http_excerpt(const struct mu_http_call *call, struct mu_buf *out);
+bool mu_http_repeats_secret(const struct mu_http_call *call); /* the answer's body does */
 
 #endif

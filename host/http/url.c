@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/http.h"
+
 #define SHOWN_MAX 200
 
 void mu_http_url_free(struct mu_http_url *url)
@@ -18,7 +20,7 @@ void mu_http_url_free(struct mu_http_url *url)
 static int refuse(struct mu_err *err, const char *text, const char *why)
 {
     struct mu_buf shown = MU_BUF_INIT;
-    mu_http_url_show(&shown, text);
+    mu_http_show_url(&shown, text);
     mu_err_set(err, MU_EINVAL, "the URL %s: %s", mu_buf_cstr(&shown), why);
     mu_err_cause(err, "URL: %s", why);
     mu_buf_free(&shown);
@@ -139,7 +141,7 @@ bool mu_http_url_same_origin(const struct mu_http_url *a, const struct mu_http_u
     return a->https == b->https && a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
-int mu_http_url_within(const char *base, const char *url, struct mu_err *err)
+int mu_http_within(const char *base, const char *url, struct mu_err *err)
 {
     struct mu_http_url a = MU_HTTP_URL_INIT, b = MU_HTTP_URL_INIT;
     int rc = mu_http_url_parse(&a, base, err);
@@ -152,7 +154,7 @@ int mu_http_url_within(const char *base, const char *url, struct mu_err *err)
     return rc;
 }
 
-void mu_http_url_show(struct mu_buf *out, const char *text)
+void mu_http_show_url(struct mu_buf *out, const char *text)
 {
     size_t len = strcspn(text, "?#");
     /* What looks like credentials is not shown either. */
@@ -170,34 +172,20 @@ void mu_http_url_show(struct mu_buf *out, const char *text)
     mu_buf_adds(out, cut ? "…" : query ? "?…" : "");
 }
 
-void mu_http_escape(struct mu_buf *out, const char *text, size_t len)
+size_t mu_http_escape(char *out, const char *text, size_t len)
 {
     static const char hex[] = "0123456789ABCDEF";
+    char *p = out;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
         if (plain) {
-            mu_buf_addc(out, (char)c);
+            *p++ = (char)c;
         } else {
-            mu_buf_addc(out, '%');
-            mu_buf_addc(out, hex[c >> 4]);
-            mu_buf_addc(out, hex[c & 15]);
+            *p++ = '%';
+            *p++ = hex[c >> 4];
+            *p++ = hex[c & 15];
         }
     }
-}
-
-void mu_http_join(struct mu_buf *out, const char *base, const char *path)
-{
-    if (!strncasecmp(path, "http://", 7) || !strncasecmp(path, "https://", 8)) {
-        mu_buf_adds(out, path);
-        return;
-    }
-    size_t len = strlen(base);
-    if (*path && *path != '?')
-        while (len && base[len - 1] == '/')
-            len--;
-    mu_buf_add(out, base, len);
-    if (*path && *path != '?' && *path != '/')
-        mu_buf_addc(out, '/');
-    mu_buf_adds(out, path);
+    return (size_t)(p - out);
 }

@@ -1,6 +1,7 @@
 /* url.h: URLs taken apart, put together, and followed, as HTTP requests need them.
  *
  * Purpose: one place that says which URLs we go to: http and https only, a host, no credentials in it.
+ *   What else is done with URLs, http.h shows.
  * Owner: a url owns its texts; MU_HTTP_URL_INIT or zeroed memory is an empty one, mu_http_url_free() ends it.
  * Thread: any. Must not know: connections, requests.
  */
@@ -9,7 +10,6 @@
 
 #include <stdbool.h>
 
-#include "core/buf.h"
 #include "core/err.h"
 
 struct mu_http_url {
@@ -29,14 +29,5 @@ int mu_http_url_follow(struct mu_http_url *url, const struct mu_http_url *base, 
 /* The same scheme, host and port: where what is meant for one may go to the other. */
 bool mu_http_url_same_origin(const struct mu_http_url *a, const struct mu_http_url *b);
 void mu_http_url_free(struct mu_http_url *url); /* back to empty */
-/* MU_EINVAL when url is none, or does not have the origin of base: what a client sends is for its own host. */
-int mu_http_url_within(const char *base, const char *url, struct mu_err *err);
-
-/* The URL as it may be logged: cut, and without its query, which may hold what is secret. */
-void mu_http_url_show(struct mu_buf *out, const char *text);
-/* Text as it can stand in a path or a query: all but letters, digits and "-._~" as %XX. */
-void mu_http_escape(struct mu_buf *out, const char *text, size_t len);
-/* base and path with one "/" between them; a path that is a whole URL stands for itself. */
-void mu_http_join(struct mu_buf *out, const char *base, const char *path);
 
 #endif

@@ -8,7 +8,7 @@
 void mu_http_say_request(const struct mu_http_call *c, struct mu_buf *out)
 {
     mu_buf_addf(out, "%s ", c->method);
-    mu_http_url_show(out, c->url.text);
+    mu_http_show_url(out, c->url.text);
 }
 
 static int code_of(enum mu_http_kind kind)
@@ -62,6 +62,15 @@ static size_t secret_at(const struct mu_http_copy *req, const char *text, size_t
             longest = n;
     }
     return longest;
+}
+
+bool mu_http_repeats_secret(const struct mu_http_call *c)
+{
+    const struct mu_buf *body = &c->response.body;
+    for (size_t i = 0; i < c->req.n_secrets; i++)
+        if (body->len && memmem(body->data, body->len, c->req.secrets[i], strlen(c->req.secrets[i])))
+            return true;
+    return false;
 }
 
 void mu_http_excerpt(const struct mu_http_call *c, struct mu_buf *out)

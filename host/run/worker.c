@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "http/http.h"
 #include "inventory/inventory.h"
 #include "run/engine.h"
 #include "run/fiber.h"
@@ -61,6 +62,8 @@ void mu_worker_close(struct mu_worker *w)
     if (w->L)
         lua_close(w->L);
     w->L = NULL;
+    mu_http_free(w->http); /* every call was a userdata */
+    w->http = NULL;
     mu_loop_free(w->loop);
     w->loop = NULL;
     mu_account_close(w->account);

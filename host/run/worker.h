@@ -22,6 +22,7 @@
 
 struct mu_engine;
 struct mu_fiber;
+struct mu_http;
 
 /* What the watchdog reads from the main thread: whose Lua runs now, and since when. */
 struct mu_slot {
@@ -37,6 +38,7 @@ struct mu_worker {
     int index;
     lua_State *L;
     struct mu_loop *loop;
+    struct mu_http *http; /* made by the first request (web.c) */
     struct mu_mailbox *mailbox;
     struct mu_list ready; /* fibers to resume */
     struct mu_list tasks;
