@@ -41,6 +41,13 @@ void mu_bind_open_run(lua_State *L);
 /* server.c */
 void mu_bind_open_server(lua_State *L);
 void mu_bind_push_server(lua_State *L, struct mu_task *task);
+struct mu_task *mu_bind_check_server(lua_State *L); /* of the server at index 1; raises when it is none */
+/* claim.c: methods of the server */
+void mu_bind_open_claim(lua_State *L);
+int mu_bind_claim(lua_State *L);
+int mu_bind_claimed(lua_State *L);
+int mu_bind_update_claim(lua_State *L);
+int mu_bind_release(lua_State *L);
 
 /* errors.c: push a typed error { type, message, cause, where, … }; fields are added by the caller. */
 void mu_bind_push_error(lua_State *L, const char *type, const char *cause, const char *message);

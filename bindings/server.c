@@ -13,7 +13,7 @@ struct server {
     struct mu_task *task;
 };
 
-static struct mu_task *check_server(lua_State *L)
+struct mu_task *mu_bind_check_server(lua_State *L)
 {
     struct server *s = luaL_checkudata(L, 1, META);
     return s->task;
@@ -21,7 +21,7 @@ static struct mu_task *check_server(lua_State *L)
 
 static int server_exec(lua_State *L)
 {
-    check_server(L);
+    mu_bind_check_server(L);
     return mu_bind_exec(L, 2, false);
 }
 
@@ -105,7 +105,7 @@ static void read_connect(lua_State *L, struct mu_connect_request *req)
 static int server_connect(lua_State *L)
 {
     struct mu_connect_request req = {0};
-    check_server(L);
+    mu_bind_check_server(L);
     lua_settop(L, 2);
     if (!lua_isnil(L, 2))
         read_connect(L, &req);
@@ -114,7 +114,7 @@ static int server_connect(lua_State *L)
 
 static int server_disconnect(lua_State *L)
 {
-    struct mu_task *t = check_server(L);
+    struct mu_task *t = mu_bind_check_server(L);
     mu_fiber_check(L);
     mu_remote_disconnect(&t->remote);
     return 0;
@@ -173,7 +173,7 @@ static void push_vars(lua_State *L, struct mu_task *t)
 
 static int server_index(lua_State *L)
 {
-    struct mu_task *t = check_server(L);
+    struct mu_task *t = mu_bind_check_server(L);
     const char *key = luaL_checkstring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
@@ -189,7 +189,8 @@ static int server_index(lua_State *L)
     else if (!strcmp(key, "vars"))
         push_vars(L, t);
     else
-        return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, reconnect",
+        return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
+                          "reconnect, claim, claimed, update_claim, release",
                           key);
     return 1;
 }
@@ -202,7 +203,7 @@ static int server_newindex(lua_State *L)
 
 static int server_tostring(lua_State *L)
 {
-    lua_pushfstring(L, "server %s", check_server(L)->server->id);
+    lua_pushfstring(L, "server %s", mu_bind_check_server(L)->server->id);
     return 1;
 }
 
@@ -219,8 +220,13 @@ void mu_bind_open_server(lua_State *L)
                                        {"connect", server_connect},
                                        {"disconnect", server_disconnect},
                                        {"reconnect", server_reconnect},
+                                       {"claim", mu_bind_claim},
+                                       {"claimed", mu_bind_claimed},
+                                       {"update_claim", mu_bind_update_claim},
+                                       {"release", mu_bind_release},
                                        {NULL, NULL}};
     mu_bind_open_call(L);
+    mu_bind_open_claim(L);
     luaL_newmetatable(L, META);
     luaL_newlib(L, methods);
     lua_pushcclosure(L, server_index, 1);

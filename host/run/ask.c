@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "run/engine.h"
+#include "run/messages.h"
 #include "run/worker.h"
 
 void mu_ask_post(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)

@@ -9,7 +9,8 @@
 #define MU_RUN_ASK_H
 
 #include "run/fiber.h"
-#include "run/messages.h"
+
+struct mu_message;
 
 struct mu_ask {
     struct mu_wait wait; /* done when the answer has come */

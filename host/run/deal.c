@@ -1,5 +1,6 @@
 /* Dealing servers and marks to the workers, and what the main thread makes of their messages. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -49,6 +50,7 @@ void mu_run_tell(struct mu_worker *w, int kind, uint64_t number)
 
 static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, struct mu_verdict *verdict)
 {
+    const char *claimed = mu_claims_data(run->claims, index);
     struct mu_worker *least = &run->workers[0];
     struct mu_message *m = new_message(MU_MSG_DEAL);
     for (unsigned i = 1; i < run->n_workers; i++)
@@ -59,6 +61,8 @@ static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, 
     m->kind = kind;
     m->task = index;
     m->verdict = verdict;
+    while (claimed && !(m->text = strdup(claimed)))
+        usleep(10000);
     mu_mailbox_post(least->mailbox, &m->head);
 }
 
@@ -81,7 +85,8 @@ static void deal_server(struct mu_run *run)
     run->results->tasks[run->dealt].dealt = true;
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
-    deal_task(run, run->config.dry_run ? MU_TASK_DRY : MU_TASK_RUN, run->dealt, verdict);
+    deal_task(run, run->config.dry_run ? MU_TASK_DRY : run->config.left ? MU_TASK_CLEANUP : MU_TASK_RUN, run->dealt,
+              verdict);
     run->dealt++;
 }
 

@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, kind, verdict: start it */
+    MU_MSG_DEAL = 1, /* task, kind, verdict, text: what is claimed: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
@@ -25,7 +25,8 @@ enum mu_message_kind {
     MU_MSG_DONE,     /* kind; number: duration in ms */
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit. Answered when it is its turn */
-    MU_MSG_LEAVE     /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
+    MU_MSG_LEAVE,    /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
+    MU_MSG_CLAIM     /* worker, number: ticket; task, amount: enum mu_claim_op, text: data. Answered when journalled */
 };
 
 struct mu_message {

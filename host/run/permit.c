@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "run/engine.h"
+#include "run/messages.h"
 #include "run/task.h"
 #include "run/worker.h"
 

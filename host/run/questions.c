@@ -1,5 +1,9 @@
 /* What fibers ask the main thread: see ask.h. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "run/ask.h"
+#include "run/journal_read.h"
 #include "run/run_internal.h"
 
 void mu_run_turn_came(void *arg, int worker, uint64_t ticket, const struct mu_err *err)
@@ -9,13 +13,56 @@ void mu_run_turn_came(void *arg, int worker, uint64_t ticket, const struct mu_er
         mu_answer(&run->workers[worker], ticket, err);
 }
 
-bool mu_run_asked(struct mu_run *run, const struct mu_message *m)
+bool mu_run_asked(struct mu_run *run, struct mu_message *m)
 {
-    if (m->head.kind == MU_MSG_ACQUIRE)
+    if (m->head.kind == MU_MSG_ACQUIRE) {
         mu_semaphores_acquire(run->semaphores, m->text, m->amount, m->worker, m->number);
-    else if (m->head.kind == MU_MSG_LEAVE)
+    } else if (m->head.kind == MU_MSG_LEAVE) {
         mu_semaphores_leave(run->semaphores, m->worker, m->number);
-    else
+    } else if (m->head.kind == MU_MSG_CLAIM) {
+        mu_claims_ask(run->claims, m->task, (enum mu_claim_op)m->amount, m->text, m->worker, m->number);
+        m->text = NULL;
+    } else {
         return false;
+    }
     return true;
+}
+
+/* ---- claims ---- */
+
+static const char *policy_name(enum mu_hostkey_policy policy)
+{
+    return policy == MU_HOSTKEY_OFF ? "off" : policy == MU_HOSTKEY_ACCEPT_NEW ? "accept-new" : "strict";
+}
+
+int mu_run_open_claims(struct mu_run *run, struct mu_err *err)
+{
+    const struct mu_run_config *c = &run->config;
+    struct mu_journal_head head = {.run_id = run->id, .owner = run->owner, .script = run->engine.script,
+                                   .library_dir = c->library_dir, .user = c->user, .local = c->local,
+                                   .hostkey_policy = policy_name(c->ssh.policy), .known_hosts = c->ssh.known_hosts,
+                                   .key_files = c->ssh.key_files};
+    struct mu_journal *journal = NULL;
+    int rc = c->left ? mu_journal_adopt(&journal, c->left->path, c->left->fd, err)
+                     : mu_journal_new(&journal, c->state_dir, &head, err);
+    if (rc)
+        return rc;
+    if (c->left)
+        c->left->fd = -1; /* the journal's now */
+    rc = mu_claims_new(&run->claims, journal, run->servers, run->n, mu_run_turn_came, run, err);
+    for (size_t i = 0; !rc && c->left && i < run->n; i++)
+        if (mu_claims_set_open(run->claims, i, c->left->claims[i].data))
+            rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+    return rc;
+}
+
+void mu_run_settle_claims(struct mu_run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        const char *data = mu_claims_data(run->claims, i);
+        run->results->tasks[i].left_behind = data != NULL;
+        run->results->tasks[i].claim = data ? strdup(data) : NULL;
+    }
+    if (mu_claims_path(run->claims))
+        mu_log(MU_DEBUG, "Claims are journalled in %s.", mu_claims_path(run->claims));
 }

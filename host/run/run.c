@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "run/engine.h"
+#include "run/journal_read.h"
 #include "run/messages.h"
 #include "run/run_internal.h"
 #include "run/sources.h"
@@ -134,6 +135,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
                                      .run_id = run->id, .owner = run->owner, .task_memory = c->task_memory,
                                      .alloc_fail_at = c->alloc_fail_at};
     make_run_id(run->id);
+    if (c->left) /* in its name: tags of that run are ours */
+        snprintf(run->id, sizeof run->id, "%s", c->left->run_id);
+    run->engine.cleanup = c->left != NULL;
     name_owner(run->owner);
     mu_err_set(err, MU_ENOMEM, "out of memory");
     if (mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
@@ -152,6 +156,11 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         goto out;
     run->engine.home = run->home;
     rc = MU_ENOMEM;
+    rc = mu_run_open_claims(run, err);
+    if (rc)
+        goto out;
+    rc = MU_ENOMEM;
+    mu_err_set(err, MU_ENOMEM, "out of memory");
     run->semaphores = mu_semaphores_new(mu_run_turn_came, run);
     run->watchdog = mu_timer_new(run->loop, watch, run);
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
@@ -223,6 +232,7 @@ static void join_workers(struct mu_run *run)
             break; /* stuck in a call: it is left behind */
         mu_timer_start(run->limit, NULL, now < until ? until - now : MU_RUN_LEAVE_MS);
         mu_loop_turn(run->loop, true);
+        mu_claims_flush(run->claims);
     }
     for (unsigned i = 0; i < run->n_started; i++) {
         if (run->workers[i].exited) {
@@ -249,14 +259,17 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     if (!rc) {
         mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
         mu_run_deal(run);
-        while (!mu_run_finished(run))
+        while (!mu_run_finished(run)) {
             mu_loop_turn(run->loop, true);
+            mu_claims_flush(run->claims); /* of the whole batch of messages */
+        }
     }
     mu_timer_stop(run->watchdog);
     join_workers(run);
     for (size_t i = 0; i < run->n; i++)
         mu_task_result_settle(&run->results->tasks[i]);
     mu_run_settle_marks(run);
+    mu_run_settle_claims(run);
     run->results->duration_ms = mu_clock_ms() - started;
     mu_logger_use(former);
     return rc;
@@ -282,6 +295,7 @@ bool mu_run_free(struct mu_run *run)
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
     mu_semaphores_free(run->semaphores);
+    mu_claims_free(run->claims);
     mu_mailbox_free(run->home, mu_message_free);
     mu_loop_free(run->loop);
     mu_ssh_shared_free(run->engine.ssh);

@@ -15,6 +15,7 @@
 #include "ssh/ssh.h"
 
 struct mu_bindings;
+struct mu_left;
 
 struct mu_run_config {
     unsigned forks, workers;  /* 0: 50; the number of cores */
@@ -26,6 +27,8 @@ struct mu_run_config {
     const char *user;
     const char *library_dir;
     struct mu_ssh_config ssh;
+    const char *state_dir;    /* where claims are journalled; NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster */
+    struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;
     unsigned long alloc_fail_at;   /* tests: the nth Lua allocation of each worker fails; 0: none */

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "run/claims.h"
 #include "run/engine.h"
 #include "run/marks.h"
 #include "run/messages.h"
@@ -32,6 +33,7 @@ struct mu_run {
     size_t in_flight;        /* tasks of any kind */
     struct mu_marks marks;
     struct mu_semaphores *semaphores;
+    struct mu_claims *claims;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
     _Atomic(int) interrupts, signal;
@@ -44,8 +46,10 @@ struct mu_run {
 int mu_run_start_thread(struct mu_worker *w, struct mu_err *err);
 
 /* questions.c: a question of a fiber is answered, at once or later. False when the message is none. */
-bool mu_run_asked(struct mu_run *run, const struct mu_message *m);
+bool mu_run_asked(struct mu_run *run, struct mu_message *m);
 mu_semaphore_fn mu_run_turn_came;
+int mu_run_open_claims(struct mu_run *run, struct mu_err *err);
+void mu_run_settle_claims(struct mu_run *run); /* at the end: who left something behind */
 
 /* deal.c: */
 void mu_run_tell(struct mu_worker *w, int kind, uint64_t number);

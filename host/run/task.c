@@ -172,6 +172,7 @@ void mu_task_end(struct mu_task *t)
     mu_remote_close(&t->remote);
     while (!mu_list_empty(&t->permits))
         mu_permit_release(mu_list_entry(t->permits.next, struct mu_permit, link));
+    mu_claim_end(t);
     if (t->table_ref != LUA_NOREF)
         luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
     uint64_t took = mu_clock_ms() - t->started_ms;
@@ -199,6 +200,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     struct mu_task *t = calloc(1, sizeof *t);
     if (!t) {
         mu_verdict_free(order->verdict);
+        free(order->claim);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
     t->worker = w;
@@ -206,6 +208,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->server = order->server;
     t->index = order->index;
     t->verdict = order->verdict;
+    t->claim.data = order->claim;
     t->table_ref = LUA_NOREF;
     t->worst = MU_ST_PASSED;
     t->started_ms = mu_clock_ms();
@@ -228,6 +231,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
             mu_task_end(t);
     } else {
         mu_verdict_free(t->verdict);
+        free(t->claim.data);
         mu_list_remove(&t->link);
         mu_account_close(t->account);
         free(t->step_status);

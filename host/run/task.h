@@ -14,6 +14,7 @@
 #include "inventory/inventory.h"
 #include "results/results.h"
 #include "results/verdict.h"
+#include "run/claim.h"
 #include "run/fiber.h"
 #include "run/remote.h"
 
@@ -44,6 +45,7 @@ struct mu_order {
     size_t index;                   /* in the run's results */
     const struct mu_server *server;
     struct mu_verdict *verdict;     /* of MU_TASK_MARK and MU_TASK_DRY: what the mark hook is told */
+    char *claim;                    /* what the server's claim holds, malloc'd; NULL: none is open */
 };
 
 struct mu_task {
@@ -60,6 +62,7 @@ struct mu_task {
     size_t step;         /* the one at work */
     struct mu_remote remote;
     struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
+    struct mu_claim claim;
     uint64_t started_ms, deadline_ms;
     bool cancelled;      /* as a whole: what is left is skipped, but for teardown */
     bool stop_steps;     /* unreachable, connection lost, setup failed, or fail-fast: the rest is skipped */
@@ -83,7 +86,7 @@ struct mu_task {
     } mark;
 };
 
-/* Begin; the task lives in the worker until it has posted its end. It takes the verdict, also on an error. MU_ENOMEM. */
+/* Begin; the task lives in the worker until it has posted its end. It takes verdict and claim, also on an error. MU_ENOMEM. */
 int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err);
 /* For phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
 void mu_task_advance(struct mu_task *t);

@@ -1,0 +1,138 @@
+#include "run/claims.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+
+struct question {
+    size_t server;
+    enum mu_claim_op op;
+    char *data;
+    int worker;
+    uint64_t ticket;
+    struct mu_err err;
+};
+
+struct mu_claims {
+    struct mu_journal *journal;
+    struct mu_server *const *servers;
+    size_t n, n_open;
+    char **data; /* a server each; NULL: not claimed */
+    struct question *asked;
+    size_t n_asked, cap;
+    mu_claims_fn *fn;
+    void *arg;
+};
+
+int mu_claims_new(struct mu_claims **out, struct mu_journal *journal, struct mu_server *const *servers, size_t n,
+                  mu_claims_fn *fn, void *arg, struct mu_err *err)
+{
+    struct mu_claims *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (c)
+        *c = (struct mu_claims){.journal = journal, .servers = servers, .n = n, .fn = fn, .arg = arg,
+                                .data = calloc(n ? n : 1, sizeof *c->data)};
+    if (!c || !c->data) {
+        free(c);
+        mu_journal_close(journal, false);
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    }
+    *out = c;
+    return 0;
+}
+
+void mu_claims_free(struct mu_claims *c)
+{
+    if (!c)
+        return;
+    mu_journal_close(c->journal, c->n_open == 0);
+    for (size_t i = 0; i < c->n; i++)
+        free(c->data[i]);
+    for (size_t i = 0; i < c->n_asked; i++)
+        free(c->asked[i].data);
+    free(c->data);
+    free(c->asked);
+    free(c);
+}
+
+int mu_claims_set_open(struct mu_claims *c, size_t server, const char *data)
+{
+    c->data[server] = strdup(data);
+    if (!c->data[server])
+        return MU_ENOMEM;
+    c->n_open++;
+    return 0;
+}
+
+/* Into the journal's buffer; q->err says why not. */
+static void note(struct mu_claims *c, struct question *q)
+{
+    const struct mu_server *s = c->servers[q->server];
+    bool open = c->data[q->server] != NULL;
+    if (q->op == MU_CLAIM && open)
+        mu_err_set(&q->err, MU_ESTATE, "the server is claimed already: release it first");
+    else if (q->op != MU_CLAIM && !open)
+        mu_err_set(&q->err, MU_ESTATE, "the server is not claimed");
+    else if (q->op != MU_CLAIM_RELEASE && !q->data)
+        mu_err_set(&q->err, MU_ENOMEM, "out of memory");
+    else if (q->op == MU_CLAIM)
+        mu_journal_claim(c->journal, s, q->data, &q->err);
+    else if (q->op == MU_CLAIM_UPDATE)
+        mu_journal_update(c->journal, s->id, q->data, &q->err);
+    else
+        mu_journal_release(c->journal, s->id, &q->err);
+}
+
+void mu_claims_ask(struct mu_claims *c, size_t server, enum mu_claim_op op, char *data, int worker, uint64_t ticket)
+{
+    if (c->n_asked == c->cap) {
+        size_t cap = c->cap ? 2 * c->cap : 64;
+        struct question *more = realloc(c->asked, cap * sizeof *more);
+        if (!more) {
+            struct mu_err err;
+            free(data);
+            mu_err_set(&err, MU_ENOMEM, "out of memory");
+            c->fn(c->arg, worker, ticket, &err);
+            return;
+        }
+        c->asked = more;
+        c->cap = cap;
+    }
+    struct question *q = &c->asked[c->n_asked++];
+    *q = (struct question){.server = server, .op = op, .data = data, .worker = worker, .ticket = ticket};
+    note(c, q);
+}
+
+/* It is on the disk. */
+static void settle(struct mu_claims *c, struct question *q)
+{
+    char **data = &c->data[q->server];
+    c->n_open += (q->op == MU_CLAIM) - (size_t)(q->op == MU_CLAIM_RELEASE);
+    free(*data);
+    *data = q->op == MU_CLAIM_RELEASE ? NULL : q->data;
+    if (q->op != MU_CLAIM_RELEASE)
+        q->data = NULL;
+}
+
+void mu_claims_flush(struct mu_claims *c)
+{
+    struct mu_err err = {0};
+    if (!c->n_asked)
+        return;
+    if (mu_journal_sync(c->journal, &err))
+        mu_log(MU_ERROR, "%s", err.msg);
+    for (size_t i = 0; i < c->n_asked; i++) {
+        struct question *q = &c->asked[i];
+        if (!q->err.code && err.code)
+            q->err = err;
+        if (!q->err.code)
+            settle(c, q);
+        c->fn(c->arg, q->worker, q->ticket, &q->err);
+        free(q->data);
+    }
+    c->n_asked = 0;
+}
+
+const char *mu_claims_data(const struct mu_claims *c, size_t server) { return c->data[server]; }
+const char *mu_claims_path(const struct mu_claims *c) { return mu_journal_path(c->journal); }
