@@ -332,8 +332,7 @@ static const char *const *keep_list(char ***kept, const char *const *list, bool 
     return (const char *const *)*kept;
 }
 
-static bool translate(const struct muster_run_options *o, const struct muster *m, struct muster_run *run,
-                      struct mu_run_config *c)
+static bool translate(const struct muster_run_options *o, struct muster_run *run, struct mu_run_config *c)
 {
     bool failed = false;
     *c = (struct mu_run_config){
@@ -349,7 +348,7 @@ static bool translate(const struct muster_run_options *o, const struct muster *m
         .dry_run = o->dry_run,
         .max_broken = keep(run, 3, o->max_broken, &failed),
         .user = keep(run, 0, o->user, &failed),
-        .library_dir = m->library_dir,
+        .state_dir = keep(run, 4, o->state_dir, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
                 .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),
@@ -365,36 +364,51 @@ static bool translate(const struct muster_run_options *o, const struct muster *m
     return !failed;
 }
 
-int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
-                   struct muster_run **out, struct muster_error *err)
+int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
+                   struct mu_server **servers, size_t n, const char *library_dir, struct mu_left *left,
+                   struct muster_run **out, struct mu_err *err)
 {
     const struct muster_run_options defaults = MUSTER_RUN_OPTIONS_INIT;
     struct mu_run_config config;
-    struct mu_err e = {0};
-    size_t n = 0, total = mu_inventory_count(m->inventory);
     int rc = MU_ENOMEM;
     struct muster_run *run = calloc(1, sizeof *run);
-    mu_err_set(&e, MU_ENOMEM, "out of memory");
-    if (!run || !(run->servers = calloc(total ? total : 1, sizeof *run->servers)))
-        goto out;
+    mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!run) {
+        free(servers);
+        return rc;
+    }
     run->m = m;
+    run->servers = servers;
+    if (translate(options && options->size >= sizeof defaults ? options : &defaults, run, &config)) {
+        config.library_dir = library_dir;
+        config.left = left;
+        rc = mu_run_new(&run->run, &config, script, servers, n, &mu_bindings, m->logger, err);
+    }
+    if (rc)
+        muster_run_free(run);
+    else
+        *out = run;
+    return rc;
+}
+
+int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
+                   struct muster_run **out, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    size_t n = 0, total = mu_inventory_count(m->inventory);
+    struct mu_server **servers = calloc(total ? total : 1, sizeof(struct mu_server *));
+    if (!servers)
+        return give_nomem(err);
     for (size_t i = 0; i < total; i++)
         if (muster_server_selected(m, i))
-            run->servers[n++] = mu_inventory_at(m->inventory, i);
-    if (!translate(options && options->size >= sizeof defaults ? options : &defaults, m, run, &config))
-        goto out;
+            servers[n++] = mu_inventory_at(m->inventory, i);
     if (!n) {
-        rc = mu_err_set(&e, MU_EINVAL, "no servers to run on");
-        goto out;
-    }
-    rc = mu_run_new(&run->run, &config, script->script, run->servers, n, &mu_bindings, m->logger, &e);
-out:
-    if (rc) {
-        muster_run_free(run);
+        free(servers);
+        mu_err_set(&e, MU_EINVAL, "no servers to run on");
         return mu_api_give(err, &e);
     }
-    *out = run;
-    return 0;
+    int rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, NULL, out, &e);
+    return mu_api_give_result(err, rc, &e);
 }
 
 int muster_run_start(struct muster_run *run, struct muster_error *err)
@@ -421,6 +435,7 @@ void muster_run_free(struct muster_run *run)
     free_list(run->known_hosts);
     free_list(run->key_files);
     mu_buf_free(&run->summary);
+    muster_script_free(run->own_script);
     free(run->servers);
     free(run);
 }

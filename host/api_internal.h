@@ -20,6 +20,8 @@ struct muster {
     bool pinned;  /* a stuck worker still uses it, the script and the run: nothing is freed any more */
 };
 
+struct mu_left;
+
 struct muster_script {
     struct muster *m;
     struct mu_script *script;
@@ -29,12 +31,19 @@ struct muster_run {
     struct muster *m;
     struct mu_run *run;
     struct mu_server **servers;
-    char *strings[4];                /* user, password, passphrase, max_broken: copies, wiped at the end */
+    struct muster_script *own_script; /* of a cleanup, else NULL */
+    char *strings[5];                /* user, password, passphrase, max_broken, state_dir: copies, wiped at the end */
     char **known_hosts, **key_files; /* NULL-terminated copies, or NULL */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     struct mu_buf summary;
 };
+
+/* A run of script over servers (taken), or with left: the cleanup after that one. library_dir is borrowed. On an error
+ * only servers are freed. */
+int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
+                   struct mu_server **servers_take, size_t n, const char *library_dir, struct mu_left *left,
+                   struct muster_run **out, struct mu_err *err);
 
 /* Copy err into out (may be NULL) and return its code. */
 int mu_api_give(struct muster_error *out, const struct mu_err *err);

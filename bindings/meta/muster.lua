@@ -122,6 +122,23 @@ function Server:exec(command, ...) end
 ---@param options? muster.ConnectOptions
 function Server:connect(options) end
 
+---Note in the run's journal that something is about to be installed on this server, with what is needed to destroy it.
+---When it returns the note is on the disk, so that also after a crash `muster cleanup` runs `teardown`, which finds it by
+---claimed(). Raises when it cannot be written (then nothing may be installed), and when the server is claimed already.
+---@param data? table names with strings, numbers, booleans and tables of these, at most 16 KiB as JSON; no secrets
+function Server:claim(data) end
+
+---What the claim says, a new table each time (whole numbers are integers); nil: the server is not claimed.
+---@return table?
+function Server:claimed() end
+
+---Replace what the claim says; on the disk when it returns.
+---@param data? table
+function Server:update_claim(data) end
+
+---It is gone: the claim is over; on the disk when it returns. A claim that is open when the task ends is left behind.
+function Server:release() end
+
 ---@class muster.ConnectOptions
 ---@field wait? number|string
 ---@field address? string

@@ -98,6 +98,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return number("forks", v, 1000000, &a->run.forks);
     case OPT_WORKERS:
         return number("workers", v, 1024, &a->run.workers);
+    case OPT_STATE_DIR:
+        return text("state-dir", v, &a->run.state_dir);
     case OPT_FAIL_FAST:
         a->run.fail_fast = true;
         return 0;

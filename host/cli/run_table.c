@@ -15,6 +15,9 @@ const struct cli_option run_table[] = {
     {OPT_MAX_BROKEN, "max-broken", "CAP",
      "mark no more servers as broken than this, or else none: 5%, 20 or 5%,20 (default: what the script says, else 5%)"},
     {OPT_DRY_RUN, "dry-run", NULL, "change nothing and measure nothing: hooks say what they would do"},
+    {OPT_STATE_DIR, "state-dir", "DIR",
+     "keep the journal of what scripts claim (see `muster cleanup`) in DIR (default: $XDG_STATE_HOME/muster, else "
+     "~/.local/state/muster)"},
     {OPT_TASK_MEMORY, "task-memory", "SIZE", "Lua memory of one server's task (default 64M)"},
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},

@@ -21,6 +21,7 @@ enum {
     OPT_GRACE,
     OPT_TASK_MEMORY,
     OPT_FAIL_FAST,
+    OPT_STATE_DIR,
     OPT_MAX_BROKEN,
     OPT_DRY_RUN,
     OPT_KEY,

@@ -124,6 +124,8 @@ struct muster_run_options {
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
     uint64_t agent_timeout_ms; /* 0: 5 s */
+    const char *state_dir;     /* where claims are journalled, see muster_leftovers; NULL: $XDG_STATE_HOME/muster, else
+                                  ~/.local/state/muster */
     /* Called in the thread of muster_run_start() when a server is finished. */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
@@ -138,6 +140,53 @@ MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
 MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
 MUSTER_API void muster_run_free(struct muster_run *run);
+
+/* ---- what earlier runs left behind ---- */
+
+/* A script claims a server before it installs something on it, and releases it when that is gone. Claims that a run did
+ * not release, since it was killed or its teardown failed, stay in its journal. Journals are locked while the object
+ * lives; it must outlive the cleanups made from it. */
+struct muster_leftovers;
+
+struct muster_leftovers_options {
+    size_t size;                 /* sizeof(struct muster_leftovers_options) */
+    const char *state_dir;       /* as in muster_run_options */
+    const char *const *journals; /* NULL-terminated: these files and no others. NULL: all of state_dir */
+    bool tidy;                   /* remove journals that have no open claim, and files that a crash left half-made */
+};
+#define MUSTER_LEFTOVERS_OPTIONS_INIT {.size = sizeof(struct muster_leftovers_options)}
+
+/* A journal that was named and cannot be used, since its run still lives for example, is an error; of those found in
+ * state_dir the living are counted, and the others that cannot be used are told by muster_leftovers_problem(). */
+MUSTER_API int muster_leftovers_open(struct muster *m, const struct muster_leftovers_options *options,
+                                     struct muster_leftovers **out, struct muster_error *err);
+MUSTER_API void muster_leftovers_free(struct muster_leftovers *l);
+MUSTER_API size_t muster_leftovers_living(const struct muster_leftovers *l);
+MUSTER_API const char *muster_leftovers_problem(const struct muster_leftovers *l, size_t i); /* NULL past the end */
+MUSTER_API size_t muster_leftovers_count(const struct muster_leftovers *l); /* of runs that left something, oldest first */
+
+struct muster_leftover_run {
+    const char *id, *owner, *time; /* of its beginning, ISO 8601 UTC */
+    const char *script, *journal;  /* absolute paths */
+    size_t n_servers;              /* that it left, in the order of claiming */
+};
+struct muster_leftover_server {
+    const char *id, *address;
+    const char *time; /* of the claim */
+    const char *data; /* what the script noted, JSON */
+};
+/* Each fills *out and returns 0, or a negative code when an index is past the end. */
+MUSTER_API int muster_leftovers_run(const struct muster_leftovers *l, size_t run, struct muster_leftover_run *out);
+MUSTER_API int muster_leftovers_server(const struct muster_leftovers *l, size_t run, size_t server,
+                                       struct muster_leftover_server *out);
+
+/* A run that does nothing but the script's teardown, for each server that run number `run` left: with the parameters,
+ * login, keys and host key policy of then, and in its name. script NULL: the one of then. options may be NULL; where they
+ * name user, keys or known hosts, these hold instead. Start it as any other; its results tell by left_behind what is still
+ * there, and its journal is removed with the last claim. At most one a run. */
+MUSTER_API int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, size_t run, const char *script,
+                                  const struct muster_run_options *options, struct muster_run **out,
+                                  struct muster_error *err);
 
 /* ---- results, after muster_run_start() ---- */
 

@@ -358,7 +358,7 @@ static void remove_stale(const char *path)
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-int mu_left_list(char ***out, const char *dir, struct mu_err *err)
+int mu_left_list(char ***out, const char *dir, bool tidy, struct mu_err *err)
 {
     DIR *d = opendir(dir);
     struct dirent *entry;
@@ -383,7 +383,8 @@ int mu_left_list(char ***out, const char *dir, struct mu_err *err)
             (*out)[n++] = path;
             (*out)[n] = NULL;
         } else {
-            remove_stale(path);
+            if (tidy)
+                remove_stale(path);
             free(path);
         }
     }

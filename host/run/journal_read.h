@@ -40,7 +40,8 @@ int mu_left_open(struct mu_left **out, const char *path, struct mu_err *err);
 void mu_left_free(struct mu_left *left); /* NULL allowed */
 
 /* The paths of all journals in a folder, sorted, so that the oldest run is first; NULL-terminated, the caller frees each
- * and the list. A folder that is not there has none. Files that a crash left half-made are removed on the way. */
-int mu_left_list(char ***out, const char *dir, struct mu_err *err);
+ * and the list. A folder that is not there has none. tidy: files that a crash left half-made are removed on the
+ * way. */
+int mu_left_list(char ***out, const char *dir, bool tidy, struct mu_err *err);
 
 #endif

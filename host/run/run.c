@@ -91,7 +91,7 @@ static void name_owner(char out[MU_OWNER_SIZE])
 static int settle_cap(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
 {
     const char *said = run->config.max_broken ? run->config.max_broken : script->max_broken ? script->max_broken : MU_CAP_DEFAULT;
-    unsigned on = run->config.dry_run ? 0 : script->mark_on;
+    unsigned on = run->config.dry_run || run->config.left ? 0 : script->mark_on;
     struct mu_cap cap;
     int rc = mu_cap_parse(&cap, said, err);
     if (rc) {
