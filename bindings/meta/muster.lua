@@ -61,9 +61,9 @@ function Permit:release() end
 ---@field teardown_timeout? number|string of teardown and on_failure, 60 s when not given; --teardown-timeout wins
 ---@field confirm? integer how often a step that comes out failed is measured again at once, until it passes; 1 when
 ---  there is a mark hook, else 0. What passes then is passed; what cannot be measured again is an error
----@field mark? fun(server: muster.Server, verdict: muster.Verdict): true|string|nil marks the server as broken. Called
----  by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why. Raising: it is
----  tried again, three times in all
+---@field mark? fun(server: muster.Server, verdict: muster.Verdict, params: table): true|string|nil marks the server as
+---  broken. Called by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why.
+---  Raising: it is tried again, three times in all
 ---@field mark_broken_on? string[] statuses that mark: "failed" (this alone when not given), "error", "timeout",
 ---  "unreachable"
 ---@field max_broken? integer|string the cap, "5%" when not given, 20, or "5%,20" (the smaller holds): when more
@@ -82,8 +82,8 @@ function Permit:release() end
 ---@field confirm? integer for this step, in place of the script's
 
 ---@class muster.Threshold
----@field min? number
----@field max? number
+---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold
+---@field max? number|string
 ---@field unit? string
 
 ---@class muster.Failure

@@ -10,11 +10,40 @@
 
 /* ---- thresholds ---- */
 
+/* "params.NAME" in place of a number: the default for now; -p changes it (mu_script_set_param). */
+static bool bound_by_param(struct mu_reading *r, const char *metric, const char *field, const char *text, double *out)
+{
+    struct mu_script *s = r->s;
+    const char *name = text + strlen("params.");
+    if (strncmp(text, "params.", strlen("params.")) != 0)
+        return false;
+    for (size_t i = 0; i < s->n_params; i++) {
+        const struct mu_param *p = &s->params[i];
+        if (strcmp(p->name, name) != 0 || (p->type != MU_PARAM_INT && p->type != MU_PARAM_NUM))
+            continue;
+        struct mu_bound *more = realloc(s->bounds, (s->n_bounds + 1) * sizeof *more);
+        if (!more) {
+            mu_reading_complain(r, NULL, "out of memory");
+            return true;
+        }
+        s->bounds = more;
+        s->bounds[s->n_bounds++] = (struct mu_bound){.step = s->n_steps - 1, .metric = mu_reading_copy(r, metric),
+                                                     .param = mu_reading_copy(r, name), .is_max = !strcmp(field, "max")};
+        *out = p->num;
+        return true;
+    }
+    mu_reading_complain(r, metric, "threshold %s: %s is '%s', and there is no parameter %s that is a number", metric, field,
+                        text, name);
+    return true;
+}
+
 static bool read_bound(lua_State *L, struct mu_reading *r, const char *metric, const char *field, double *out)
 {
     int type = lua_getfield(L, -1, field);
     bool has = type == LUA_TNUMBER;
-    if (has) {
+    if (type == LUA_TSTRING && bound_by_param(r, metric, field, lua_tostring(L, -1), out)) {
+        has = true;
+    } else if (has) {
         *out = lua_tonumber(L, -1);
         if (isnan(*out))
             mu_reading_complain(r, metric, "threshold %s: %s is NaN", metric, field);

@@ -39,7 +39,7 @@ static int call_hook(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
     end_pause((struct mu_wait *)ctx);
-    lua_callk(L, 2, LUA_MULTRET, 0, returned);
+    lua_callk(L, 3, LUA_MULTRET, 0, returned); /* server, verdict, params */
     return returned(L, LUA_OK, 0);
 }
 
@@ -83,7 +83,8 @@ int mu_mark_prepare(lua_State *L, struct mu_task *t)
     mu_phase_push_hook(L, t, "mark");
     mu_task_push_slot(L, t, MU_SLOT_SERVER);
     push_verdict(L, t);
-    return later ? 3 : 2;
+    mu_task_push_slot(L, t, MU_SLOT_PARAMS);
+    return later ? 4 : 3;
 }
 
 static void set_note(struct mu_task *t, const char *text, size_t len)

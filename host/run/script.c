@@ -187,6 +187,11 @@ void mu_script_free(struct mu_script *s)
         free(st->needs);
         free(st->name);
     }
+    for (size_t i = 0; i < s->n_bounds; i++) {
+        free(s->bounds[i].metric);
+        free(s->bounds[i].param);
+    }
+    free(s->bounds);
     free(s->steps);
     free(s->params);
     free(s->description);
@@ -237,6 +242,25 @@ static void list_params(const struct mu_script *s, struct mu_buf *out)
         mu_buf_addf(out, "%s%s", i ? ", " : "", s->params[i].name);
 }
 
+/* The thresholds that this parameter bounds follow it. */
+static int follow(struct mu_script *s, const struct mu_param *p, struct mu_err *err)
+{
+    for (size_t i = 0; i < s->n_bounds; i++) {
+        const struct mu_bound *b = &s->bounds[i];
+        const struct mu_step *st = &s->steps[b->step];
+        for (size_t j = 0; j < st->n_thresholds && !strcmp(b->param, p->name); j++) {
+            struct mu_threshold *th = &st->thresholds[j];
+            if (strcmp(th->metric, b->metric) != 0)
+                continue;
+            *(b->is_max ? &th->max : &th->min) = p->type == MU_PARAM_INT ? (double)p->i : p->num;
+            if (th->has_min && th->has_max && th->min > th->max)
+                return mu_err_set(err, MU_EINVAL, "parameter %s of %s: min %g of %s.%s is above max %g, nothing could pass",
+                                  p->name, s->path, th->min, st->name, th->metric, th->max);
+        }
+    }
+    return 0;
+}
+
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err)
 {
     for (size_t i = 0; i < s->n_params; i++) {
@@ -253,7 +277,7 @@ int mu_script_set_param(struct mu_script *s, const char *name, const char *value
         }
         if ((p->type == MU_PARAM_INT && set_int(p, value) == 0) || (p->type == MU_PARAM_NUM && set_num(p, value) == 0) ||
             (p->type == MU_PARAM_BOOL && set_bool(p, value) == 0))
-            return 0;
+            return follow(s, p, err);
         static const char *const types[] = {"a string", "an integer", "a number", "true or false"};
         return mu_err_set(err, MU_EINVAL, "parameter %s of %s wants %s, not '%s'", name, s->path, types[p->type], value);
     }

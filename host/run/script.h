@@ -39,6 +39,13 @@ struct mu_step {
     unsigned confirm;  /* how often a failed measurement is made again */
 };
 
+/* A bound of a threshold that a parameter gives: min = "params.min_iops". */
+struct mu_bound {
+    size_t step;
+    char *metric, *param;
+    bool is_max;
+};
+
 struct mu_script {
     char *path;        /* as given */
     char *dir;         /* its folder, where require looks first */
@@ -48,6 +55,8 @@ struct mu_script {
     size_t n_params;
     struct mu_step *steps;
     size_t n_steps;
+    struct mu_bound *bounds;
+    size_t n_bounds;
     bool has_setup, has_teardown, has_on_failure, has_mark;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
     char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */

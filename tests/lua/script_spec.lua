@@ -108,6 +108,9 @@ describe("a description", function()
       "2: threshold m has no field 'mni'; known fields: min max unit" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = '5' } } } } }",
       "2: threshold m: min must be a number, not a string" },
+    { "return { params = { word = 'x' }, steps = { { name = 's', " .. good ..
+      ", thresholds = {\n m = { min = 'params.word' } } } } }",
+      "2: threshold m: min is 'params.word', and there is no parameter word that is a number" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { max = 0/0 } } } } }",
       "2: threshold m: max is NaN" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = 5, max = 4 } } } } }",
