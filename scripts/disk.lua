@@ -1,0 +1,33 @@
+-- Disk: random reads. Needs fio on the servers. Only reads from a device; without one, it reads a file of its own,
+-- which it removes.
+--   muster run scripts/disk.lua -i inventory.txt -p folder=/data
+--   muster run scripts/disk.lua -i inventory.txt -p device=/dev/nvme0n1 -p min_read_iops=100000
+local muster = require "muster"
+local disk = require "benchmarks.disk"
+
+return muster.script {
+  description = "Disk: random reads of 4 KiB, 16 in flight",
+  params = {
+    device = "", -- read from this, which takes root there
+    folder = "/var/tmp", -- else: where the file is made
+    megabytes = 256, -- of the file; direct reads pass by the server's own cache, not by a controller's
+    seconds = 5,
+    -- A hard disk reaches some 200, any SSD ten thousand and more: below this, it is no SSD, or one about to die.
+    min_read_iops = 1000.0,
+    -- In ms. 16 in flight at 1000 a second wait 16 ms each. An SSD that now and then takes longer than this has begun
+    -- to read its cells again and again.
+    max_read_p99 = 50.0,
+  },
+  timeout = "10m",
+
+  steps = {
+    { name = "disk",
+      run = function(server, params)
+        return disk.run(server, params.device, params.folder, params.megabytes, params.seconds)
+      end,
+      thresholds = {
+        read_iops = { min = "params.min_read_iops", unit = "IOPS" },
+        read_p99 = { max = "params.max_read_p99", unit = "ms" },
+      } },
+  },
+}
