@@ -21,6 +21,7 @@
 -- Credentials are the tool's own affair: it has the environment that muster was started with.
 local muster = require "muster"
 local cjson = require "cjson.safe"
+local asking = require "provisioner.core.asking"
 local check = require "provisioner.core.config"
 local templates = require "provisioner.core.templates"
 local errors = muster.errors
@@ -31,7 +32,7 @@ local CALLS = { state = true, install = true, destroy = true, mark = true, unmar
 local function decoded(out, name)
   local answer, why = cjson.decode(out.stdout)
   if answer ~= nil then return answer end
-  error(errors.ProvisionerError(("%s: what its state command prints is not JSON: %s"):format(name, why),
+  error(asking.typed("ProvisionerError", ("%s: what its state command prints is not JSON: %s"):format(name, why),
     { cause = name .. ": not JSON", retryable = true }))
 end
 
@@ -56,7 +57,7 @@ return function(config)
     if ok then return out end
     if not errors.is(out, "CommandError") then error(out) end
     local said = out.stderr and out.stderr:match "([^\n]*)$" or ""
-    error(errors.ProvisionerError(("%s: %s: %s"):format(name, what, out.message),
+    error(asking.typed("ProvisionerError", ("%s: %s: %s"):format(name, what, out.message),
       { cause = ("%s: %s: exit status %s"):format(name, what, out.exit_status or out.signal),
         words = said ~= "" and said or out.message, retryable = retry[out.exit_status] or false }))
   end

@@ -112,13 +112,20 @@ function M.patience(deadline)
   end
 end
 
+--- A typed error to raise. The line in here that raises it is of no use to anybody.
+function M.typed(type, message, fields)
+  fields = fields or {}
+  fields.where = false
+  return errors[type](message, fields)
+end
+
 --- An error of the provisioner as ProvisionerError; anything else as it is.
 function M.as_provisioner_error(err, name, doing)
   if not M.kind(err) then return err end
   -- The cause folds over servers in the summary: no names of nodes in it.
   local cause = errors.is(err, "HttpError") and (err.kind == "status" and "HTTP " .. err.status or err.cause)
     or err.cause or "refused"
-  return errors.ProvisionerError(("%s: %s: %s"):format(name, doing, M.words(err)),
+  return M.typed("ProvisionerError", ("%s: %s: %s"):format(name, doing, M.words(err)),
     { cause = ("%s: %s"):format(name, cause), words = M.words(err), retryable = M.kind(err) == "passing" })
 end
 

@@ -1,7 +1,6 @@
 -- What every operation of a provisioner shares: asking for a state or a change, places in flight, the errors' words.
 local muster = require "muster"
 local asking = require "provisioner.core.asking"
-local errors = muster.errors
 
 local STATES = { clean = true, installed = true, busy = true, failed = true, other = true }
 -- What state says may be from before the call that it follows, for so long.
@@ -37,8 +36,8 @@ end
 
 --- Not ours to touch. kind folds over servers in the summary, details do not.
 function P:server_state(node, kind, details)
-  return errors.ServerStateError(("%s: %s: %s%s"):format(self.name, node.name, kind, details and ": " .. details or ""),
-    { cause = self.name .. ": " .. kind })
+  local message = ("%s: %s: %s%s"):format(self.name, node.name, kind, details and ": " .. details or "")
+  return asking.typed("ServerStateError", message, { cause = self.name .. ": " .. kind })
 end
 
 function P:not_clean(node, s)
@@ -54,15 +53,16 @@ function P:operation_failed(operation, node, s, why)
   local what = ("%s failed: %s"):format(operation, why or asking.line(s.detail) or s.state)
   local message = ("%s: %s: %s%s"):format(self.name, node.name, what, words and ": " .. words or "")
   if s.interrupted then -- by the provisioner itself, again and again: that says nothing of the server
-    return errors.ProvisionerError(message, { cause = what, words = words, retryable = true })
+    return asking.typed("ProvisionerError", message, { cause = what, words = words, retryable = true })
   end
-  return errors.ServerOperationError(message, { cause = what, operation = operation, server = node.id,
+  return asking.typed("ServerOperationError", message, { cause = what, operation = operation, server = node.id,
     provisioner = self.name, words = words or why or s.detail, retryable = false })
 end
 
 function P:too_late(doing, node, s, seconds)
-  return errors.TimeoutError(("%s: %s: %s was not finished within %d s: %s"):format(self.name, node.name, doing,
-    seconds, self:describe(s)), { cause = ("%s was not finished: %s"):format(doing, s.detail or s.state) })
+  local message = ("%s: %s: %s was not finished within %d s: %s"):format(self.name, node.name, doing, seconds,
+    self:describe(s))
+  return asking.typed("TimeoutError", message, { cause = ("%s was not finished: %s"):format(doing, s.detail or s.state) })
 end
 
 function P:cannot(doing, node, err) return asking.as_provisioner_error(err, self.name, doing .. " " .. node.name) end

@@ -2,7 +2,6 @@
 local muster = require "muster"
 local asking = require "provisioner.core.asking"
 local P = require "provisioner.core.base"
-local errors = muster.errors
 
 -- An install whose call was cut short may begin so long after.
 local LATE_BEGIN_SECONDS = 2
@@ -16,7 +15,7 @@ function P:give_back(node, claim, deadline)
     local s = self:look(node, deadline)
     if s.tag ~= claim.tag or s.state ~= "clean" then return end
     if accepted then
-      error(errors.ProvisionerError(("%s: %s still has our claim on it: the driver's %s does not take it off")
+      error(asking.typed("ProvisionerError", ("%s: %s still has our claim on it: the driver's %s does not take it off")
         :format(self.name, node.name, self.driver.unclaim and "unclaim" or "destroy"),
         { cause = self.name .. ": a claim cannot be taken off" }))
     end
@@ -98,7 +97,8 @@ function P:destroy(server)
   local claim = server:claimed()
   if not claim then return end
   if claim.provisioner ~= self.name then
-    error(errors.ProvisionerError(("%s: %s was claimed through %s"):format(self.name, node.name, claim.provisioner)))
+    error(asking.typed("ProvisionerError", ("%s: %s was claimed through %s")
+      :format(self.name, node.name, claim.provisioner)))
   end
   node.name = claim.node -- as it was then, whatever the inventory says now
   if muster.run.dry_run then

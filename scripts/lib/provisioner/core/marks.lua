@@ -2,9 +2,8 @@
 local muster = require "muster"
 local asking = require "provisioner.core.asking"
 local P = require "provisioner.core.base"
-local errors = muster.errors
 
-local MARK = "[muster] "
+local MARK = "[muster] " -- in front of every mark: how ours are known
 
 local function is_ours(text) return type(text) == "string" and text:sub(1, #MARK) == MARK end
 
@@ -13,7 +12,7 @@ function P:mark_as_broken(server, reason)
   local _ <close> = self:permit(true)
   local deadline, node = os.time() + self.mark_timeout, self:node(server)
   local patience, accepted = asking.patience(deadline), false
-  local text = MARK .. (asking.line(reason, 1000) or "no reason given")
+  local text = MARK .. (asking.line(reason, 1000) or "no reason given"):gsub("^muster: ", "")
   while true do
     local s = self:look(node, deadline)
     if s.broken then
@@ -28,7 +27,8 @@ function P:mark_as_broken(server, reason)
       return "kept: it is not ours now: " .. (s.tag and self:why_not_clean(s) or self:describe(s))
     end
     if accepted then
-      error(errors.ProvisionerError(("%s: %s took the mark, and does not show it"):format(self.name, node.name)))
+      error(asking.typed("ProvisionerError", ("%s: %s took the mark, and does not show it")
+        :format(self.name, node.name)))
     end
     local err
     accepted, err = self:change("mark", node, text)
@@ -49,7 +49,7 @@ function P:unmark(server)
       return "kept: not marked by muster: " .. (asking.line(s.broken) or "without a reason")
     end
     if accepted then
-      error(errors.ProvisionerError(("%s: the mark of %s was taken off, and is still there")
+      error(asking.typed("ProvisionerError", ("%s: the mark of %s was taken off, and is still there")
         :format(self.name, node.name)))
     end
     local err

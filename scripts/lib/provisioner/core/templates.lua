@@ -88,7 +88,7 @@ function M.state_reader(description, driver)
   return function(answer)
     local detail = as_text(M.field(answer, description.state))
     if not detail then
-      error(require("muster").errors.ProvisionerError(("%s: its answer has no field %s"):format(driver,
+      error(asking.typed("ProvisionerError", ("%s: its answer has no field %s"):format(driver,
         description.state), { cause = driver .. ": no field " .. description.state, retryable = false }))
     end
     return { state = states[detail] or "other", detail = detail, tag = as_text(M.field(answer, description.tag)),
