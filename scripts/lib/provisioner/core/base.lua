@@ -62,7 +62,8 @@ end
 function P:too_late(doing, node, s, seconds)
   local message = ("%s: %s: %s was not finished within %d s: %s"):format(self.name, node.name, doing, seconds,
     self:describe(s))
-  return asking.typed("TimeoutError", message, { cause = ("%s was not finished: %s"):format(doing, s.detail or s.state) })
+  return asking.typed("TimeoutError", message,
+    { cause = ("%s was not finished: %s"):format(doing, s.detail or s.state) })
 end
 
 function P:cannot(doing, node, err) return asking.as_provisioner_error(err, self.name, doing .. " " .. node.name) end
