@@ -12,7 +12,7 @@ function P:mark_as_broken(server, reason)
   local _ <close> = self:permit(true)
   local deadline, node = os.time() + self.mark_timeout, self:node(server)
   local patience, accepted = asking.patience(deadline), false
-  local text = MARK .. (asking.line(reason, 1000) or "no reason given"):gsub("^muster: ", "")
+  local text = MARK .. (asking.line(reason, 1000) or "no reason given")
   while true do
     local s = self:look(node, deadline)
     if s.broken then
