@@ -41,12 +41,21 @@ static int acquire(lua_State *L)
     struct mu_fiber *f = mu_fiber_current(L);
     if (!f || f->loading)
         return luaL_error(L, "not at load time: move it into setup or a step");
+    bool first = false;
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
+            if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "first") != 0)
+                return luaL_error(L, "acquire has one option: first");
+        lua_getfield(L, 2, "first");
+        first = lua_toboolean(L, -1);
+    }
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 1);
     struct mu_permit *p = lua_newuserdatauv(L, sizeof *p, 0);
     memset(p, 0, sizeof *p);
     luaL_setmetatable(L, PERMIT);
-    if (mu_permit_acquire(p, f->task, lua_tostring(L, 2), s->limit, &err))
+    if (mu_permit_acquire(p, f->task, lua_tostring(L, 2), s->limit, first, &err))
         return luaL_error(L, "%s", err.msg);
     return mu_await(L, &p->ask.wait, acquired);
 }

@@ -43,9 +43,10 @@ function muster.semaphore(name, limit) end
 ---@class muster.Semaphore
 local Semaphore = {}
 ---Wait in line for a permit: `local permit <close> = semaphore:acquire()`. Without <close> it is held until released,
----collected, or the end of the task.
+---collected, or the end of the task. `first`: ahead of all who wait without it; for what gives something back.
+---@param options? { first?: boolean }
 ---@return muster.Permit
-function Semaphore:acquire() end
+function Semaphore:acquire(options) end
 
 ---@class muster.Permit
 local Permit = {}

@@ -24,7 +24,7 @@ enum mu_message_kind {
     MU_MSG_MARK,     /* mark, text: why, tries */
     MU_MSG_DONE,     /* kind; number: duration in ms */
     MU_MSG_EXITED,   /* worker */
-    MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit. Answered when it is its turn */
+    MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
     MU_MSG_LEAVE,    /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
     MU_MSG_CLAIM     /* worker, number: ticket; task, amount: enum mu_claim_op, text: data. Answered when journalled */
 };
@@ -42,6 +42,7 @@ struct mu_message {
     struct mu_verdict *verdict;
     enum mu_mark_state mark;
     unsigned tries, amount;
+    bool first;
     int code;
 };
 

@@ -23,7 +23,8 @@ static void answered(struct mu_ask *ask)
 
 static void abandoned(struct mu_wait *wait) { mu_permit_release(mu_list_entry(wait, struct mu_permit, ask.wait)); }
 
-int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, unsigned limit, struct mu_err *err)
+int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, unsigned limit, bool first,
+                      struct mu_err *err)
 {
     struct mu_message *m = mu_message_new(MU_MSG_ACQUIRE);
     memset(p, 0, sizeof *p);
@@ -38,6 +39,7 @@ int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, 
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
     m->amount = limit;
+    m->first = first;
     p->state = MU_PERMIT_WAITING;
     mu_list_push(&t->permits, &p->link);
     mu_ask_post(&p->ask, t->worker, m);

@@ -21,7 +21,8 @@ struct mu_permit {
 };
 
 /* Get in line for one of `limit` permits. The first limit given for a name holds; with another the answer is an error. */
-int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, unsigned limit, struct mu_err *err);
+int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, unsigned limit, bool first,
+                      struct mu_err *err);
 void mu_permit_release(struct mu_permit *p); /* idempotent */
 
 #endif

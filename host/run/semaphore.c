@@ -10,7 +10,7 @@
 struct semaphore {
     struct semaphore *next;
     unsigned limit, held;
-    struct mu_list line; /* of those who wait */
+    struct mu_list line[2]; /* of those who wait: the second one goes first */
     char name[];
 };
 
@@ -73,7 +73,8 @@ static struct semaphore *get(struct mu_semaphores *s, const char *name, unsigned
         return NULL;
     memcpy(sem->name, name, size);
     sem->limit = limit;
-    mu_list_init(&sem->line);
+    mu_list_init(&sem->line[0]);
+    mu_list_init(&sem->line[1]);
     sem->next = s->all;
     s->all = sem;
     return sem;
@@ -82,7 +83,7 @@ static struct semaphore *get(struct mu_semaphores *s, const char *name, unsigned
 static void grant(struct mu_semaphores *s, struct semaphore *sem)
 {
     struct mu_list *l;
-    while (sem->held < sem->limit && (l = mu_list_pop(&sem->line))) {
+    while (sem->held < sem->limit && ((l = mu_list_pop(&sem->line[1])) || (l = mu_list_pop(&sem->line[0])))) {
         struct holder *h = mu_list_entry(l, struct holder, link);
         h->holds = true;
         sem->held++;
@@ -90,7 +91,8 @@ static void grant(struct mu_semaphores *s, struct semaphore *sem)
     }
 }
 
-void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, int worker, uint64_t ticket)
+void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, bool first, int worker,
+                           uint64_t ticket)
 {
     struct semaphore *sem = get(s, name, limit);
     struct holder *h = calloc(1, sizeof *h);
@@ -107,7 +109,7 @@ void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned l
         s->fn(s->arg, worker, ticket, &err);
         return;
     }
-    mu_list_push(&sem->line, &h->link);
+    mu_list_push(&sem->line[first], &h->link);
     grant(s, sem);
 }
 

@@ -7,6 +7,7 @@
 #ifndef MU_RUN_SEMAPHORE_H
 #define MU_RUN_SEMAPHORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -16,8 +17,9 @@ struct mu_semaphores;
 typedef void mu_semaphore_fn(void *arg, int worker, uint64_t ticket, const struct mu_err *err);
 struct mu_semaphores *mu_semaphores_new(mu_semaphore_fn *fn, void *arg); /* NULL when out of memory */
 void mu_semaphores_free(struct mu_semaphores *s);
-/* Get in line for one of limit permits under a name; the first limit given for it holds. */
-void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, int worker, uint64_t ticket);
+/* Get in line for one of limit permits under a name; the first limit given for it holds. first: ahead of all who are not. */
+void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, bool first, int worker,
+                           uint64_t ticket);
 /* Give back, or get out of the line. Nothing when there is no such ticket. */
 void mu_semaphores_leave(struct mu_semaphores *s, int worker, uint64_t ticket);
 

@@ -35,17 +35,33 @@ static void lets_in_by_order_of_asking(void **state)
     (void)state;
     for (uint64_t t = 1; t <= 3; t++) /* workers in turn: no worker's tasks go before another's */
         for (int w = 0; w < 2; w++)
-            mu_semaphores_acquire(s, "api", 2, w, t);
+            mu_semaphores_acquire(s, "api", 2, false, w, t);
     assert_string_equal(since(), "0:1 1:1 ");
     mu_semaphores_leave(s, 1, 1);
     assert_string_equal(since(), "0:2 ");
     mu_semaphores_leave(s, 0, 1);
     mu_semaphores_leave(s, 0, 2);
     assert_string_equal(since(), "1:2 0:3 ");
-    mu_semaphores_acquire(s, "api", 2, 2, 1); /* behind 1:3 */
+    mu_semaphores_acquire(s, "api", 2, false, 2, 1); /* behind 1:3 */
     mu_semaphores_leave(s, 1, 2);
     mu_semaphores_leave(s, 0, 3);
     assert_string_equal(since(), "1:3 2:1 ");
+    mu_semaphores_free(s);
+}
+
+static void first_goes_ahead_of_those_who_wait(void **state)
+{
+    struct mu_semaphores *s = mu_semaphores_new(on_turn, NULL);
+    (void)state;
+    mu_semaphores_acquire(s, "api", 1, false, 0, 1);
+    mu_semaphores_acquire(s, "api", 1, false, 0, 2);
+    mu_semaphores_acquire(s, "api", 1, true, 0, 3);
+    mu_semaphores_acquire(s, "api", 1, true, 0, 4); /* behind 0:3, ahead of 0:2 */
+    mu_semaphores_acquire(s, "api", 1, true, 0, 5);
+    mu_semaphores_leave(s, 0, 4); /* out of its line */
+    for (uint64_t t = 1; t <= 5; t += 2)
+        mu_semaphores_leave(s, 0, t);
+    assert_string_equal(since(), "0:1 0:3 0:5 0:2 ");
     mu_semaphores_free(s);
 }
 
@@ -53,9 +69,9 @@ static void leaving_the_line_gives_no_permit_away(void **state)
 {
     struct mu_semaphores *s = mu_semaphores_new(on_turn, NULL);
     (void)state;
-    mu_semaphores_acquire(s, "api", 1, 0, 1);
+    mu_semaphores_acquire(s, "api", 1, false, 0, 1);
     for (uint64_t t = 2; t <= 6; t++)
-        mu_semaphores_acquire(s, "api", 1, 0, t);
+        mu_semaphores_acquire(s, "api", 1, false, 0, t);
     assert_string_equal(since(), "0:1 ");
     mu_semaphores_leave(s, 0, 2); /* the head, the tail, one between: while they wait */
     mu_semaphores_leave(s, 0, 6);
@@ -70,7 +86,7 @@ static void leaving_the_line_gives_no_permit_away(void **state)
     mu_semaphores_leave(s, 0, 3);
     assert_string_equal(since(), "0:5 ");
     mu_semaphores_leave(s, 0, 5);
-    mu_semaphores_acquire(s, "api", 1, 0, 7);
+    mu_semaphores_acquire(s, "api", 1, false, 0, 7);
     assert_string_equal(since(), "0:7 ");
     mu_semaphores_free(s); /* with one held */
 }
@@ -79,13 +95,13 @@ static void one_name_has_one_limit(void **state)
 {
     struct mu_semaphores *s = mu_semaphores_new(on_turn, NULL);
     (void)state;
-    mu_semaphores_acquire(s, "api", 2, 0, 1);
-    mu_semaphores_acquire(s, "api", 3, 0, 2);
-    mu_semaphores_acquire(s, "other", 3, 0, 3);
+    mu_semaphores_acquire(s, "api", 2, false, 0, 1);
+    mu_semaphores_acquire(s, "api", 3, false, 0, 2);
+    mu_semaphores_acquire(s, "other", 3, false, 0, 3);
     assert_string_equal(since(), "0:1 (0:2 semaphore 'api' has 2 permits in this run, not 3: one name, one number) 0:3 ");
     mu_semaphores_leave(s, 0, 2); /* it never got in */
-    mu_semaphores_acquire(s, "api", 2, 0, 4);
-    mu_semaphores_acquire(s, "api", 2, 0, 5);
+    mu_semaphores_acquire(s, "api", 2, false, 0, 4);
+    mu_semaphores_acquire(s, "api", 2, false, 0, 5);
     assert_string_equal(since(), "0:4 ");
     mu_semaphores_free(s);
 }
@@ -116,7 +132,7 @@ static void any_order_keeps_the_bound(void **state)
         unsigned back = (seed >> 8) % 40;
         if (next < N && (seed >> 16) % 2) {
             asked[next] = true;
-            mu_semaphores_acquire(s, "x", LIMIT, 0, next++);
+            mu_semaphores_acquire(s, "x", LIMIT, false, 0, next++);
         } else if (back < next && !left[next - 1 - back]) {
             unsigned t = next - 1 - back;
             left[t] = true;
@@ -139,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lets_in_by_order_of_asking),
+        cmocka_unit_test(first_goes_ahead_of_those_who_wait),
         cmocka_unit_test(leaving_the_line_gives_no_permit_away),
         cmocka_unit_test(one_name_has_one_limit),
         cmocka_unit_test(any_order_keeps_the_bound),
