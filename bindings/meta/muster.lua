@@ -124,8 +124,8 @@ function Server:exec(command, ...) end
 function Server:connect(options) end
 
 ---Note in the run's journal that something is about to be installed on this server, with what is needed to destroy it.
----When it returns the note is on the disk, so that also after a crash `muster cleanup` runs `teardown`, which finds it by
----claimed(). Raises when it cannot be written (then nothing may be installed), and when the server is claimed
+---When it returns the note is on the disk, so that also after a crash `muster cleanup` runs `teardown`, which finds it
+---by claimed(). Raises when it cannot be written (then nothing may be installed), and when the server is claimed
 ---already.
 ---@param data? table names with strings, numbers, booleans and tables of these, at most 16 KiB as JSON; no secrets
 function Server:claim(data) end

@@ -10,32 +10,12 @@
 #include "interrupt.h"
 #include "run_args.h"
 #include "secret.h"
+#include "sinks.h"
 #include "targets.h"
-
-static bool colored(enum cli_color when, int fd)
-{
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-    if (when != CLI_COLOR_AUTO)
-        return when == CLI_COLOR_ALWAYS;
-    return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
-}
 
 static int complain(const struct muster_error *err)
 {
     return cli_error("run", "%s", err->message);
-}
-
-static int add_sinks(struct muster *m, const struct run_args *a)
-{
-    struct muster_error err;
-
-    if (!(a->quiet && a->log_file) &&
-        muster_log_to_fd(m, STDERR_FILENO, a->log_format, colored(a->color, STDERR_FILENO), &err) < 0)
-        return complain(&err);
-    if (a->log_file && muster_log_to_file(m, a->log_file, a->log_format, &err) < 0)
-        return complain(&err);
-    return 0;
 }
 
 static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
@@ -188,7 +168,7 @@ static int finish(struct muster_run *run, const struct run_args *a)
     int trouble_json = write_report(run, MUSTER_REPORT_JSON, a->json);
     bool stdout_taken = (a->junit && strcmp(a->junit, "-") == 0) || (a->json && strcmp(a->json, "-") == 0);
     FILE *to = stdout_taken ? stderr : stdout;
-    const char *summary = muster_run_summary(run, colored(a->color, fileno(to)));
+    const char *summary = muster_run_summary(run, cli_colored(a->color, fileno(to)));
 
     if (summary)
         fputs(summary, to);
@@ -248,7 +228,7 @@ int cmd_run(int argc, char **argv)
         code = complain(&err);
         goto out;
     }
-    code = add_sinks(m, &a);
+    code = cli_add_sinks("run", m, &(struct cli_log){a.log_format, a.log_file, a.quiet, a.color});
     if (code == 0)
         code = load_script(m, &a, &script);
     if (code == 0)

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "parse.h"
 #include "run_table.h"
+#include "values.h"
 
 static int add(struct str_list *list, const char *value, int argc)
 {
@@ -17,36 +18,6 @@ static int add(struct str_list *list, const char *value, int argc)
     return 0;
 }
 
-static int duration(const char *name, const char *text, uint64_t *ms)
-{
-    if (cli_parse_duration(text, ms) == 0)
-        return 0;
-    return cli_misuse("run", "--%s: '%s' is not a duration; write %s, at most 366d", name, text, CLI_DURATION_FORM);
-}
-
-static int number(const char *name, const char *text, unsigned max, unsigned *out)
-{
-    if (cli_parse_uint(text, 1, max, out) == 0)
-        return 0;
-    return cli_misuse("run", "--%s: '%s' is not a whole number from 1 to %u", name, text, max);
-}
-
-/* *out = the index of text among the choices, which end with NULL. */
-static int choice(const char *name, const char *text, const char *const *choices, int *out)
-{
-    char list[128] = "";
-
-    for (int i = 0; choices[i]; i++) {
-        size_t used = strlen(list);
-        if (strcmp(text, choices[i]) == 0) {
-            *out = i;
-            return 0;
-        }
-        snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
-    }
-    return cli_misuse("run", "--%s: '%s' is not one of %s", name, text, list);
-}
-
 static int param(struct run_args *a, const char *text, int argc)
 {
     const char *equals = strchr(text, '=');
@@ -54,14 +25,6 @@ static int param(struct run_args *a, const char *text, int argc)
     if (!equals || equals == text)
         return cli_misuse("run", "--param: '%s' is not NAME=VALUE", text);
     return add(&a->params, text, argc);
-}
-
-static int text(const char *name, const char *value, const char **out)
-{
-    if (value[0] == '\0')
-        return cli_misuse("run", "--%s: the value is empty", name);
-    *out = value;
-    return 0;
 }
 
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
@@ -95,16 +58,16 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case 'p':
         return param(a, v, argc);
     case 'j':
-        return number("forks", v, 1000000, &a->run.forks);
+        return cli_value_number("run", "forks", v, 1000000, &a->run.forks);
     case OPT_WORKERS:
-        return number("workers", v, 1024, &a->run.workers);
+        return cli_value_number("run", "workers", v, 1024, &a->run.workers);
     case OPT_STATE_DIR:
-        return text("state-dir", v, &a->run.state_dir);
+        return cli_value_text("run", "state-dir", v, &a->run.state_dir);
     case OPT_FAIL_FAST:
         a->run.fail_fast = true;
         return 0;
     case OPT_MAX_BROKEN:
-        return text("max-broken", v, &a->run.max_broken);
+        return cli_value_text("run", "max-broken", v, &a->run.max_broken);
     case OPT_DRY_RUN:
         a->run.dry_run = true;
         return 0;
@@ -113,17 +76,17 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
             return 0;
         return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
     case OPT_TIMEOUT:
-        return duration("timeout", v, &a->run.timeout_ms);
+        return cli_value_duration("run", "timeout", v, &a->run.timeout_ms);
     case OPT_CONNECT_TIMEOUT:
-        return duration("connect-timeout", v, &a->run.connect_timeout_ms);
+        return cli_value_duration("run", "connect-timeout", v, &a->run.connect_timeout_ms);
     case OPT_TEARDOWN_TIMEOUT:
-        return duration("teardown-timeout", v, &a->run.teardown_timeout_ms);
+        return cli_value_duration("run", "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
-        return duration("grace", v, &a->run.grace_ms);
+        return cli_value_duration("run", "grace", v, &a->run.grace_ms);
     case OPT_AGENT_TIMEOUT:
-        return duration("agent-timeout", v, &a->run.agent_timeout_ms);
+        return cli_value_duration("run", "agent-timeout", v, &a->run.agent_timeout_ms);
     case 'u':
-        return text("user", v, &a->run.user);
+        return cli_value_text("run", "user", v, &a->run.user);
     case OPT_KEY:
         return add(&a->keys, v, argc);
     case OPT_KNOWN_HOSTS:
@@ -132,7 +95,7 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         a->run.no_agent = true;
         return 0;
     case OPT_HOST_KEY_POLICY:
-        rc = choice("host-key-policy", v, policies, &i);
+        rc = cli_value_choice("run", "host-key-policy", v, policies, &i);
         a->run.hostkey_policy = (enum muster_hostkey_policy)i;
         return rc;
     case OPT_PASSWORD:
@@ -143,21 +106,21 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
                           id == OPT_PASSWORD ? "password" : "passphrase",
                           id == OPT_PASSWORD ? "password" : "passphrase");
     case OPT_PASSWORD_FILE:
-        return text("password-file", v, &a->password_file);
+        return cli_value_text("run", "password-file", v, &a->password_file);
     case OPT_PASSWORD_ENV:
-        return text("password-env", v, &a->password_env);
+        return cli_value_text("run", "password-env", v, &a->password_env);
     case OPT_PASSPHRASE_FILE:
-        return text("passphrase-file", v, &a->passphrase_file);
+        return cli_value_text("run", "passphrase-file", v, &a->passphrase_file);
     case OPT_PASSPHRASE_ENV:
-        return text("passphrase-env", v, &a->passphrase_env);
+        return cli_value_text("run", "passphrase-env", v, &a->passphrase_env);
     case OPT_LOG_FORMAT:
-        rc = choice("log-format", v, formats, &i);
+        rc = cli_value_choice("run", "log-format", v, formats, &i);
         a->log_format = (enum muster_log_format)i;
         return rc;
     case OPT_LOG_FILE:
-        return text("log-file", v, &a->log_file);
+        return cli_value_text("run", "log-file", v, &a->log_file);
     case OPT_LOG_LEVEL:
-        return choice("log-level", v, levels, &verbosity->level);
+        return cli_value_choice("run", "log-level", v, levels, &verbosity->level);
     case 'v':
         verbosity->verbose++;
         return 0;
@@ -165,13 +128,13 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         a->quiet = true;
         return 0;
     case OPT_COLOR:
-        rc = choice("color", v, colors, &i);
+        rc = cli_value_choice("run", "color", v, colors, &i);
         a->color = (enum cli_color)i;
         return rc;
     case OPT_JUNIT:
-        return text("junit", v, &a->junit);
+        return cli_value_text("run", "junit", v, &a->junit);
     case OPT_JSON:
-        return text("json", v, &a->json);
+        return cli_value_text("run", "json", v, &a->json);
     default:
         return cli_misuse("run", "option %d is not handled", id);
     }

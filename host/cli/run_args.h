@@ -13,8 +13,7 @@
 #include <stdio.h>
 
 #include "muster.h"
-
-enum cli_color { CLI_COLOR_AUTO, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
+#include "sinks.h"
 
 /* Values of a repeatable option, in order, NULL at the end. */
 struct str_list {

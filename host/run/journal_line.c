@@ -23,12 +23,11 @@ static bool set_text(json_t *object, const char *key, const char *text)
     return !text || json_object_set_new(object, key, json_string(text)) == 0;
 }
 
-/* "./x" as the next program, started elsewhere, must say it. The caller frees; NULL: out of memory. */
+/* "./x" as a program that is started elsewhere must say it, links as they are. The caller frees; NULL: out of memory. */
 static char *absolute(const char *path)
 {
-    char *real = realpath(path, NULL), *cwd = NULL, *text = NULL;
-    if (real)
-        return real;
+    char *cwd = NULL, *text = NULL;
+    path += strncmp(path, "./", 2) ? 0 : 2;
     if (*path == '/' || !(cwd = getcwd(NULL, 0)))
         return strdup(path);
     if (asprintf(&text, "%s/%s", cwd, path) < 0)

@@ -238,7 +238,7 @@ static int read_lines(struct mu_left *left, FILE *f, struct mu_err *err)
     bool head = false;
     while ((len = getline(&text, &cap, f)) >= 0) {
         number++;
-        if (len == 1)
+        if (*text == '\n')
             continue;
         json_t *line = json_loadb(text, (size_t)len, JSON_ALLOW_NUL, NULL);
         const char *why = NULL;

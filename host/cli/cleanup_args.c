@@ -1,0 +1,155 @@
+#include "cleanup_args.h"
+
+#include <stdlib.h>
+
+#include "command.h"
+#include "options.h"
+#include "values.h"
+
+enum { OPT_STATE_DIR = 256, OPT_JOURNAL, OPT_LIST, OPT_SCRIPT, OPT_TEARDOWN_TIMEOUT, OPT_GRACE, OPT_LOG_FORMAT,
+       OPT_LOG_FILE, OPT_LOG_LEVEL, OPT_COLOR };
+
+static const struct cli_option cleanup_table[] = {
+    {0, "What to clean up", NULL, NULL},
+    {OPT_LIST, "list", NULL, "say what was left behind, and change nothing"},
+    {OPT_STATE_DIR, "state-dir", "DIR",
+     "where the runs kept their journals (default: $XDG_STATE_HOME/muster, else ~/.local/state/muster)"},
+    {OPT_JOURNAL, "journal", "FILE", "clean up after this run only; repeatable"},
+    {OPT_SCRIPT, "script", "FILE", "use this script, where the one that ran is not there any more"},
+
+    {0, "How", NULL, NULL},
+    {'j', "forks", "N", "servers in flight at once (default 50)"},
+    {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR",
+     "for the script's teardown on one server (default: what the script says, else 60s)"},
+    {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
+
+    {0, "Log (on standard error)", NULL, NULL},
+    {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
+    {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
+    {OPT_LOG_LEVEL, "log-level", "LEVEL", "trace, debug, info, warning or error (default info)"},
+    {'v', "verbose", NULL, "the level debug; -vv: trace"},
+    {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
+    {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+
+    {0, "Other", NULL, NULL},
+    {'h', "help", NULL, "print this help"},
+    {0, NULL, NULL, NULL},
+};
+
+void cleanup_args_help(FILE *to)
+{
+    fputs("Usage: muster cleanup [OPTION...]\n"
+          "\n"
+          "Destroy what earlier runs installed and did not destroy, since they were killed, or\n"
+          "their teardown failed. Scripts note in a journal what they are about to install; for\n"
+          "each server that is still noted there, and whose run is not at work any more, the\n"
+          "script's teardown is run, with the parameters and in the name of that run.\n",
+          to);
+    cli_options_help(to, cleanup_table);
+    fputs("\n"
+          "Exit code:\n"
+          "  0         nothing is left behind (any more)\n"
+          "  4         something is still left behind, see the summary\n"
+          "  130, 143  interrupted: by SIGINT; by SIGTERM or SIGHUP\n"
+          "  2         usage: nothing was done\n"
+          "\n"
+          "Examples:\n"
+          "  muster cleanup --list\n"
+          "  muster cleanup\n"
+          "  muster cleanup --script scripts/burnin.lua --journal JOURNAL\n",
+          to);
+}
+
+struct verbosity {
+    unsigned verbose;
+    int level; /* -1: not said */
+};
+
+static int one(struct cleanup_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
+{
+    static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
+    static const char *const formats[] = {"console", "json", "logfmt", NULL};
+    static const char *const colors[] = {"auto", "always", "never", NULL};
+    int i = 0, rc;
+
+    switch (id) {
+    case 'h':
+        a->help = true;
+        return 0;
+    case OPT_LIST:
+        a->list = true;
+        return 0;
+    case OPT_STATE_DIR:
+        return cli_value_text("cleanup", "state-dir", v, &a->state_dir);
+    case OPT_JOURNAL:
+        if (!a->journals)
+            a->journals = calloc((size_t)argc + 1, sizeof *a->journals);
+        if (!a->journals)
+            return cli_error("cleanup", "out of memory");
+        return cli_value_text("cleanup", "journal", v, &a->journals[a->n_journals++]);
+    case OPT_SCRIPT:
+        return cli_value_text("cleanup", "script", v, &a->script);
+    case 'j':
+        return cli_value_number("cleanup", "forks", v, 1000000, &a->run.forks);
+    case OPT_TEARDOWN_TIMEOUT:
+        return cli_value_duration("cleanup", "teardown-timeout", v, &a->run.teardown_timeout_ms);
+    case OPT_GRACE:
+        return cli_value_duration("cleanup", "grace", v, &a->run.grace_ms);
+    case OPT_LOG_FORMAT:
+        rc = cli_value_choice("cleanup", "log-format", v, formats, &i);
+        a->log.format = (enum muster_log_format)i;
+        return rc;
+    case OPT_LOG_FILE:
+        return cli_value_text("cleanup", "log-file", v, &a->log.file);
+    case OPT_LOG_LEVEL:
+        return cli_value_choice("cleanup", "log-level", v, levels, &verbosity->level);
+    case 'v':
+        verbosity->verbose++;
+        return 0;
+    case 'q':
+        a->log.quiet = true;
+        return 0;
+    case OPT_COLOR:
+        rc = cli_value_choice("cleanup", "color", v, colors, &i);
+        a->log.color = (enum cli_color)i;
+        return rc;
+    default:
+        return cli_misuse("cleanup", "option %d is not handled", id);
+    }
+}
+
+int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
+{
+    struct cli_parser parser;
+    struct verbosity verbosity = {0, -1};
+    int id;
+
+    *a = (struct cleanup_args){.run = MUSTER_RUN_OPTIONS_INIT};
+    cli_parser_start(&parser, "cleanup", cleanup_table, argc, argv);
+    while ((id = cli_parser_next(&parser)) != CLI_END) {
+        if (id == CLI_BAD || one(a, id, parser.value, argc, &verbosity) != 0)
+            return CLI_USAGE;
+        if (a->help)
+            return 0;
+    }
+    if (cli_parser_operands(&parser) < argc)
+        return cli_misuse("cleanup", "'%s': it takes no servers, what was left behind is in the journals",
+                          argv[cli_parser_operands(&parser)]);
+    if (a->journals && a->state_dir)
+        return cli_misuse("cleanup", "--journal and --state-dir exclude each other");
+    if (a->log.quiet && verbosity.verbose > 0)
+        return cli_misuse("cleanup", "--quiet and --verbose exclude each other");
+    if (verbosity.level >= 0)
+        a->level = (enum muster_level)verbosity.level;
+    else if (verbosity.verbose > 0)
+        a->level = verbosity.verbose == 1 ? MUSTER_DEBUG : MUSTER_TRACE;
+    else
+        a->level = a->log.quiet && !a->log.file ? MUSTER_WARNING : MUSTER_INFO;
+    return 0;
+}
+
+void cleanup_args_free(struct cleanup_args *a)
+{
+    free(a->journals);
+    a->journals = NULL;
+}

@@ -1,0 +1,29 @@
+/* cleanup_args.h: the options of `muster cleanup`.
+ *
+ * Purpose: from argv to one struct, every mistake told.
+ * Owner: strings are borrowed from argv; cleanup_args_free() frees the list. Thread: the main thread.
+ * Must not know: what the options do.
+ */
+#ifndef MU_CLI_CLEANUP_ARGS_H
+#define MU_CLI_CLEANUP_ARGS_H
+
+#include <stdio.h>
+
+#include "sinks.h"
+
+struct cleanup_args {
+    bool help, list;
+    const char *state_dir, *script;
+    const char **journals; /* NULL-terminated; NULL: none named */
+    size_t n_journals;
+    struct muster_run_options run;
+    enum muster_level level;
+    struct cli_log log;
+};
+
+/* 0, or CLI_USAGE when a message was printed; free args either way. */
+int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv);
+void cleanup_args_free(struct cleanup_args *a);
+void cleanup_args_help(FILE *to);
+
+#endif
