@@ -365,7 +365,7 @@ describe("muster cleanup", function()
     job:wait_log('"HERE"', 2)
     job:signal "KILL"
     job:wait()
-    local function there(id) return S.exists(fleet.dir .. "/" .. id .. "/home/installed") end
+    local function there(id) return S.exists(fleet.dir .. "/" .. id .. "/" .. "home/installed") end
     assert.is_true(there "srv01" and there "srv02")
     local done = cleanup(at)
     assert.equal(0, done.code, done.stdout .. done.stderr)
