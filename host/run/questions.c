@@ -58,11 +58,14 @@ int mu_run_open_claims(struct mu_run *run, struct mu_err *err)
 
 void mu_run_settle_claims(struct mu_run *run)
 {
+    size_t left = 0;
     for (size_t i = 0; i < run->n; i++) {
         const char *data = mu_claims_data(run->claims, i);
+        left += data != NULL;
         run->results->tasks[i].left_behind = data != NULL;
         run->results->tasks[i].claim = data ? strdup(data) : NULL;
     }
-    if (mu_claims_path(run->claims))
-        mu_log(MU_DEBUG, "Claims are journalled in %s.", mu_claims_path(run->claims));
+    if (left && mu_claims_path(run->claims))
+        mu_log(MU_WARNING, "%zu server%s left behind: `muster cleanup --journal %s` destroys %s.", left,
+               left == 1 ? " is" : "s are", mu_claims_path(run->claims), left == 1 ? "it" : "them");
 }

@@ -133,6 +133,7 @@ describe("a claim", function()
     assert.is_false(servers.s1.left_behind or false)
     assert.truthy(servers.s2.left_behind, cjson.encode(servers.s2))
     assert.truthy(T.find_log(result.log, "Left behind"))
+    assert.truthy(T.find_log(result.log, "muster cleanup --journal " .. at.state .. "/claims/"))
     assert.equal(1, #journals(at.state))
   end)
 
@@ -287,11 +288,16 @@ describe("muster cleanup", function()
 
   it("leaves a run that still lives alone", function()
     local at = place()
+    local dead = place()
+    dead.state = at.state -- two at once, with one folder for both journals
+    dead.nodes = at.nodes
     local job = S.start(SCRIPT, { dir = at.dir, args = args(at, { "-p", "stop=install", "s1" }) })
     job:wait_log '"HERE"'
+    kill_at(dead, "install", { "s2" })
     local done = cleanup(at)
     assert.equal(0, done.code)
     assert.truthy(done.stdout:find("1 run is still at work and is left alone", 1, true), done.stdout)
+    assert.truthy(done.stdout:find("destroyed_servers=[s2]", 1, true), done.stdout)
     local journal = at.state .. "/claims/" .. journals(at.state)[1]
     local refused = T.run { "cleanup", "--journal", journal }
     assert.equal(2, refused.code)
