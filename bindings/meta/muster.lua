@@ -64,7 +64,7 @@ function Permit:release() end
 ---  there is a mark hook, else 0. What passes then is passed; what cannot be measured again is an error
 ---@field mark? fun(server: muster.Server, verdict: muster.Verdict, params: table): true|string|nil marks the server as
 ---  broken. Called by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why.
----  Raising: it is tried again, three times in all
+---  Raising, or taking longer than 5 minutes: it is tried again, three times in all
 ---@field mark_broken_on? string[] statuses that mark: "failed" (this alone when not given), "error", "timeout",
 ---  "unreachable"
 ---@field max_broken? integer|string the cap, "5%" when not given, 20, or "5%,20" (the smaller holds): when more

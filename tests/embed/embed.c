@@ -24,7 +24,10 @@ static void print_result(const struct muster_run *run, size_t i)
     for (size_t s = 0; muster_run_step(run, i, s, &step) == 0; s++)
         for (size_t k = 0; muster_run_metric(run, i, s, k, &metric) == 0; k++)
             printf(" %s.%s=%g%s", step.name, metric.name, metric.value, metric.judged && !metric.passed ? "!" : "");
-    printf("%s%s\n", server.reason[0] ? " " : "", server.reason);
+    printf("%s%s", server.reason[0] ? " " : "", server.reason);
+    if (strcmp(server.mark, "none") != 0)
+        printf(" (mark %s: %s)", server.mark, server.mark_reason);
+    putchar('\n');
 }
 
 int main(int argc, char **argv)
@@ -47,6 +50,7 @@ int main(int argc, char **argv)
             goto out;
     }
     run_options.local = true;
+    run_options.max_broken = "2";
     if (muster_script_load(m, argv[1], &script, &err) < 0 || muster_run_new(m, script, &run_options, &run, &err) < 0 ||
         muster_run_start(run, &err) < 0)
         goto out;

@@ -4,6 +4,9 @@ local muster = require "muster"
 return muster.script {
   description = "for the embedding example",
   params = { most = 7 },
+  confirm = 0,
+  max_broken = 1, -- the embedder allows two
+  mark = function(_, verdict) assert(verdict.reason:find("> 7; run " .. verdict.run, 1, true)) end,
   steps = {
     { name = "count",
       run = function(server)

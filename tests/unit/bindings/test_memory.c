@@ -17,6 +17,7 @@
 static const char script_text[] =
     "local muster = require 'muster'\n"
     "local helper = require 'helper'\n"
+    "local tries = 0\n"
     "return muster.script {\n"
     "  params = { n = 2, name = 'x' },\n"
     "  setup = function(server) muster.log.bind { rack = 'r1' } end,\n"
@@ -41,7 +42,12 @@ static const char script_text[] =
     "        server:release()\n"
     "        return 1\n"
     "      end },\n"
+    "    { name = 'again', confirm = 1, thresholds = { score = '>= 2' }, run = function()\n"
+    "        tries = tries + 1\n"
+    "        return tries\n"
+    "      end },\n"
     "  },\n"
+    "  mark = function(server, verdict) print(server.id, verdict.reason, #verdict.failures) return verdict.owner end,\n"
     "  teardown = function(server) pcall(server.release, server) muster.sleep(0) print('bye', server.vars.rack) end,\n"
     "}\n";
 
@@ -84,10 +90,10 @@ struct outcome {
     enum mu_status status[2];
 };
 
-static void run_once(struct mu_script *script, struct mu_inventory *inv, struct mu_logger *lg, unsigned long fail_at,
-                     struct outcome *out)
+static void run_once(struct mu_script *script, struct mu_inventory *inv, struct mu_logger *lg, bool dry_run,
+                     unsigned long fail_at, struct outcome *out)
 {
-    struct mu_run_config config = {.local = true, .workers = 1, .forks = 2, .state_dir = dir, .alloc_fail_at = fail_at,
+    struct mu_run_config config = {.local = true, .dry_run = dry_run, .workers = 1, .forks = 2, .state_dir = dir, .alloc_fail_at = fail_at,
                                    .alloc_requests = &out->requests};
     struct mu_server *servers[] = {mu_inventory_at(inv, 0), mu_inventory_at(inv, 1)};
     struct mu_run *run = NULL;
@@ -109,6 +115,42 @@ static void drop(void *arg, const struct mu_record *record)
     (void)record;
 }
 
+/* From the nth allocation on. Returns the last that stops the start. */
+static unsigned long fail_each(struct mu_script *script, struct mu_inventory *inv, struct mu_logger *lg, bool dry_run,
+                               unsigned long first)
+{
+    enum mu_status good = dry_run ? MU_ST_SKIPPED : MU_ST_PASSED;
+    struct outcome out = {0};
+    run_once(script, inv, lg, dry_run, 0, &out);
+    assert_int_equal(out.rc, 0);
+    assert_int_equal(out.status[0], good);
+    assert_int_equal(out.status[1], good);
+    unsigned long requests = out.requests, hurt = 0, refused = 0, last = 0;
+    assert_true(requests > 500);
+    for (unsigned long n = first; n <= requests; n++) {
+        struct outcome o = {0};
+        run_once(script, inv, lg, dry_run, n, &o);
+        if (o.rc) { /* the worker could not even be made */
+            refused++;
+            last = n;
+            continue;
+        }
+        int errors = 0;
+        for (int i = 0; i < 2; i++) {
+            if (o.status[i] != good && o.status[i] != MU_ST_ERROR)
+                fail_msg("allocation %lu: server %d is %s", n, i, mu_status_name(o.status[i]));
+            errors += o.status[i] == MU_ST_ERROR;
+        }
+        if (errors > 1)
+            fail_msg("allocation %lu hurt both servers", n);
+        hurt += (unsigned long)errors;
+    }
+    print_message("%lu allocations: %lu stopped the start, %lu hurt one server\n", requests, refused, hurt);
+    assert_true(hurt > 100);
+    assert_true(first > 1 || refused > 100);
+    return last;
+}
+
 static void every_allocation_fails_once(void **state)
 {
     (void)state;
@@ -117,7 +159,6 @@ static void every_allocation_fails_once(void **state)
     struct mu_inventory *inv = NULL;
     struct mu_script *script = NULL;
     struct mu_server *srv = NULL;
-    struct outcome out = {0};
     assert_int_equal(mu_logger_new(&lg, MU_TRACE), 0);
     assert_int_equal(mu_logger_add_sink(lg, drop, NULL, NULL), 0);
     assert_int_equal(mu_inventory_new(&inv), 0);
@@ -127,32 +168,9 @@ static void every_allocation_fails_once(void **state)
     if (mu_script_load(&script, script_path, NULL, &mu_bindings, lg, &err))
         fail_msg("%s", err.msg);
 
-    run_once(script, inv, lg, 0, &out);
-    assert_int_equal(out.rc, 0);
-    assert_int_equal(out.status[0], MU_ST_PASSED);
-    assert_int_equal(out.status[1], MU_ST_PASSED);
-    unsigned long requests = out.requests, hurt = 0, refused = 0;
-    assert_true(requests > 500);
-    for (unsigned long n = 1; n <= requests; n++) {
-        struct outcome o = {0};
-        run_once(script, inv, lg, n, &o);
-        if (o.rc) { /* the worker could not even be made */
-            refused++;
-            continue;
-        }
-        int errors = 0;
-        for (int i = 0; i < 2; i++) {
-            if (o.status[i] != MU_ST_PASSED && o.status[i] != MU_ST_ERROR)
-                fail_msg("allocation %lu: server %d is %s", n, i, mu_status_name(o.status[i]));
-            errors += o.status[i] == MU_ST_ERROR;
-        }
-        if (errors > 1)
-            fail_msg("allocation %lu hurt both servers", n);
-        hurt += (unsigned long)errors;
-    }
-    print_message("%lu allocations: %lu stopped the start, %lu hurt one server\n", requests, refused, hurt);
-    assert_true(refused > 100);
-    assert_true(hurt > 100);
+    unsigned long started = fail_each(script, inv, lg, false, 1);
+    /* The mark hook too: of a dry run, where it is not tried again. A worker's start is the same. */
+    fail_each(script, inv, lg, true, started + 1);
     mu_script_free(script);
     mu_inventory_free(inv);
     mu_logger_free(lg);
