@@ -68,7 +68,7 @@ return muster.script {
   max_broken = "5%",        -- more than that is the script or the firmware: nobody is marked
 
   setup = function(server, params)
-    local access = provisioner_of(params):install(server, params.os) or {}
+    local access = provisioner_of(params):install(server, params.os)
     access.wait = params.boot
     if not access.host_keys and params.host_keys ~= "known" then access.host_keys = params.host_keys end
     server:connect(access)

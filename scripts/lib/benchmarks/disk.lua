@@ -33,6 +33,8 @@ local FIO = "fio --name=read --readonly --rw=randread --bs=4k --iodepth=16 --ioe
 -- reading what was never written tells nothing of a disk.
 local OWN_FILE = [[
 command -v fio >/dev/null || exit 127
+free=$(stat -f -c '%a * %S' "$1") || exit 1
+[ $(($free / 1048576)) -gt "$2" ] || { echo "$1 has no room for $2 MiB" >&2; exit 1; }
 d=$(mktemp -d "$1/muster-fio.XXXXXXXX") || exit 1
 trap 'rm -rf "$d"' EXIT
 trap 'exit 130' HUP INT TERM

@@ -42,7 +42,11 @@ return function(config)
   local driver = { name = "ironic", marked_as = "in maintenance" }
 
   local function path_of(node, rest) return "/v1/nodes/" .. muster.http.escape(node.name) .. (rest or "") end
-  local function provision(node, body) client:put(path_of(node, "/states/provision"), { json = body }) end
+  -- Sent once: whether it is to be sent again is decided by what state shows.
+  local function change(method, path, body)
+    client:request { method = method, path = path, json = body, idempotent = false }
+  end
+  local function provision(node, body) change("PUT", path_of(node, "/states/provision"), body) end
 
   function driver.state(node)
     local n = client:get(path_of(node), { query = { fields = FIELDS } }):json()
@@ -71,7 +75,7 @@ return function(config)
     for name, value in pairs(info_of(claim)) do
       patch[#patch + 1] = { op = "add", path = "/instance_info/" .. name, value = value }
     end
-    client:patch(path_of(node), { json = patch })
+    change("PATCH", path_of(node), patch)
   end
 
   function driver.unclaim(node, claim)
@@ -84,14 +88,14 @@ return function(config)
         patch[#patch + 1] = { op = "remove", path = "/instance_info/" .. name }
       end
     end
-    client:patch(path_of(node), { json = patch })
+    change("PATCH", path_of(node), patch)
   end
 
   function driver.install(node) provision(node, { target = "active", configdrive = config.configdrive }) end
   function driver.destroy(node) provision(node, { target = "deleted" }) end
 
-  function driver.mark(node, reason) client:put(path_of(node, "/maintenance"), { json = { reason = reason } }) end
-  function driver.unmark(node) client:delete(path_of(node, "/maintenance")) end
+  function driver.mark(node, reason) change("PUT", path_of(node, "/maintenance"), { reason = reason }) end
+  function driver.unmark(node) change("DELETE", path_of(node, "/maintenance")) end
 
   -- Ironic does not know a server's address; a site that does gives a function.
   driver.access = config.access

@@ -49,7 +49,9 @@ return function(config)
     local description = config[what]
     local method = method_of(description, what)
     local path = templates.fill(description[method], values, muster.http.escape)
-    return client:request { method = method:upper(), path = path, json = templates.fill_all(description.json, values),
+    -- Sent once: whether it is to be sent again is decided by what state shows.
+    return client:request { method = method:upper(), path = path, idempotent = method == "get",
+      json = templates.fill_all(description.json, values),
       body = templates.fill_all(description.body, values), query = templates.fill_all(description.query, values),
       headers = description.headers }
   end

@@ -67,7 +67,7 @@ local function uuid()
 end
 
 --- Install an operating system. The server has to be in its clean state, claimed by nobody and not marked as broken:
---- else ServerStateError, and it was not touched. Returns what server:connect takes, or nil. ServerOperationError: the
+--- else ServerStateError, and it was not touched. Returns a table that server:connect takes. ServerOperationError: the
 --- provisioner says that it failed. ProvisionerError: it could not be asked, or refused the request.
 function P:install(server, os_name)
   local _ <close> = self:permit(false)
@@ -88,12 +88,12 @@ function P:install(server, os_name)
   server:update_claim(claim)
   if muster.run.dry_run then
     self:change("install", node, os_name, claim)
-    return nil
+    return {}
   end
   muster.log.info("Installing.", { os = os_name, provisioner = self.name })
   self:see_installed(node, os_name, claim, deadline)
   muster.log.info("Installed.", { os = os_name, provisioner = self.name })
-  return self.driver.access and self.driver.access(node) or nil
+  return self.driver.access and self.driver.access(node) or {}
 end
 
 return P

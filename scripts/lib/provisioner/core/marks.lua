@@ -22,7 +22,8 @@ function P:mark_as_broken(server, reason)
         asking.line(s.broken) or "without a reason")
     end
     local mine = s.tag and s.tag:sub(1, #muster.run.id + 1) == muster.run.id .. "/"
-    local nobodys = not s.tag and (s.state == "clean" or s.state == "failed" or s.state == "busy")
+    -- A wipe that failed may have taken our tag off.
+    local nobodys = not s.tag and (s.state == "clean" or s.state == "failed")
     if not (mine or nobodys or self.mark_in_use) then
       return "kept: it is not ours now: " .. (s.tag and self:why_not_clean(s) or self:describe(s))
     end
