@@ -128,6 +128,11 @@ int mu_http_url_parse(struct mu_http_url *url, const char *text, struct mu_err *
             *url = (struct mu_http_url)MU_HTTP_URL_INIT;
             return refuse(err, text, "spaces and other special characters must be written as %XX (muster.http.escape does it)");
         }
+    const char *host = strstr(text, "://"); /* libcurl would also take fewer slashes, or more */
+    if (host && !strncasecmp(text, "http", 4) && (host[3] == '/' || !host[3])) {
+        *url = (struct mu_http_url)MU_HTTP_URL_INIT;
+        return refuse(err, text, "it names no host");
+    }
     return read_url(url, NULL, text, 0, err);
 }
 

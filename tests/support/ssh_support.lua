@@ -54,7 +54,8 @@ end
 -- ---- helpers that run until the spec ends ----
 
 local held = {} -- the pipes whose end ends them
-local function hold(...)
+--- Run a program that ends when its standard input does, which this spec's end sees to.
+function M.hold(...)
   local pipe = assert(io.popen(T.quote(...), "w"))
   held[#held + 1] = pipe
   return pipe
@@ -63,14 +64,14 @@ end
 --- Something that listens on a loopback port and is no SSH server. Returns the port.
 function M.odd_server(what)
   local file = T.tmpdir() .. "/port"
-  hold(T.source .. "/tests/support/odd-server", what, "port", file)
+  M.hold(T.source .. "/tests/support/odd-server", what, "port", file)
   return tonumber(M.wait_for("the odd server's port", function() return M.exists(file) and T.read(file) end))
 end
 
 --- A real ssh-agent; returns its socket.
 function M.agent()
   local socket = T.tmpdir() .. "/agent"
-  hold(T.source .. "/tests/support/until-eof", "sh", "-c",
+  M.hold(T.source .. "/tests/support/until-eof", "sh", "-c",
     "exec ssh-agent -D -a " .. T.quote(socket) .. " >/dev/null 2>&1")
   M.wait_for("the agent", function()
     return T.exec { "ssh-add", "-l", env = { SSH_AUTH_SOCK = socket } }.code ~= 2
@@ -81,7 +82,7 @@ end
 --- An agent that accepts and never answers; returns its socket.
 function M.silent_agent()
   local socket = T.tmpdir() .. "/agent"
-  hold(T.source .. "/tests/support/odd-server", "silent", socket)
+  M.hold(T.source .. "/tests/support/odd-server", "silent", socket)
   M.wait_for("the agent", function() return T.exec { "test", "-S", socket }.code == 0 end)
   return socket
 end
