@@ -1,0 +1,811 @@
+-- muster.http and muster.secret against real servers: an nginx with and without TLS, and one that misbehaves as told.
+local cjson = require "cjson"
+local H = require "http_support"
+local S = require "ssh_support"
+local T = require "muster_test"
+
+-- Each becomes a step; `text` says what it found by tell{ name = value }, which ends up in told.NAME. In scope: http,
+-- odd, other (URLs of two odd servers), plain, tls (nginx), ca, wrong_ca, and failing(f, ...), which returns what f raised.
+local cases = {}
+local function case(name, text) cases[#cases + 1] = { name = name, text = text } end
+
+case("methods", [[
+  local seen = {}
+  for _, method in ipairs { "GET", "OPTIONS", "PUT", "DELETE", "POST", "PATCH" } do
+    local r = http.request { url = odd .. "/echo", method = method, body = method ~= "GET" and "b" or nil }
+    local e = r:json()
+    seen[method] = { e.method, e.body, r.status, r.method, r.attempts, e.headers["content-type"] or "none",
+      e.headers.expect or "none", e.headers["user-agent"]:match "^muster/" }
+  end
+  local head = http.request { url = odd .. "/bytes/1000", method = "HEAD" }
+  local empty = http.request { url = odd .. "/echo", method = "POST" }:json()
+  tell { seen = seen, head = { head.status, head.body, head.headers["content-length"] },
+    empty = empty.headers["content-length"], default = http.request { url = odd .. "/echo" }:json().method,
+    binary = http.request { url = odd .. "/echo", method = "PUT", body = "a\0\r\n\xff" }:json().body == "a\0\r\n\195\191" }]])
+case("json", [[
+  local cjson = require "cjson"
+  local r = http.request { url = odd .. "/echo", method = "POST", json = { a = { 1, 2 }, b = cjson.null, c = "ä" } }
+  local sent = cjson.decode(r:json().body)
+  local own = http.request { url = odd .. "/echo", method = "PUT", json = false,
+    headers = { ["content-type"] = "application/merge-patch+json" } }:json()
+  local e = failing(function() return http.request { url = odd .. "/json-not" }:json() end)
+  local none = failing(function() return http.request { url = odd .. "/bytes/0" }:json() end)
+  tell { type = r:json().headers["content-type"], a = #sent.a, c = sent.c == "ä" or r:json().body, own = own.headers["content-type"],
+    own_body = own.body, kind = e.kind, text = tostring(e), status = e.status, none = tostring(none),
+    unfit = failing(http.request, { url = odd, json = { print } }), secret = failing(http.request, { url = odd,
+      json = { muster.secret { env = "TEST_SECRET" } } }) }]])
+case("query_and_headers", [[
+  local r = http.request { url = odd .. "/echo?first", query = { b = "x y&=/", a = { 1, true }, c = false, ["ä"] = "" },
+    headers = { ["X-Text"] = "t", ["X-Number"] = 5, ["X-Empty"] = "", ["X-Off"] = false, Accept = "text/x" } }
+  local e = r:json()
+  tell { path = e.path, text = e.headers["x-text"], number = e.headers["x-number"], empty = e.headers["x-empty"],
+    off = e.headers["x-off"] == nil, accept = e.headers.accept, escape = http.escape "a/../b c", escape_number = http.escape(12) }]])
+case("answers", [[
+  local ok = http.request { url = plain .. "/ok" }
+  local out = {}
+  for _, status in ipairs { 403, 404, 429, 500, 503 } do
+    local e = failing(http.request, { url = plain .. "/status/" .. status, retries = 0 })
+    local r = http.request { url = plain .. "/status/" .. status, retries = 0, check = false }
+    out[#out + 1] = { e.status, e.kind, e.retryable, r.status, #r.body > 0 and #e.body > 0, e.headers.server:match "nginx" }
+  end
+  local e = failing(http.request, { url = odd .. "/status/409" })
+  tell { ok = ok.status, body = ok.body, server = ok.headers.server, out = out, typed = muster.errors.is(e, "HttpError"),
+    text = tostring(e), cause = e.cause, method = e.method, url_ends = e.url:match "/status/409$", where = e.where,
+    attempts = e.attempts, body409 = e.body, made = tostring(muster.errors.HttpError("mine", { status = 5 })),
+    bytes = #http.request { url = odd .. "/stream/3000000" }.body, no_content = http.request { url = odd .. "/status/204" }.body }]])
+case("auth", [[
+  local secret = muster.secret { env = "TEST_SECRET" }
+  local function sent(options)
+    options.url = odd .. "/echo"
+    return http.request(options):json().headers
+  end
+  tell { basic = sent { auth = { user = "me", password = "pä" } }.authorization,
+    basic_secret = sent { auth = { user = "me", password = secret } }.authorization,
+    token = sent { token = "plain" }.authorization, token_secret = sent { token = secret }.authorization,
+    header = sent { headers = { ["X-Auth-Token"] = secret } }["x-auth-token"],
+    joined = sent { headers = { Authorization = "Token " .. secret .. "!" } }.authorization,
+    file = sent { token = muster.secret { file = os.getenv "TEST_SECRET_FILE" } }.authorization,
+    nginx = http.request { url = plain .. "/echo-authorization", auth = { user = "a", password = "b" } }.status,
+    nginx_none = failing(http.request, { url = plain .. "/echo-authorization" }).status,
+    none = sent {}.authorization == nil }]])
+case("secret", [[
+  local secret = muster.secret { env = "TEST_SECRET" }
+  local function text(...) return tostring(failing(...)) end
+  tell { text = tostring(secret), joined = tostring("a" .. secret), type = type(secret), meta = getmetatable(secret) == false,
+    format = ("%s"):format(secret), index = text(function() return secret.text end), write = text(function() secret.x = 1 end),
+    len = text(function() return #secret end), sub = text(string.sub, secret, 1), rep = text(string.rep, secret, 2),
+    number = text(function() return secret .. {} end), pairs = text(function() for _ in pairs(secret) do end end),
+    json = text(require "cjson".encode, secret), query = text(http.request, { url = odd, query = { a = secret } }),
+    url = text(http.request, { url = secret }), body = text(http.request, { url = odd, method = "POST", body = secret }),
+    no_env = text(muster.secret, { env = "NOT_SET_AT_ALL" }), empty_env = text(muster.secret, { env = "TEST_EMPTY" }),
+    no_file = text(muster.secret, { file = "/no/such/file" }), folder = text(muster.secret, { file = "/" }),
+    endless = text(muster.secret, { file = "/dev/zero" }), empty_file = text(muster.secret, { file = "/dev/null" }),
+    both = text(muster.secret, { env = "A", file = "B" }), none = text(muster.secret, {}), odd_field = text(muster.secret,
+      { name = "A" }), not_a_table = text(muster.secret, "A"), log = pcall(muster.log.info, secret, { value = secret }) }]])
+case("tls", [[
+  local r = http.request { url = tls .. "/ok", ca_file = ca }
+  local function kind(options)
+    local e = failing(http.request, options)
+    return { e.kind, e.retryable, e.attempts, tostring(e), e.cause }
+  end
+  tell { ok = r.status, body = r.body, own = http.request { url = secure, ca_file = ca }.status,
+    no_ca = kind { url = tls .. "/ok" }, wrong = kind { url = tls .. "/ok", ca_file = wrong_ca },
+    missing = kind { url = tls .. "/ok", ca_file = "/no/such/ca.pem" }, no_pem = kind { url = tls .. "/ok", ca_file = "/etc/passwd" },
+    name = kind { url = misnamed, ca_file = ca }, to_plain_port = kind { url = plain:gsub("^http:", "https:"), ca_file = ca,
+      retries = 1, backoff = 0.01 }, again = http.request { url = tls .. "/ok", ca_file = ca }.status }]])
+case("redirects", [[
+  local function redirect(status, to, options)
+    options = options or {}
+    options.url = odd .. "/redirect/" .. status .. "?to=" .. http.escape(to)
+    return http.request(options)
+  end
+  local out = {}
+  for _, status in ipairs { 301, 302, 303, 307, 308 } do
+    local get, post = redirect(status, "/echo?x"), redirect(status, "/echo", { method = "POST", body = "b" })
+    local put = redirect(status, "/echo", { method = "PUT", body = "b" })
+    out[tostring(status)] = { get:json().method, post:json().method .. post:json().body, put:json().method .. put:json().body }
+  end
+  local function kind(f, ...)
+    local e = failing(f, ...)
+    return { e.kind, tostring(e), e.retryable, e.attempts }
+  end
+  local last = redirect(302, "/echo?x")
+  tell { out = out, url = last.url, asked = last.method, loop = kind(http.request, { url = odd .. "/loop" }),
+    two = kind(http.request, { url = odd .. "/loop", max_redirects = 2 }),
+    none = { redirect(302, "/echo", { max_redirects = 0 }).status, redirect(302, "/x", { max_redirects = 0 }).headers.location },
+    file = kind(redirect, 302, "file:///etc/passwd"), ftp = kind(redirect, 302, "ftp://127.0.0.1/"),
+    userinfo = kind(redirect, 302, "http://a:b@127.0.0.1/"), nonsense = kind(redirect, 302, "http://:99999/"),
+    upgrade = http.request { url = plain .. "/to-tls", ca_file = ca }.url,
+    downgrade = kind(http.request, { url = tls .. "/to-plain", ca_file = ca }),
+    put_abroad = kind(redirect, 307, other .. "/echo?put-abroad", { method = "PUT", body = "b" }),
+    post_abroad_as_get = redirect(302, other .. "/echo?post-abroad", { method = "POST", body = "b" }):json().method }]])
+case("redirect_credentials", [[
+  local secret = muster.secret { env = "TEST_SECRET" }
+  local function follow(to, options)
+    options.url = odd .. "/redirect/302?to=" .. http.escape(to)
+    return http.request(options):json().headers
+  end
+  local function all()
+    return { token = secret, headers = { ["X-Mine"] = "1", Cookie = "c", Accept = "a/b", ["User-Agent"] = "me" } }
+  end
+  local back = { token = secret }
+  back.url = odd .. "/redirect/302?to=" .. http.escape(other .. "/redirect/302?to=" .. http.escape(odd .. "/echo"))
+  local localhost = odd:gsub("127.0.0.1", "localhost")
+  tell { home = follow("/echo", all()), abroad = follow(other .. "/echo", all()), localhost = follow(localhost .. "/echo", all()),
+    basic = follow(other .. "/echo", { auth = { user = "a", password = secret } }),
+    and_back = http.request(back):json().headers }]])
+case("retries", [[
+  local function sequence(name, statuses, options)
+    options = options or {}
+    options.url, options.backoff = odd .. "/sequence/" .. name .. "/" .. statuses, options.backoff or 0.01
+    return http.request(options)
+  end
+  local r = sequence("get", "503,503,200")
+  local over = failing(sequence, "over", "503")
+  local two = failing(sequence, "two", "503", { retries = 1 })
+  local zero = failing(sequence, "zero", "503,200", { retries = 0 })
+  local post = failing(sequence, "post", "503,200", { method = "POST" })
+  local patch = sequence("patch", "503,200", { method = "PATCH", idempotent = true })
+  local put = failing(sequence, "put", "503,200", { method = "PUT", idempotent = false })
+  local named = sequence("named", "409,409,200", { method = "POST", retry_on = { 409 } })
+  local accepted = sequence("accepted", "202,200", { retry_on = { 202 } })
+  local unnamed = failing(sequence, "unnamed", "503,200", { retry_on = { 409 } })
+  local unchecked = sequence("unchecked", "503", { check = false, retries = 1 })
+  tell { get = { r.status, r.attempts }, over = { over.status, over.attempts, over.retryable, tostring(over) },
+    two = two.attempts, zero = zero.attempts, post = { post.attempts, post.retryable }, patch = patch.attempts,
+    put = put.attempts, named = { named.status, named.attempts }, accepted = { accepted.status, accepted.attempts },
+    unnamed = unnamed.attempts, unchecked = { unchecked.status, unchecked.attempts },
+    drop = http.request { url = odd .. "/drop-once/get", backoff = 0.01 }.status,
+    drop_post = failing(http.request, { url = odd .. "/drop-once/post", method = "POST", backoff = 0.01 }).attempts }]])
+case("retry_after", [[
+  local function after(value, options)
+    options = options or {}
+    options.url, options.backoff = odd .. "/retry-after/v" .. http.escape(value) .. "/" .. http.escape(value), 0.01
+    return http.request(options)
+  end
+  local when = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 2)
+  tell { second = after "1".attempts, zero = after "0".attempts, date = after(when).attempts, past = after "Mon, 01 Jan 2001 00:00:00 GMT".attempts,
+    nonsense = after "soon".attempts, negative = after "-5".attempts, when = http.escape(when),
+    post = after("0 ", { method = "POST", retry_on = { 503 } }).attempts }]])
+case("no_answer", [[
+  local function kind(options)
+    options.backoff = options.backoff or 0.01
+    local e = failing(http.request, options)
+    return { e.kind, e.retryable, e.attempts, tostring(e), e.cause, e.status == nil }
+  end
+  tell { name = kind { url = "http://no-such-name.invalid/x", retries = 1 }, refused = kind { url = refused .. "/x", retries = 1 },
+    refused_post = kind { url = refused .. "/x", retries = 1, method = "POST" },
+    silent = kind { url = silent .. "/x", timeout = 0.2, retries = 1 },
+    silent_post = kind { url = silent .. "/x", timeout = 0.2, retries = 1, method = "POST" },
+    silent_tls = kind { url = silent:gsub("^http:", "https:"), connect_timeout = 0.2, retries = 1, method = "POST" },
+    half = kind { url = odd .. "/half", timeout = 0.2, retries = 0 }, garbage = kind { url = odd .. "/garbage" },
+    no_colon = kind { url = odd .. "/no-colon" }, ssh = kind { url = garbage .. "/" }, drop = kind { url = odd .. "/drop", retries = 0 }, cut = kind { url = odd .. "/cut", retries = 1 } }]])
+case("bounds", [[
+  local function kind(options)
+    local e = failing(http.request, options)
+    return { e.kind, e.retryable, e.attempts, tostring(e), e.cause }
+  end
+  tell { body = kind { url = odd .. "/bytes/1001", max_body = 1000 }, chunked = kind { url = odd .. "/stream/100000000", max_body = 65536 },
+    default = kind { url = odd .. "/stream/17000000" }, fits = #http.request { url = odd .. "/bytes/1000", max_body = 1000 }.body,
+    head = http.request { url = odd .. "/bytes/1001", method = "HEAD", max_body = 10 }.status,
+    headers = kind { url = odd .. "/headers/300" }, long = kind { url = odd .. "/long-header/70000" },
+    long_fits = #http.request { url = odd .. "/long-header/60000" }.headers["x-long"],
+    many_fit = http.request { url = odd .. "/headers/200" }.headers["x-199"], redirect = kind { url = odd .. "/redirect/302?to=/bytes/2000", max_body = 1000 } }]])
+case("hostile", [[
+  local r = http.request { url = odd .. "/hostile", check = false }
+  local e = failing(http.request, { url = odd .. "/hostile" })
+  print(e)
+  print(r.headers["x-esc"], r.body)
+  tell { status = r.status, twice = r.headers["x-twice"], folded = r.headers["x-folded"], empty = r.headers["x-empty"],
+    high = r.headers["x-high"] == "\xff\xfe", esc = r.headers["x-esc"] == "\27]0;title\7", body = #r.body }]])
+case("client", [[
+  local c = http.client { base_url = odd .. "/echo/", token = "t", headers = { ["X-A"] = "client", ["X-B"] = "client" },
+    query = { q = "client", z = 1 }, retries = 0 }
+  local function sent(r) local e = r:json() return { e.method, e.path, e.headers["x-a"] or "none", e.headers["x-b"] or "none",
+    e.headers.authorization or "none", e.body } end
+  local verbs = {}
+  for _, verb in ipairs { "get", "options", "put", "delete", "post", "patch" } do verbs[verb] = c[verb](c, "x"):json().method end
+  local base = http.client { base_url = odd }
+  tell { get = sent(c:get("a/b")), slash = sent(c:get("/a")), none = sent(c:get()), query = sent(c:get("?own=1", { query = { q = "mine" } })),
+    over = sent(c:post("p", { headers = { ["x-a"] = "mine", ["X-B"] = false }, json = { 1 }, token = "other" })),
+    basic = sent(c:get("p", { auth = { user = "a", password = "b" } })), request = sent(c:request { method = "PUT", path = "r", body = "B" }),
+    verbs = verbs, head = c:head("h").status, whole = base:get(odd .. "/echo?next=2"):json().path, text = tostring(c),
+    away = tostring(failing(base.get, base, other .. "/echo")), away_scheme = tostring(failing(base.get, base, (odd:gsub("^http", "https")))),
+    away_name = tostring(failing(base.get, base, (odd:gsub("127.0.0.1", "localhost")))), after = sent(c:get("a")),
+    status = failing(base.get, base, "status/404").status, bare = base:get("status/200").status }]])
+case("wrong", [[
+  local function text(options) return tostring(failing(http.request, options)) end
+  local function client(options) return tostring(failing(http.client, options)) end
+  local c = http.client { base_url = odd }
+  tell { none = tostring(failing(http.request)), text = tostring(failing(http.request, odd)), no_url = text {}, url_type = text { url = 5 },
+    unknown = text { url = odd, tiemout = 1 }, listed = text { odd }, scheme = text { url = "ftp://x/" }, bare = text { url = "x/y" },
+    userinfo = text { url = "http://me:hunter2@h/" }, space = text { url = odd .. "/a b" }, nul = text { url = odd .. "\0" },
+    method = text { url = odd, method = "TRACE" }, lower = text { url = odd, method = "get" }, both = text { url = odd, body = "", json = 1 },
+    body = text { url = odd, method = "PUT", body = {} }, head = text { url = odd, method = "HEAD", body = "x" },
+    header = text { url = odd, headers = { ["X-A"] = "a\r\nX-Evil: 1" } }, header_name = text { url = odd, headers = { ["X A"] = "a" } },
+    header_type = text { url = odd, headers = { ["X-A"] = {} } }, headers = text { url = odd, headers = "X-A: b" },
+    header_list = text { url = odd, headers = { "X-A: b" } }, length = text { url = odd, headers = { ["Content-Length"] = 5 } },
+    twice = text { url = odd, headers = { ["X-A"] = 1, ["x-a"] = 2 } }, host = text { url = odd, headers = { Host = "x" } },
+    two_auths = text { url = odd, token = "a", auth = { user = "a", password = "b" } }, auth = text { url = odd, auth = { user = "a" } },
+    auth_text = text { url = odd, auth = "a:b" }, auth_field = text { url = odd, auth = { name = "a", password = "b" } },
+    colon = text { url = odd, auth = { user = "a:b", password = "c" } }, token = text { url = odd, token = "" },
+    token_line = text { url = odd, token = "a\nb" }, timeout = text { url = odd, timeout = 0 }, timeout_text = text { url = odd, timeout = "soon" },
+    retries = text { url = odd, retries = -1 }, retries_half = text { url = odd, retries = 1.5 }, retry_on = text { url = odd, retry_on = { 99 } },
+    retry_on_type = text { url = odd, retry_on = 503 }, max_body = text { url = odd, max_body = 0 }, query = text { url = odd, query = "a=b" },
+    query_value = text { url = odd, query = { a = print } }, verify = text { url = odd, verify = false }, proxy = text { url = odd, proxy = "x" },
+    client_none = client {}, client_url = client { base_url = "nonsense" }, client_query = client { base_url = odd .. "?a" },
+    client_unknown = client { base_url = odd, body = "x" }, client_retries = client { base_url = odd, retries = "x" },
+    get_unknown = tostring(failing(c.get, c, "/", { url = odd })), get_dot = tostring(failing(c.get, "/")), get_type = tostring(failing(c.get, c, 5)),
+    request_url = tostring(failing(c.request, c, { url = odd })), escape = tostring(failing(http.escape, {})),
+    write = tostring(failing(function() http.request = print end)), write_client = tostring(failing(function() c.get = print end)) }]])
+case("uncaught", [[http.request { url = odd .. "/status/404" }]])
+case("uncaught_refused", [[http.request { url = refused, retries = 0 }]])
+case("in_coroutines", [[
+  local seen = {}
+  local co = coroutine.wrap(function() seen[1] = http.request { url = odd .. "/status/200" }.status coroutine.yield "y" end)
+  local y = co()
+  local sorted = failing(table.sort, { 2, 1 }, function() http.request { url = odd .. "/status/200?sort" } end)
+  local closed
+  do
+    local x <close> = setmetatable({}, { __close = function() closed = http.request { url = odd .. "/status/200" }.status end })
+  end
+  tell { y = y, seen = seen[1], sorted = tostring(sorted), closed = closed }]])
+
+local raising = { uncaught = "error", uncaught_refused = "error" }
+
+local function script()
+  local parts = { [[
+    local muster = require "muster"
+    local cjson = require "cjson"
+    local http = muster.http
+    local odd, other, plain, tls, ca, wrong_ca = os.getenv "ODD", os.getenv "OTHER", os.getenv "PLAIN", os.getenv "TLS",
+      os.getenv "CA", os.getenv "WRONG_CA"
+    local secure, misnamed, refused, silent, garbage = os.getenv "SECURE", os.getenv "MISNAMED", os.getenv "REFUSED",
+      os.getenv "SILENT", os.getenv "GARBAGE"
+    local function tell(t) print("TOLD " .. cjson.encode(t)) end
+    local function failing(f, ...)
+      local results = table.pack(pcall(f, ...))
+      if results[1] then return { kind = "NO ERROR" } end
+      return results[2]
+    end
+    return { steps = {]] }
+  for _, c in ipairs(cases) do
+    parts[#parts + 1] = ("{ name = %q, run = function(server) %s end },"):format(c.name, c.text)
+  end
+  parts[#parts + 1] = "} }"
+  return table.concat(parts, "\n")
+end
+
+local SECRET = "s3cr3t-of-the-spec"
+
+describe("muster.http", function()
+  local odd, other, env, authority, result
+  local steps, told = {}, {}
+
+  setup(function()
+    authority = H.authority()
+    local nginx, certified, misnamed = T.tmpdir(), T.tmpdir(), T.tmpdir()
+    H.certify(authority, nginx)
+    H.certify(authority, certified)
+    H.certify(authority, misnamed, "DNS:another.example")
+    odd, other = H.odd(), H.odd()
+    local plain, tls = H.nginx(nginx)
+    env = { ODD = odd, OTHER = other, PLAIN = plain, TLS = tls, CA = authority.file, WRONG_CA = H.authority().file,
+      SECURE = H.odd(certified) .. "/status/200", MISNAMED = H.odd(misnamed) .. "/status/200",
+      REFUSED = "http://127.0.0.1:" .. T.exec { T.fleet_program, "port" }.stdout:match "%d+",
+      SILENT = "http://127.0.0.1:" .. S.odd_server "silent", GARBAGE = "http://127.0.0.1:" .. S.odd_server "garbage",
+      TEST_SECRET = SECRET, TEST_EMPTY = "", TEST_SECRET_FILE = T.write(T.tmpdir() .. "/secret", "of-a-file\n"),
+      -- Nothing of this may be used.
+      http_proxy = "http://127.0.0.1:9", https_proxy = "http://127.0.0.1:9", all_proxy = "http://127.0.0.1:9", no_proxy = false }
+    result = T.run_local(script(), { env = env, args = { "--log-level", "trace" } })
+    assert(result.results, result.stderr)
+    for _, step in ipairs(result.results.servers[1].steps) do
+      steps[step.name], told[step.name] = step, {}
+      for line in step.log:gmatch "TOLD ([^\n]*)" do
+        for name, value in pairs(cjson.decode(line)) do told[step.name][name] = value end
+      end
+    end
+  end)
+
+  it("ends each step as it should", function()
+    for _, c in ipairs(cases) do
+      local step = steps[c.name]
+      assert.equals(raising[c.name] or "passed", step.status, c.name .. ": " .. cjson.encode(step.failures) .. step.log)
+    end
+    assert.same({}, result.results.failed_servers)
+    assert.same({ "localhost" }, result.results.unmeasured_servers)
+  end)
+
+  it("sends every method, with and without a body", function()
+    local t = told.methods
+    for method, seen in pairs(t.seen) do
+      assert.same({ method, method == "GET" and "" or "b", 200, method, 1, "none", "none", "muster/" }, seen)
+    end
+    assert.same({ 200, "", "1000" }, t.head)
+    assert.equals("0", t.empty)
+    assert.equals("GET", t.default)
+    assert.is_true(t.binary)
+  end)
+
+  it("sends and reads JSON", function()
+    local t = told.json
+    assert.equals("application/json", t.type)
+    assert.equals(2, t.a)
+    assert.equals("application/merge-patch+json", t.own)
+    assert.equals("false", t.own_body)
+    assert.equals("json", t.kind)
+    assert.equals(200, t.status)
+    assert.matches("^HttpError: GET http://127.0.0.1:%d+/json%-not: the answer is not JSON: <html>.*not JSON</html>$", t.text)
+    assert.matches("the answer is not JSON: it is empty", t.none)
+    assert.matches("json: .*function", t.unfit)
+    assert.matches("json: .*userdata", t.secret)
+  end)
+
+  it("escapes queries, sends headers", function()
+    local t = told.query_and_headers
+    assert.equals("/echo?first&a=1&a=true&b=x%20y%26%3D%2F&c=false&%C3%A4=", t.path)
+    assert.same({ "t", "5", "", true, "text/x" }, { t.text, t.number, t.empty, t.off, t.accept })
+    assert.equals("a%2F..%2Fb%20c", t.escape)
+    assert.equals("12", t.escape_number)
+  end)
+
+  it("tells real statuses", function()
+    local t = told.answers
+    assert.same({ 200, "ok GET \n" }, { t.ok, t.body })
+    for i, status in ipairs { 403, 404, 429, 500, 503 } do
+      assert.same({ status, "status", status == 429 or status == 503, status, true, "nginx" }, t.out[i])
+    end
+    assert.is_true(t.typed)
+    assert.matches("^HttpError: GET http://127.0.0.1:%d+/status/409: status 409: this is 409$", t.text)
+    assert.equals("HTTP: status 409", t.cause)
+    assert.same({ "GET", "/status/409", 1, "this is 409" }, { t.method, t.url_ends, t.attempts, t.body409 })
+    assert.matches("script.lua:%d+", t.where)
+    assert.equals("HttpError: mine", t.made)
+    assert.equals(3000000, t.bytes)
+    assert.equals("", t.no_content)
+  end)
+
+  it("sends credentials", function()
+    local t = told.auth
+    assert.equals("Basic bWU6cMOk", t.basic)
+    assert.equals("Basic bWU6czNjcjN0LW9mLXRoZS1zcGVj", t.basic_secret)
+    assert.equals("Bearer plain", t.token)
+    assert.equals("Bearer " .. SECRET, t.token_secret)
+    assert.equals(SECRET, t.header)
+    assert.equals("Token " .. SECRET .. "!", t.joined)
+    assert.equals("Bearer of-a-file", t.file)
+    assert.same({ 204, 401, true }, { t.nginx, t.nginx_none, t.none })
+  end)
+
+  it("keeps secrets from scripts", function()
+    local t = told.secret
+    assert.same({ "(secret)", "(secret)", "userdata", true, "(secret)" }, { t.text, t.joined, t.type, t.meta, t.format })
+    assert.is_true(t.log)
+    for name, pattern in pairs {
+      index = "attempt to index a muster.secret value", write = "attempt to index", len = "attempt to get length", sub = "string expected",
+      rep = "string expected", number = "string expected", pairs = "table expected", json = "userdata",
+      query = "query.a cannot be a secret", url = "url must be text", body = "body must be text",
+      no_env = "the environment variable NOT_SET_AT_ALL is not set", empty_env = "the environment variable TEST_EMPTY is empty",
+      no_file = "cannot read /no/such/file: No such file", folder = "cannot read /: not a plain file",
+      endless = "cannot read /dev/zero: not a plain file", empty_file = "cannot read /dev/null: not a plain file",
+      both = "secret wants one of env", none = "secret wants one of env", odd_field = "secret has the fields env and file",
+      not_a_table = "table expected",
+    } do
+      assert.matches(pattern, t[name], name)
+    end
+  end)
+
+  it("verifies certificates, always", function()
+    local t = told.tls
+    assert.same({ 200, 200, 200 }, { t.ok, t.own, t.again })
+    assert.matches("^ok GET TLSv1%.[23]\n$", t.body)
+    for _, name in ipairs { "no_ca", "wrong", "name" } do
+      assert.same({ "tls", false, 1 }, { t[name][1], t[name][2], t[name][3] }, name)
+      assert.matches("the server's certificate is not accepted: .*ca_file", t[name][4], name)
+      assert.equals("HTTP: TLS: certificate not accepted", t[name][5])
+    end
+    for _, name in ipairs { "missing", "no_pem" } do
+      assert.same({ "tls", false, 1 }, { t[name][1], t[name][2], t[name][3] }, name)
+      assert.matches(name == "missing" and "/no/such/ca.pem" or "/etc/passwd", t[name][4], name)
+    end
+    assert.same({ "tls", true, 2 }, { t.to_plain_port[1], t.to_plain_port[2], t.to_plain_port[3] })
+  end)
+
+  it("follows redirects as far as it may", function()
+    local t = told.redirects
+    for status, methods in pairs(t.out) do
+      local get = (status == "303" and "GET") or "PUTb"
+      assert.same({ "GET", (status == "307" or status == "308") and "POSTb" or "GET", get }, methods, status)
+    end
+    assert.matches("/echo%?x$", t.url)
+    assert.equals("GET", t.asked)
+    assert.same({ "redirects", false, 1 }, { t.loop[1], t.loop[3], t.loop[4] })
+    assert.matches("too many redirects", t.loop[2])
+    assert.matches("too many redirects", t.two[2])
+    assert.same({ 302, "/x" }, t.none)
+    for _, name in ipairs { "file", "ftp" } do
+      assert.equals("redirects", t[name][1], name)
+      assert.matches("only http:// and https:// are spoken", t[name][2], name)
+    end
+    assert.matches("credentials do not belong in the URL", t.userinfo[2])
+    assert.equals("redirects", t.nonsense[1])
+    assert.equals(env.TLS .. "/ok", t.upgrade)
+    assert.same({ "redirects" }, { t.downgrade[1] })
+    assert.matches("from https to http", t.downgrade[2])
+    assert.equals("redirects", t.put_abroad[1])
+    assert.same({}, H.asked(other, "/echo?put-abroad"))
+    assert.equals("GET", t.post_abroad_as_get)
+    assert.equals(6 + 3, #H.asked(odd, "/loop"))
+  end)
+
+  it("keeps credentials with their host", function()
+    local t = told.redirect_credentials
+    assert.equals("Bearer " .. SECRET, t.home.authorization)
+    assert.same({ "1", "c" }, { t.home["x-mine"], t.home.cookie })
+    for _, name in ipairs { "abroad", "localhost" } do
+      local h = t[name]
+      assert.same({ "a/b", "me" }, { h.accept, h["user-agent"] }, name)
+      assert.is_nil(h.authorization or h.cookie or h["x-mine"], name)
+    end
+    assert.is_nil(t.basic.authorization)
+    assert.is_nil(t.and_back.authorization) -- whoever sent it back chose where to
+    for _, request in ipairs(H.asked(other, "/")) do assert.is_nil(cjson.encode(request):find(SECRET, 1, true)) end
+  end)
+
+  it("tries again what may be tried again", function()
+    local t = told.retries
+    assert.same({ 200, 3 }, t.get)
+    assert.same({ 503, 4, true }, { t.over[1], t.over[2], t.over[3] })
+    assert.matches("status 503: this is 503 %(4 tries%)$", t.over[4])
+    assert.same({ 2, 1 }, { t.two, t.zero })
+    assert.same({ 1, true }, t.post)
+    assert.same({ 2, 1 }, { t.patch, t.put })
+    assert.same({ 200, 3 }, t.named)
+    assert.same({ 200, 2 }, t.accepted)
+    assert.equals(1, t.unnamed)
+    assert.same({ 503, 2 }, t.unchecked)
+    assert.same({ 200, 1 }, { t.drop, t.drop_post })
+    for name, n in pairs { get = 3, over = 4, two = 2, post = 1, patch = 2, put = 1, named = 3 } do
+      assert.equals(n, #H.asked(odd, "/sequence/" .. name .. "/"), name)
+    end
+    assert.equals(2, #H.asked(odd, "/drop-once/get")) -- by whom depends on whether the connection was new
+    assert.equals(1, #H.asked(odd, "/drop-once/post")) -- libcurl did not send it again by itself
+    local line = assert(T.find_log(result.log, "status 503: this is 503; trying again in "))
+    assert.same({ "localhost", "retries" }, { line.server_id, line.step })
+  end)
+
+  it("waits for as long as the server asks", function()
+    local t = told.retry_after
+    for _, name in ipairs { "second", "zero", "date", "past", "nonsense", "negative", "post" } do assert.equals(2, t[name], name) end
+    local second = H.asked(odd, "/retry-after/v1/")
+    assert.is_true(second[2].at - second[1].at >= 1)
+    local date = H.asked(odd, "/retry-after/v" .. t.when)
+    assert.is_true(date[2].at - date[1].at >= 0.9) -- a date is cut to the second
+  end)
+
+  it("tells why there was no answer", function()
+    local t = told.no_answer
+    for name, expected in pairs {
+      name = { "resolve", true, 2, "the name no%-such%-name.invalid cannot be resolved: ", "^HTTP: name resolution: " },
+      refused = { "connect", true, 2, "connection refused by port %d+; does the service run%? %(2 tries%)$", "^HTTP: connection refused$" },
+      refused_post = { "connect", true, 2, "connection refused", "refused" }, -- nothing was sent
+      silent = { "timeout", true, 2, "no answer within 0.2 s", "^HTTP: no answer in time$" },
+      silent_post = { "timeout", true, 1, "no answer within 0.2 s", "no answer" }, -- it may have been received
+      silent_tls = { "timeout", true, 2, "no connection within 0.2 s", "^HTTP: connection timed out$" },
+      half = { "timeout", true, 1, "no answer within 0.2 s", "no answer" },
+      garbage = { "protocol", false, 1, "HTTP/0.9", "" }, ssh = { "protocol", false, 1, "", "" },
+      no_colon = { "protocol", false, 1, "Header without colon", "" },
+      drop = { "connect", true, 1, "the connection was lost", "^HTTP: connection lost$" },
+      cut = { "connect", true, 2, "the connection was lost", "^HTTP: connection lost$" },
+    } do
+      local got = t[name]
+      assert.same({ expected[1], expected[2], expected[3], true }, { got[1], got[2], got[3], got[6] }, name .. cjson.encode(got))
+      assert.matches(expected[4], got[4], name)
+      assert.matches(expected[5], got[5], name)
+      assert.is_nil(got[5]:find "127.0.0.1", name)
+    end
+  end)
+
+  it("bounds what it takes", function()
+    local t = told.bounds
+    for _, name in ipairs { "body", "chunked", "default", "headers", "long", "redirect" } do
+      assert.same({ "too_large", false, 1 }, { t[name][1], t[name][2], t[name][3] }, name .. cjson.encode(t[name]))
+      assert.equals("HTTP: answer too large", t[name][5])
+    end
+    assert.matches("body is too large: more than 1000 bytes %(max_body%)", t.body[4])
+    assert.matches("headers are too large: more than 65536 bytes, or too many", t.headers[4])
+    assert.same({ 1000, 200, 60000, "v" }, { t.fits, t.head, t.long_fits, t.many_fit })
+  end)
+
+  it("takes hostile answers for what they are", function()
+    local t = told.hostile
+    assert.same({ 500, "a, b", "one two", "", true, true, 24 }, { t.status, t.twice, t.folded, t.empty, t.high, t.esc, t.body })
+    assert.is_nil(result.stderr:find "\27")
+    assert.is_nil(result.stdout:find "\27")
+    local small = T.write(T.tmpdir() .. "/hostile.lua", [[
+      local muster = require "muster"
+      return { steps = { { name = "s", run = function()
+        print(muster.http.request { url = os.getenv "ODD" .. "/hostile", check = false }.body)
+        muster.http.request { url = os.getenv "ODD" .. "/hostile" }
+      end } } }]])
+    local plain = T.run { "run", small, "--local", "--log-level", "trace", env = env }
+    assert.equals(3, plain.code)
+    assert.is_nil(plain.stdout:find "[\27\7]")
+    assert.is_nil(plain.stderr:find "[\27\7]")
+    assert.is_nil(plain.stderr:find "\n%[error%] forged")
+  end)
+
+  it("has clients", function()
+    local t = told.client
+    assert.same({ "GET", "/echo/a/b?q=client&z=1", "client", "client", "Bearer t", "" }, t.get)
+    assert.equals("/echo/a?q=client&z=1", t.slash[2])
+    assert.equals("/echo/?q=client&z=1", t.none[2])
+    assert.equals("/echo/?own=1&q=mine&z=1", t.query[2])
+    assert.same({ "POST", "/echo/p?q=client&z=1", "mine", "none", "Bearer other", "[1]" }, t.over)
+    assert.equals("Basic YTpi", t.basic[5])
+    assert.same({ "PUT", "/echo/r?q=client&z=1", "client", "client", "Bearer t", "B" }, t.request)
+    for verb, method in pairs(t.verbs) do assert.equals(verb:upper(), method) end
+    assert.equals(200, t.head)
+    assert.equals("/echo?next=2", t.whole)
+    assert.equals("http client", t.text)
+    for _, name in ipairs { "away", "away_scheme", "away_name" } do assert.matches("leads away from the client's base_url", t[name], name) end
+    assert.same({ "GET", "/echo/a?q=client&z=1", "client", "client", "Bearer t", "" }, t.after)
+    assert.same({ 404, 200 }, { t.status, t.bare })
+  end)
+
+  it("refuses what cannot be meant", function()
+    local t = told.wrong
+    local expected = {
+      none = "table expected", text = "table expected", no_url = "url must be text, not a nil", url_type = "url must be text, not a number",
+      unknown = "http.request has no option 'tiemout'; it has .* connect_timeout ", listed = "options are name = value",
+      scheme = "only http:// and https:// are spoken", bare = "http://", userinfo = "credentials do not belong in the URL: use auth",
+      space = "%%XX", nul = "url holds a NUL byte", method = "no method TRACE: there are GET", lower = "no method get",
+      both = "json or body, not both", body = "body must be text, not a table; a table is given as json", head = "HEAD has no body",
+      header = "header X%-A holds a line break", header_name = "\"X A\" is not the name of a header", header_type = "header X%-A must be text or a secret",
+      headers = "headers must be a table", header_list = "headers are name = value", length = "Content%-Length is set by muster itself",
+      twice = "is there twice", host = "Host is set by muster itself", two_auths = "auth or token, not both", auth = "auth wants user and password",
+      auth_text = "auth must be a table", auth_field = "auth has the fields user and password", colon = "auth.user holds a colon",
+      token = "the token is empty", token_line = "holds a line break", timeout = "timeout must be more than 0", timeout_text = "timeout 'soon' is not a duration",
+      retries = "retries must be a whole number from 0", retries_half = "retries must be a whole number", retry_on = "each from 200 to 599",
+      retry_on_type = "retry_on must be a table", max_body = "max_body must be a whole number from 1", query = "query must be a table",
+      query_value = "query.a must be text", verify = "no option 'verify'", proxy = "no option 'proxy'", client_none = "base_url must be text",
+      client_url = "http.client: the URL nonsense", client_query = "base_url cannot have a query", client_unknown = "http.client has no option 'body'",
+      client_retries = "retries must be a whole number", get_unknown = "client has no option 'url'", get_dot = "muster.http.client expected",
+      get_type = "string expected", request_url = "client:request has no option 'url'", escape = "string expected",
+      write = "shared by all servers and read%-only", write_client = "attempt to index",
+    }
+    for name, pattern in pairs(expected) do
+      assert.matches(pattern, t[name], name)
+      assert.is_nil(t[name]:find("hunter2", 1, true), name)
+    end
+    for name in pairs(t) do assert.is_truthy(expected[name], name) end
+  end)
+
+  it("makes errors of the script's own making: status error", function()
+    local first = steps.uncaught.failures[1]
+    assert.same({ "error", "HttpError" }, { first.status, first.type })
+    assert.matches("/status/404: status 404: this is 404 %(.*script.lua:%d+%)$", first.message)
+    assert.equals("HttpError", steps.uncaught_refused.failures[1].type)
+    assert.matches("HTTP: connection refused", result.stdout)
+  end)
+
+  it("waits where waiting is possible", function()
+    local t = told.in_coroutines
+    assert.same({ "y", 200, 200 }, { t.y, t.seen, t.closed })
+    assert.matches("this call waits, which is not possible here", t.sorted)
+    assert.same({}, H.asked(odd, "/status/200?sort"))
+  end)
+
+  it("never logs a secret, at any level", function()
+    local text = [[
+      local muster = require "muster"
+      local secret = muster.secret { env = "TEST_SECRET" }
+      local c = muster.http.client { base_url = os.getenv "ODD", token = secret, retries = 1, backoff = 0.01 }
+      return { steps = {
+        { name = "ok", run = function() print(secret) c:get "/echo" c:post("/echo", { json = { a = 1 } }) end },
+        { name = "repeated", run = function() c:get "/repeat-authorization" end },
+        { name = "basic", run = function() muster.http.request { url = os.getenv "ODD" .. "/repeat-authorization",
+            auth = { user = "me", password = secret } } end },
+        { name = "header", run = function() muster.http.request { url = os.getenv "ODD" .. "/repeat-authorization",
+            headers = { ["X-Secret"] = secret } } end },
+        { name = "json", run = function() muster.http.request { url = os.getenv "ODD" .. "/repeat-authorization", check = false,
+            headers = { ["X-Secret"] = secret } }:json() end },
+        { name = "lost", run = function() c:get "/drop" end },
+        { name = "query", run = function() c:get("/status/404", { query = { key = os.getenv "TEST_SECRET" } }) end },
+        { name = "redirect", run = function() c:get("/redirect/302", { query = { to = "/status/404?key=" .. os.getenv "TEST_SECRET" } }) end },
+      } }]]
+    local r = T.run_local(text, { env = env, args = { "--log-level", "trace", "--junit", T.tmpdir() .. "/j.xml" } })
+    assert.equals(8, #r.results.servers[1].steps)
+    for i, step in ipairs(r.results.servers[1].steps) do assert.equals(i == 1 and "passed" or "error", step.status, step.name) end
+    local all = r.stdout .. r.stderr .. T.read(r.dir .. "/results.json")
+    assert.is_nil(all:find(SECRET, 1, true))
+    assert.is_nil(all:find("czNjcjN0LW9mLXRoZS1zcGVj", 1, true))
+    assert.is_truthy(T.find_log(r.log, "status 500: you sent Bearer (secret)"))
+    assert.is_truthy(T.find_log(r.log, "(not shown: it repeats a secret)"))
+    local dry = T.run_local((text:gsub("steps = {", "setup = function() c:put('/echo', { json = { b = 2 } }) end, steps = {", 1)),
+      { env = env, args = { "--log-level", "trace", "--dry-run" } })
+    assert.is_nil((dry.stdout .. dry.stderr):find(SECRET, 1, true))
+    assert.is_truthy(T.find_log(dry.log, "Would send PUT"))
+  end)
+end)
+
+describe("muster.http in a run", function()
+  local odd
+  setup(function() odd = H.odd() end)
+
+  it("does not block a worker: 200 requests at once on one", function()
+    local args = { "--workers", "1", "-j", "200" }
+    for i = 1, 200 do args[#args + 1] = "s" .. i end
+    -- No request is answered before the server has all of them.
+    local r = T.run_local([[
+      local muster = require "muster"
+      return { steps = { { name = "s", run = function()
+        return #muster.http.request { url = os.getenv "ODD" .. "/barrier/all/200", timeout = "100s", retries = 0 }.body
+      end } } }]], { env = { ODD = odd }, args = args })
+    assert.equals(0, r.code, r.stderr)
+    assert.equals(200, r.results.counts.passed)
+    assert.equals(200, #H.asked(odd, "/barrier/all"))
+    for _, line in ipairs(r.log) do
+      if line.step then assert.is_truthy(line.server_id) end
+    end
+  end)
+
+  it("keeps connections for the requests of all tasks of a worker", function()
+    local args = { "--workers", "1", "-j", "1" }
+    for i = 1, 20 do args[#args + 1] = "k" .. i end
+    local r = T.run_local([[
+      local muster = require "muster"
+      return { steps = { { name = "s", run = function()
+        return muster.http.request { url = os.getenv "ODD" .. "/status/200?kept" }.status
+      end } } }]], { env = { ODD = odd }, args = args })
+    assert.equals(0, r.code, r.stderr)
+    local connections, n = {}, 0
+    for _, request in ipairs(H.asked(odd, "/status/200?kept")) do
+      if not connections[request.connection] then n = n + 1 end
+      connections[request.connection] = true
+    end
+    assert.equals(1, n)
+  end)
+
+  it("asks again on a new connection when a kept one has died", function()
+    local r = T.run_local([[
+      local muster = require "muster"
+      return { steps = { { name = "s", run = function()
+        local http = muster.http.client { base_url = os.getenv "ODD", retries = 0 }
+        http:get "/stale/a"
+        local again = http:get "/status/200?again".status
+        http:get "/stale/b"
+        return again + http:post("/status/200?posted").status
+      end } } }]], { env = { ODD = odd } })
+    assert.equals(0, r.code, r.stderr)
+    assert.equals(1, #H.asked(odd, "/status/200?again"))
+    assert.equals(1, #H.asked(odd, "/status/200?posted"))
+  end)
+
+  -- Servers that are waited for when they are cut off.
+  local cuts = [[
+    local muster = require "muster"
+    local function ask(path, options)
+      options = options or {}
+      options.url = os.getenv "ODD" .. path
+      return muster.http.request(options)
+    end
+    local bodies = {
+      silent = function() ask "/silent" end,
+      half = function() ask "/half" end,
+      pause = function() ask("/status/503?pause", { backoff = "30s" }) end,
+      swallow = function() while true do pcall(ask, "/silent") end end,
+      in_coroutine = function() coroutine.wrap(function() ask "/silent" end)() end,
+      handler = function()
+        local x <close> = setmetatable({}, { __close = function() print("closed with " .. ask("/status/200?handler").status) end })
+        ask "/silent"
+      end,
+    }
+    return {
+      steps = { { name = "s", timeout = os.getenv "STEP_TIMEOUT", run = function(server) bodies[server.id]() print "SWALLOWED" end } },
+      teardown = function(server) print("teardown " .. ask("/status/200?teardown").status) end,
+    }]]
+  local names = { "silent", "half", "pause", "swallow", "in_coroutine", "handler" }
+
+  local function check_cut(r, status)
+    for _, server in ipairs(r.results.servers) do
+      assert.equals(status, server.steps[1].status, server.id .. cjson.encode(server.steps[1].failures))
+      assert.is_nil((server.steps[1].log or ""):find "SWALLOWED", server.id)
+    end
+    assert.is_truthy(T.find_log(r.log, "closed with 200"))
+    local ended = 0
+    for _, line in ipairs(r.log) do ended = ended + (line.event == "teardown 200" and 1 or 0) end
+    assert.equals(#names, ended)
+    S.wait_for("the server to see them go", function() return H.ask(odd .. "/waiting") == 0 end)
+  end
+
+  it("is cut off by a step's timeout", function()
+    local args = { "--workers", "1" }
+    for _, name in ipairs(names) do args[#args + 1] = name end
+    check_cut(T.run_local(cuts, { env = { ODD = odd, STEP_TIMEOUT = "1s" }, args = args }), "timeout")
+  end)
+
+  it("is cut off by an interrupt", function()
+    local args = { "--local", "--workers", "1", "--grace", "60s" }
+    for _, name in ipairs(names) do args[#args + 1] = name end
+    local before = #H.asked(odd, "/status/503?pause")
+    local job = S.start(cuts, { env = { ODD = odd, STEP_TIMEOUT = "1h" }, args = args })
+    S.wait_for("all requests", function()
+      return H.ask(odd .. "/waiting") == 5 and #H.asked(odd, "/status/503?pause") == before + 1
+    end)
+    job:signal "TERM"
+    local r = job:wait()
+    assert.equals(143, r.code)
+    check_cut(r, "cancelled")
+  end)
+
+  it("ends with the worker when there is no time left", function()
+    local job = S.start(cuts, { env = { ODD = odd, STEP_TIMEOUT = "1h" }, args = { "--local", "--workers", "1", "silent", "half" } })
+    S.wait_for("all requests", function() return H.ask(odd .. "/waiting") == 2 end)
+    job:signal "TERM"
+    job:wait_log "nterrupt"
+    job:signal "TERM"
+    local r = job:wait()
+    assert.equals(143, r.code)
+    S.wait_for("the server to see them go", function() return H.ask(odd .. "/waiting") == 0 end)
+  end)
+
+  it("is refused while a script is being loaded", function()
+    local r = T.run_local([[
+      local muster = require "muster"
+      muster.http.request { url = os.getenv "ODD" .. "/status/200?load" }
+      return { steps = {} }]], { env = { ODD = odd } })
+    assert.equals(2, r.code)
+    assert.matches("not at load time: move it into setup or a step", r.stderr)
+    assert.same({}, H.asked(odd, "/status/200?load"))
+    local client = T.run_local([[
+      local muster = require "muster"
+      local c = muster.http.client { base_url = os.getenv "ODD" }
+      return { steps = { { name = "s", run = function() return c:get("/status/200").status end } } }]], { env = { ODD = odd } })
+    assert.equals(0, client.code, client.stderr)
+  end)
+
+  it("changes nothing in a dry run", function()
+    local r = T.run_local([[
+      local muster = require "muster"
+      local cjson = require "cjson"
+      return {
+        setup = function()
+          local c = muster.http.client { base_url = os.getenv "ODD" .. "/echo/dry" }
+          local out = { get = c:get().status, head = c:head().status, options = c:options().status }
+          for _, verb in ipairs { "put", "post", "patch", "delete" } do
+            local r = c[verb](c, "?secret=x", { json = verb ~= "delete" and { line = "a\n\27[31m" } or nil })
+            out[verb] = { r.status, r.dry_run, r.body, next(r.headers) == nil, r.url == os.getenv "ODD" .. "/echo/dry?secret=x", r.method,
+              next(r:json()) == nil }
+          end
+          out.bad = tostring(select(2, pcall(c.post, c, "a b")))
+          print("TOLD " .. cjson.encode(out))
+        end,
+        steps = { { name = "s", run = function() end } } }]], { env = { ODD = odd }, args = { "--dry-run" } })
+    local line = assert(T.find_log(r.log, "TOLD "), r.stderr)
+    local told = cjson.decode(line.event:match "TOLD (.*)")
+    assert.same({ 200, 200, 200 }, { told.get, told.head, told.options })
+    for _, verb in ipairs { "put", "post", "patch", "delete" } do
+      assert.same({ 0, true, "", true, true, verb:upper(), true }, told[verb])
+      local said = assert(T.find_log(r.log, "Would send " .. verb:upper() .. " " .. odd .. "/echo/dry?…"))
+      assert.is_true(said.dry_run)
+      assert.equals("info", said.level)
+      assert.equals(verb ~= "delete", said.event:find("{\"line\":", 1, true) ~= nil)
+    end
+    assert.matches("%%XX", told.bad)
+    assert.is_nil(r.stderr:find "\27")
+    for _, request in ipairs(H.asked(odd, "/echo/dry")) do assert.is_truthy(("GET HEAD OPTIONS"):find(request.method, 1, true)) end
+  end)
+
+  it("cannot be seen from another server's run", function()
+    local r = T.run_local([[
+      local muster = require "muster"
+      return { steps = { { name = "s", run = function(server)
+        local response = muster.http.request { url = os.getenv "ODD" .. "/status/200" }
+        local ok = pcall(function() muster.http.mine = 1 end) or pcall(function() getmetatable(response).__index = {} end)
+        response.mark = server.id
+        return ok and 1 or 0
+      end, thresholds = { score = { max = 0 } } } } }]], { env = { ODD = odd }, args = { "--workers", "1", "a", "b" } })
+    assert.equals(0, r.code, r.stderr)
+  end)
+end)
