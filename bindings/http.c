@@ -8,9 +8,10 @@
 #include "run/web.h"
 
 #define META "muster.http.call"
-/* The second is of answers that repeat a secret: nothing of their body is shown. */
+/* The others are of answers that repeat a secret: their body, or their URL as well, is not shown. */
 #define RESPONSE "muster.http.response"
 #define RESPONSE_QUIET "muster.http.response.quiet"
+#define RESPONSE_SILENT "muster.http.response.silent"
 #define ERROR_BODY_MAX ((size_t)64 << 10)
 
 struct box {
@@ -59,7 +60,9 @@ static int push_response(lua_State *L, struct box *b)
         lua_setfield(L, -2, "dry_run");
     }
     set_headers(L, r);
-    luaL_setmetatable(L, r && mu_http_repeats_secret(b->call.http) ? RESPONSE_QUIET : RESPONSE);
+    luaL_setmetatable(L, r && mu_http_url_repeats_secret(b->call.http) ? RESPONSE_SILENT
+                         : r && mu_http_repeats_secret(b->call.http)   ? RESPONSE_QUIET
+                                                                       : RESPONSE);
     return 1;
 }
 
@@ -148,7 +151,7 @@ static void push_excerpt(lua_State *L, const char *body, size_t len)
 
 static int response_json(lua_State *L)
 {
-    bool quiet = lua_toboolean(L, lua_upvalueindex(1));
+    bool quiet = lua_toboolean(L, lua_upvalueindex(1)), silent = lua_toboolean(L, lua_upvalueindex(2));
     size_t len;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -176,9 +179,10 @@ static int response_json(lua_State *L)
     else
         push_excerpt(L, body, len);
     const char *excerpt = lua_tostring(L, -1);
+    const char *whole = string_field(L, 1, "url");
     struct mu_buf shown = MU_BUF_INIT; /* nothing raises while it holds memory */
     char url[256];
-    mu_http_show_url(&shown, string_field(L, 1, "url"));
+    mu_http_show_url(&shown, silent ? "(where a redirect led)" : whole);
     strncpy(url, mu_buf_cstr(&shown), sizeof url - 1);
     url[sizeof url - 1] = '\0';
     mu_buf_free(&shown);
@@ -196,12 +200,13 @@ static int response_json(lua_State *L)
     return lua_error(L);
 }
 
-static void open_response(lua_State *L, const char *name, bool quiet)
+static void open_response(lua_State *L, const char *name, bool quiet, bool silent)
 {
     luaL_newmetatable(L, name);
     lua_createtable(L, 0, 1);
     lua_pushboolean(L, quiet);
-    lua_pushcclosure(L, response_json, 1);
+    lua_pushboolean(L, silent);
+    lua_pushcclosure(L, response_json, 2);
     lua_setfield(L, -2, "json");
     mu_bind_protect(L, "response");
     lua_setfield(L, -2, "__index");
@@ -239,8 +244,9 @@ void mu_bind_open_http(lua_State *L)
     lua_pushcfunction(L, box_gc);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
-    open_response(L, RESPONSE, false);
-    open_response(L, RESPONSE_QUIET, true);
+    open_response(L, RESPONSE, false, false);
+    open_response(L, RESPONSE_QUIET, true, false);
+    open_response(L, RESPONSE_SILENT, true, true);
     mu_bind_open_http_client(L);
     luaL_newlib(L, functions);
 }

@@ -127,7 +127,7 @@ static void follow(struct mu_http_call *c, const char *location)
     }
     if (mu_http_url_follow(&to, &c->url, location, &err)) {
         struct mu_buf why = MU_BUF_INIT;
-        mu_buf_addf(&why, "to where we do not go: %s", err.msg);
+        mu_buf_addf(&why, "to where we do not go: %s", mu_http_tells_secret(c, location) ? err.cause : err.msg);
         refuse_redirect(c, mu_buf_cstr(&why));
         mu_buf_free(&why);
         return;
@@ -196,9 +196,9 @@ static void looked_up(void *arg, const struct mu_addr *addrs, size_t n, const st
         exchange(c, addrs, n);
         return;
     }
-    char what[300];
+    char what[500];
     const char *reason = strstr(err->cause, ": ");
-    snprintf(what, sizeof what, "the name %.100s cannot be resolved: %s", c->url.host, reason ? reason + 2 : err->cause);
+    snprintf(what, sizeof what, "the name %s cannot be resolved: %s", c->url.host, reason ? reason + 2 : err->cause);
     give_up(c, MU_HTTP_RESOLVE, false, err->cause, what);
 }
 

@@ -17,10 +17,14 @@ void mu_http_url_free(struct mu_http_url *url)
     *url = (struct mu_http_url)MU_HTTP_URL_INIT;
 }
 
+/* What is refused may be anything: where credentials end in it, nobody knows but by its last @. */
 static int refuse(struct mu_err *err, const char *text, const char *why)
 {
     struct mu_buf shown = MU_BUF_INIT;
-    mu_http_show_url(&shown, text);
+    const char *at = strrchr(text, '@');
+    if (at)
+        mu_buf_adds(&shown, "…");
+    mu_http_show_url(&shown, at ? at + 1 : text);
     mu_err_set(err, MU_EINVAL, "the URL %s: %s", mu_buf_cstr(&shown), why);
     mu_err_cause(err, "URL: %s", why);
     mu_buf_free(&shown);
@@ -128,10 +132,11 @@ int mu_http_url_parse(struct mu_http_url *url, const char *text, struct mu_err *
             *url = (struct mu_http_url)MU_HTTP_URL_INIT;
             return refuse(err, text, "spaces and other special characters must be written as %XX (muster.http.escape does it)");
         }
-    const char *host = strstr(text, "://"); /* libcurl would also take fewer slashes, or more */
-    if (host && !strncasecmp(text, "http", 4) && (host[3] == '/' || !host[3])) {
+    size_t scheme = !strncasecmp(text, "http:", 5) ? 5 : !strncasecmp(text, "https:", 6) ? 6 : 0;
+    /* libcurl would also take one slash, or three. */
+    if (scheme && (strspn(text + scheme, "/") != 2 || !text[scheme + 2])) {
         *url = (struct mu_http_url)MU_HTTP_URL_INIT;
-        return refuse(err, text, "it names no host");
+        return refuse(err, text, "it has to begin with http:// or https:// and a host");
     }
     return read_url(url, NULL, text, 0, err);
 }

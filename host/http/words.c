@@ -5,10 +5,27 @@
 
 #define EXCERPT_MAX 200
 
+bool mu_http_tells_secret(const struct mu_http_call *c, const char *text)
+{
+    for (size_t i = 0; i < c->req.n_secrets; i++)
+        if (strcasestr(text, c->req.secrets[i])) /* a host comes back in lower case */
+            return true;
+    return false;
+}
+
+/* A server can send us to an address that repeats a secret. One that the script wrote is its own affair. */
+bool mu_http_url_repeats_secret(const struct mu_http_call *c)
+{
+    return c->redirects && mu_http_tells_secret(c, c->url.text);
+}
+
 void mu_http_say_request(const struct mu_http_call *c, struct mu_buf *out)
 {
     mu_buf_addf(out, "%s ", c->method);
-    mu_http_show_url(out, c->url.text);
+    if (mu_http_url_repeats_secret(c))
+        mu_buf_adds(out, "(where a redirect led, not shown: it repeats a secret)");
+    else
+        mu_http_show_url(out, c->url.text);
 }
 
 static int code_of(enum mu_http_kind kind)
@@ -32,7 +49,8 @@ void mu_http_say_error(const struct mu_http_call *c, struct mu_err *err, enum mu
 {
     struct mu_buf b = MU_BUF_INIT;
     mu_http_say_request(c, &b);
-    mu_buf_addf(&b, ": %s", what);
+    /* What libcurl tells names the host at times. */
+    mu_buf_addf(&b, ": %s", mu_http_url_repeats_secret(c) && mu_http_tells_secret(c, what) ? cause : what);
     mu_err_set(err, code_of(kind), "%s", mu_buf_cstr(&b));
     mu_err_cause(err, "HTTP: %s", cause);
     mu_buf_free(&b);

@@ -57,6 +57,20 @@ static void parsed(void **state)
     bad("http://user@example.com/", "credentials do not belong in the URL: use auth");
     bad("http://user:hunter2@example.com/", "credentials do not belong in the URL: use auth");
     bad("http://user:hunter2 @example.com/", "%XX");
+    /* No URLs at all, but what was meant may be seen. */
+    bad("http:/user:hunter2@example.com/", "and a host");
+    bad("http:/user:hunter2 @example.com/", "%XX");
+    bad("http:///user:hunter2@example.com/", "and a host");
+    bad("http://user:hunter2?@example.com/", "the URL");
+    bad("http://user:hunter2#@example.com/", "the URL");
+    bad("http://user:1/hunter2 @example.com/", "%XX");
+    bad("http://user:a@hunter2 @example.com/", "%XX");
+    bad("ftp://user:1/hunter2@example.com/", "the URL");
+    bad("user:hunter2@example.com/", "the URL");
+    bad("http:/example.com/x", "and a host");
+    bad("HTTPS:example.com/x", "and a host");
+    bad("http:\\\\example.com", "and a host");
+    good("http://example.com/x?next=http:///y", "example.com", 80, false, false);
     bad("http://example.com:0/", "the URL");
     bad("http://example.com:65536/", "the URL");
     bad("http://example.com/a b", "%XX");
@@ -147,7 +161,6 @@ static void words(void **state)
     shown("http://a.example/x?token=hunter2", "http://a.example/x?…");
     shown("http://a.example/x#hunter2", "http://a.example/x");
     shown("http://user:hunter2@a.example/x", "http://…@a.example/x");
-    shown("http://user:hunter2?@a.example/x", "http://user:hunter2?…"); /* no URL of ours: refused, see above */
     escaped("aZ09-._~", 8, "aZ09-._~");
     escaped("a/b c?d&e=f%g", 13, "a%2Fb%20c%3Fd%26e%3Df%25g");
     escaped("\0\xff\n", 3, "%00%FF%0A");
