@@ -12,7 +12,8 @@ function M.pause()
   os.execute "sleep 0.05"
 end
 
---- Look until a condition holds and return what it gave; an error when it never does.
+--- Look until a condition holds and return what it gave; an error when it never does. what: its words, or a function that
+--- gives them then.
 function M.wait_for(what, condition)
   local until_time = os.time() + T.time_limit
   repeat
@@ -20,7 +21,7 @@ function M.wait_for(what, condition)
     if value then return value end
     M.pause()
   until os.time() > until_time
-  error("never came: " .. what, 2)
+  error("never came: " .. (type(what) == "function" and what() or what), 2)
 end
 
 function M.exists(path)
@@ -126,7 +127,10 @@ end
 
 --- Wait until the log holds this text count times (once when not given).
 function Job:wait_log(text, count)
-  M.wait_for("in the log: " .. text, function()
+  local function wanted()
+    return ("in the log, %d times: %s\nthe log:\n%s"):format(count or 1, text, self:stderr())
+  end
+  M.wait_for(wanted, function()
     local seen, at = 0, 1
     local log = self:stderr()
     while true do
