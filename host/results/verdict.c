@@ -4,15 +4,32 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/utf8.h"
 #include "results/clocale.h"
 #include "results/reason.h"
 
 /* ---- the reason ---- */
 
+#define WORDS_MAX 300 /* bytes of each failure: there may be more to tell */
+
 struct telling {
     enum mu_status status;
     struct mu_buf text;
 };
+
+/* What the message says beyond its cause, such as the provisioner's own words: a mark stands alone, and need not fold. */
+static void tell_words(const struct mu_failure *f, struct mu_buf *out)
+{
+    const char *cause = f && !f->metric && f->cause && *f->cause && f->message ? strstr(f->message, f->cause) : NULL;
+    const char *words = cause ? cause + strlen(f->cause) : "";
+    if (strncmp(words, ": ", 2) != 0)
+        return;
+    words += 2;
+    size_t len = strcspn(words, "\n"), shown = len > WORDS_MAX ? mu_utf8_cut(words, WORDS_MAX) : len;
+    mu_buf_adds(out, " (");
+    mu_buf_add(out, words, shown);
+    mu_buf_adds(out, shown < len ? "...)" : ")");
+}
 
 static void tell(void *arg, const struct mu_reason *reason)
 {
@@ -21,6 +38,7 @@ static void tell(void *arg, const struct mu_reason *reason)
         return;
     mu_buf_adds(&t->text, t->text.len ? "; " : "");
     mu_reason_text(reason, &t->text);
+    tell_words(reason->failure, &t->text);
     unsigned times = reason->step ? reason->step->measured : 1;
     if (times == 2)
         mu_buf_adds(&t->text, " (measured twice)");

@@ -53,6 +53,29 @@ static void only_what_the_status_is_about(void **state)
     mu_verdict_free(v);
 }
 
+/* Of a failure its message says more than folds in a summary; of a mark that is the interesting part. */
+static void the_provisioners_own_words(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(1, "srv", 2);
+    assert_int_equal(mu_task_result_add_failure(&r->tasks[0], MU_ST_FAILED, "ServerOperationError", "setup",
+                                                "install failed: deploy failed",
+                                                "ironic: srv04: install failed: deploy failed: no power\nsecond line"), 0);
+    add_outside(&r->tasks[0], MU_ST_FAILED, "ServerOperationError", "teardown", "destroy failed: error");
+    assert_reason(r, "muster: setup: ServerOperationError: install failed: deploy failed (no power); "
+                     "teardown: ServerOperationError: destroy failed: error" TAIL);
+    char message[700] = "destroy failed: ";
+    for (size_t i = strlen(message); i + 2 < sizeof message; i += 2)
+        memcpy(message + i, "\xc3\xa4", 3);
+    r = make_run(1, "srv", 2);
+    assert_int_equal(mu_task_result_add_failure(&r->tasks[0], MU_ST_FAILED, NULL, "teardown", "destroy failed", message), 0);
+    struct mu_verdict *v = verdict_of(r);
+    assert_int_equal(strlen(v->reason), strlen("muster: teardown: destroy failed (" "...)" TAIL) + 300);
+    assert_non_null(strstr(v->reason, "\xc3\xa4...)" TAIL));
+    mu_verdict_free(v);
+    mu_run_result_free(r);
+}
+
 static void a_status_without_a_reason(void **state)
 {
     (void)state;
@@ -121,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metric_value_threshold_run_owner_time), cmocka_unit_test(only_what_the_status_is_about),
+        cmocka_unit_test(the_provisioners_own_words),
         cmocka_unit_test(a_status_without_a_reason),             cmocka_unit_test(hostile_text_stays_on_its_line),
         cmocka_unit_test(long_reasons_are_cut_before_the_tail),  cmocka_unit_test(a_dry_run_says_so),
     };
