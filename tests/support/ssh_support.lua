@@ -128,7 +128,7 @@ end
 --- Wait until the log holds this text count times (once when not given).
 function Job:wait_log(text, count)
   local function wanted()
-    return ("in the log, %d times: %s\nthe log:\n%s"):format(count or 1, text, self:stderr())
+    return ("in the log, %d times: %s\nthe log ends:\n%s"):format(count or 1, text, self:stderr():sub(-4000))
   end
   M.wait_for(wanted, function()
     local seen, at = 0, 1
