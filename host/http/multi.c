@@ -5,7 +5,9 @@
 
 #include "http/internal.h"
 
-#define KEPT_CONNECTIONS 64L
+/* Idle ones, for each worker. Few: to many a server an idle connection is one of its places (Ironic has a hundred), and who
+ * comes next waits outside until one is given back. */
+#define KEPT_CONNECTIONS 2L
 
 struct sock {
     struct mu_list link;

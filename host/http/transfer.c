@@ -149,8 +149,10 @@ static CURLcode set_up(CURL *easy, struct mu_http_call *c)
     SET(CURLOPT_HTTPHEADER, c->transfer.headers);
     if (c->transfer.resolve)
         SET(CURLOPT_RESOLVE, c->transfer.resolve);
-    if (!c->retry.idempotent)
+    if (!c->retry.idempotent) {
         SET(CURLOPT_FRESH_CONNECT, 1L);
+        SET(CURLOPT_FORBID_REUSE, 1L); /* else each would add one to those that are kept */
+    }
 #undef SET
     return set_method(easy, c);
 }

@@ -42,6 +42,30 @@ describe("muster.http in a run", function()
     assert.equals(1, n)
   end)
 
+  it("keeps few connections that nobody uses: they take a server's places", function()
+    -- A GET each, all at once, and a POST each. Then the first looks at what the process still has open.
+    local args = { "--workers", "1", "-j", "50" }
+    for i = 1, 50 do args[#args + 1] = "i" .. i end
+    local dir = T.tmpdir()
+    local r = T.run_local(([[
+      local muster = require "muster"
+      local function done() return #muster.exec("ls %s/done", { read_only = true }).stdout:gsub("[^\n]", "") end
+      return { steps = { { name = "s", thresholds = { score = { max = 2 } }, run = function(server)
+        local http = muster.http.client { base_url = os.getenv "ODD", retries = 0, timeout = "100s" }
+        http:get "/barrier/idle/50"
+        http:post("/status/200?idle", { json = {} })
+        assert(io.open("%s/done/" .. server.id, "w")):close()
+        if server.id ~= "i1" then return 0 end
+        while done() < 50 do muster.sleep "50ms" end
+        local port = (":%%04X 01 "):format(os.getenv "PORT") -- the far end's, of those that are established
+        local _, n = io.open("/proc/self/net/tcp"):read "a":gsub(port, port)
+        return n
+      end } } }]]):format(dir, dir), { env = { ODD = odd, PORT = odd:match "%d+$" }, args = args,
+        dir = (os.execute("mkdir " .. dir .. "/done")) and dir })
+    assert.equals(0, r.code, r.stdout .. r.stderr)
+    assert.equals(50, #H.asked(odd, "/status/200?idle"))
+  end)
+
   it("asks again on a new connection when a kept one has died", function()
     local r = T.run_local([[
       local muster = require "muster"
