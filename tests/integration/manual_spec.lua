@@ -51,7 +51,7 @@ describe("the page on provisioners", function()
     assert.same({ "", "", "", "anna" }, { now.srv01.owner, now.srv02.owner, now.node3.owner, now.srv04.owner })
     assert.same({ "", "" }, { now.srv01.fault, now.srv04.fault })
     assert.matches("^%[muster%] muster: cpu%.events_per_second [%d.]+ < 20 events/s %(measured twice%); run ", now.srv02.fault)
-    assert.matches("^%[muster%] muster: setup: ServerOperationError: install failed: stuck; run ", now.node3.fault)
+    assert.matches("^%[muster%] muster: setup: ServerOperationError: install failed: stuck %(no link on port 1%); run ", now.node3.fault)
     assert.is_nil((result.stdout .. result.stderr):find("s3cret", 1, true))
   end
 

@@ -15,7 +15,7 @@ describe("a quick server", function()
         server:exec("echo first; echo second >&2; until [ -e go ]; do sleep 0.05; done; echo last", { timeout = 60,
           on_line = function(line)
             lines[#lines + 1] = line
-            if #lines == 2 then assert(io.open("%s/" .. server.id .. "/home/go", "w")):close() end
+            if #lines == 2 then assert(io.open("%s/" .. server.id .. "/home" .. "/go", "w")):close() end
           end })
         return #lines
       end, thresholds = { score = { min = 3, max = 3 } } } } } ]]):format(fleet.dir),
