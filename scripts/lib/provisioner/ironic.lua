@@ -6,6 +6,7 @@
 --     ca_file = "/etc/ssl/site-ca.pem",
 --     images = { ["debian-12"] = { image_source = "https://images.example.com/debian-12.qcow2", root_gb = 20 } },
 --     configdrive = { user_data = "#cloud-config\n…" },       -- whatever Ironic takes: a table, a URL, or base64
+--     microversion = "1.50",                                  -- of Ironic's API; this one when not given
 --   })
 --
 -- A server is the node named by provisioner_id in the inventory, else by its id: a node's name or UUID.
@@ -14,6 +15,7 @@
 -- tag and the operating system's name and image, in instance_info. Undeploying clears them all. Nodes that others
 -- deploy have an instance_uuid as well, or are not `available`. The mark is Ironic's maintenance, with its reason.
 local muster = require "muster"
+local asking = require "provisioner.core.asking"
 local check = require "provisioner.core.config"
 
 -- What Ironic 13 (Stein) has: the oldest with all that is used here.
@@ -42,14 +44,22 @@ return function(config)
   local driver = { name = "ironic", marked_as = "in maintenance" }
 
   local function path_of(node, rest) return "/v1/nodes/" .. muster.http.escape(node.name) .. (rest or "") end
+  local function ask(request)
+    local ok, answer = pcall(client.request, client, request)
+    if ok then return answer end
+    if not (muster.errors.is(answer, "HttpError") and answer.status == 406) then error(answer) end
+    error(asking.typed("ProvisionerError", "unknown API version", { cause = "HTTP 406", retryable = false,
+      words = asking.words(answer) .. " Set microversion in the provisioner's configuration." }))
+  end
+  local function get(node, fields) return ask { path = path_of(node), query = { fields = fields } }:json() end
   -- Sent once: whether it is to be sent again is decided by what state shows.
   local function change(method, path, body)
-    client:request { method = method, path = path, json = body, idempotent = false }
+    ask { method = method, path = path, json = body, idempotent = false }
   end
   local function provision(node, body) change("PUT", path_of(node, "/states/provision"), body) end
 
   function driver.state(node)
-    local n = client:get(path_of(node), { query = { fields = FIELDS } }):json()
+    local n = get(node, FIELDS)
     local info = type(n.instance_info) == "table" and n.instance_info or {}
     local detail, words = text(n.provision_state) or "available", text(n.last_error)
     local run, server, instance = text(info.muster_run), text(info.muster_server), text(n.instance_uuid)
@@ -79,7 +89,7 @@ return function(config)
   end
 
   function driver.unclaim(node, claim)
-    local there = client:get(path_of(node), { query = { fields = "instance_uuid,instance_info" } }):json()
+    local there = get(node, "instance_uuid,instance_info")
     local patch = {}
     if text(there.instance_uuid) then patch[1] = { op = "remove", path = "/instance_uuid" } end
     for name in pairs(info_of(claim)) do

@@ -43,12 +43,14 @@ function M.line(text, most)
   return text ~= "" and text or nil
 end
 
+local SENTENCES = { "faultstring", "error_message", "message", "error", "detail", "description", "title", "reason" }
+
 -- The sentence in an error's body: JSON, at times as a string inside JSON, with the usual names; or plain text.
 local function sentence(value, depth)
   if type(value) == "string" then
     return depth < 4 and value:match "^%s*[{%[]" and sentence(cjson.decode(value), depth + 1) or value
   elseif type(value) == "table" and depth < 4 then
-    for _, name in ipairs { "faultstring", "error_message", "message", "error", "detail", "title", "reason" } do
+    for _, name in ipairs(SENTENCES) do
       local found = sentence(value[name], depth + 1)
       if found then return found end
     end

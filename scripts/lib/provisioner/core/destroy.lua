@@ -46,8 +46,12 @@ function P:is_being_destroyed(node, claim, deadline, err)
   if s.state == "busy" then return true end
   if s.state == "clean" then return false end -- the caller sees what that means
   if asking.kind(err) ~= "refused" then error(self:cannot("destroy of", node, err)) end
-  s.words, s.interrupted = asking.words(err), false
   if s.tag and s.tag ~= claim.tag then return false end
+  if s.state == "other" then -- brought about by people: that says nothing of the server
+    error(self:server_state(node, "it cannot be destroyed as it is", self:describe(s) .. ": " .. asking.words(err)))
+  end
+  -- What it refuses to mend after its own restart is not the server's fault, either.
+  s.words = (s.interrupted and s.words .. " " or "") .. asking.words(err)
   error(self:operation_failed("destroy", node, s))
 end
 

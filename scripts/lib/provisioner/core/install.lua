@@ -22,8 +22,10 @@ end
 --- The call was not taken, and is not to be made again: true when the install goes on all the same.
 function P:was_accepted(node, claim, deadline, err)
   local s = self:look(node, deadline)
-  if s.tag == claim.tag and s.state ~= "clean" and not s.broken then return true end
-  if s.state ~= "clean" or s.broken or s.tag and s.tag ~= claim.tag then
+  local ours = s.tag == claim.tag
+  if ours and s.state ~= "clean" and s.state ~= "other" and not s.broken then return true end
+  if s.state ~= "clean" or s.broken or s.tag and not ours then
+    if ours then s.tag = nil end -- that is not why
     error(self:server_state(node, "the install was refused", self:why_not_clean(s) .. ": " .. asking.words(err)))
   end
   error(self:cannot("install of", node, err))
