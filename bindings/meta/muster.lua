@@ -85,7 +85,13 @@ function Permit:release() end
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold
 ---@field max? number|string
+---@field reference? number|string what it should be, in place of min and max; tolerance says how far off it may be
+---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a side
+---  left out of the table is not bounded
 ---@field unit? string
+
+---"10%", of the reference; or a number, in the metric's unit.
+---@alias muster.Amount string|number
 
 ---@class muster.Failure
 ---@field status string "failed", "error", "timeout", "unreachable"

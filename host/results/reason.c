@@ -97,6 +97,7 @@ void mu_reason_range_text(const struct mu_reason *reason, double lowest, double 
         mu_buf_addc(out, ' ');
         mu_buf_adds(out, m->unit);
     }
+    mu_threshold_origin(&m->th, lowest, out);
     out->failed = out->failed || low.failed || high.failed;
     mu_buf_free(&low);
     mu_buf_free(&high);

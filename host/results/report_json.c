@@ -19,6 +19,7 @@
  *       {"name": "cpu", "status": "failed", "started": T, "duration_s": 1.2,
  *        "metrics": {"events_per_second": {"value": 310.5, "unit": S, "judgement": "unjudged" | "passed" | "missed",
  *                    "threshold": null | {"min": 500 | null, "max": null, "min_open": false, "max_open": false}}},
+ *                      and "reference": 100, "lower": "10%" | 5 | null, "upper": … where it has one: min and max follow it
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
  *        "log": "…"}]}]}                what the step printed, "" when nothing
@@ -84,6 +85,19 @@ static void add_failures(struct mu_buf *out, const struct mu_failure *failures, 
     mu_buf_addc(out, ']');
 }
 
+/* "10%" or 5 */
+static void add_amount(struct mu_buf *out, const char *key, const struct mu_amount *a)
+{
+    mu_buf_addf(out, ",\"%s\":", key);
+    if (a->kind == MU_AMOUNT_NONE) {
+        mu_buf_adds(out, "null");
+        return;
+    }
+    mu_buf_adds(out, a->kind == MU_AMOUNT_PERCENT ? "\"" : "");
+    mu_buf_add_number(out, a->n);
+    mu_buf_adds(out, a->kind == MU_AMOUNT_PERCENT ? "%\"" : "");
+}
+
 static void add_metric(struct mu_buf *out, const struct mu_metric *m)
 {
     static const char *const judgements[] = {
@@ -109,6 +123,12 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
     add_number(out, m->th.has_max, m->th.max);
     add_bool(out, "min_open", m->th.min_open);
     add_bool(out, "max_open", m->th.max_open);
+    if (m->th.has_reference) {
+        mu_buf_adds(out, ",\"reference\":");
+        mu_buf_add_number(out, m->th.reference);
+        add_amount(out, "lower", &m->th.lower);
+        add_amount(out, "upper", &m->th.upper);
+    }
     mu_buf_adds(out, "}}");
 }
 

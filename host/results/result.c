@@ -177,10 +177,10 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
     if (copy(&m.name, name) || copy(&m.unit, unit))
         goto nomem;
     if (th && !isnan(value)) {
-        m.th = *th;
-        m.th.metric = NULL;
-        if (copy(&m.th.unit, th->unit))
+        if (mu_threshold_copy(&m.th, th))
             goto nomem;
+        free(m.th.metric);
+        m.th.metric = NULL;
         m.judgement = mu_threshold_passes(th, value) ? MU_PASSED : MU_MISSED;
     }
     s->metrics[s->n_metrics++] = m;

@@ -15,6 +15,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "results/threshold.h"
 
 /* In order of badness, worst first: a task's status is the worst of its parts. */
 enum mu_status {
@@ -28,26 +29,6 @@ enum mu_status {
 };
 const char *mu_status_name(enum mu_status s); /* "failed" */
 enum mu_status mu_status_worst(enum mu_status a, enum mu_status b);
-
-/* ---- thresholds ---- */
-
-struct mu_threshold {
-    char *metric;
-    char *unit; /* NULL: none */
-    bool has_min, has_max;
-    bool min_open, max_open; /* the bound itself does not pass: "> 50", "< 50" */
-    double min, max;
-};
-/* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
- * ">= 50 MiB/s". Overwrites all but metric, so th is zeroed or cleared before. MU_EINVAL names what is wrong: also two
- * bounds of one direction, two different units, and bounds that no value can pass. On an error th has no bounds. */
-int mu_threshold_parse(struct mu_threshold *th, const char *text, struct mu_err *err);
-void mu_threshold_clear(struct mu_threshold *th);
-/* True when v passes; v is never NaN here. */
-bool mu_threshold_passes(const struct mu_threshold *th, double v);
-/* What v misses, in the words of the summary and without the unit: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not
- * pass. */
-void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);
 
 /* ---- the tree ---- */
 

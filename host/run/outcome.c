@@ -43,6 +43,8 @@ static void missed(struct mu_task *t, const struct mu_threshold *th, const char 
     mu_buf_addf(&message, " %s", mu_buf_cstr(&cause));
     if (th->unit)
         mu_buf_addf(&message, " %s", th->unit);
+    mu_threshold_origin(th, value, &message);
+    mu_threshold_origin(th, value, &cause);
     mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", metric, mu_buf_cstr(&cause), mu_buf_cstr(&message));
     mu_buf_free(&message);
     mu_buf_free(&cause);

@@ -252,7 +252,9 @@ static int follow(struct mu_script *s, const struct mu_param *p, struct mu_err *
             struct mu_threshold *th = &st->thresholds[j];
             if (strcmp(th->metric, b->metric) != 0)
                 continue;
-            *(b->is_max ? &th->max : &th->min) = p->type == MU_PARAM_INT ? (double)p->i : p->num;
+            double value = p->type == MU_PARAM_INT ? (double)p->i : p->num;
+            *(b->kind == MU_BOUND_MIN ? &th->min : b->kind == MU_BOUND_MAX ? &th->max : &th->reference) = value;
+            mu_threshold_settle(th);
             if (th->has_min && th->has_max && th->min > th->max)
                 return mu_err_set(err, MU_EINVAL, "parameter %s of %s: min %g of %s.%s is above max %g, nothing could pass",
                                   p->name, s->path, th->min, st->name, th->metric, th->max);

@@ -40,10 +40,11 @@ struct mu_step {
 };
 
 /* A bound of a threshold that a parameter gives: min = "params.min_iops". */
+enum mu_bound_kind { MU_BOUND_MIN, MU_BOUND_MAX, MU_BOUND_REFERENCE };
 struct mu_bound {
     size_t step;
     char *metric, *param;
-    bool is_max;
+    enum mu_bound_kind kind;
 };
 
 struct mu_script {
