@@ -94,6 +94,10 @@ MUSTER_API int muster_script_load(struct muster *m, const char *path, struct mus
 MUSTER_API void muster_script_free(struct muster_script *s);
 /* Set a parameter from text; it takes the type of its default. Unknown names and wrong types are errors. */
 MUSTER_API int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err);
+/* Set the threshold of a metric, "STEP.METRIC", for all servers, whatever script and inventory say: ">= 40 MiB/s", "> 1, < 5".
+ * Unknown steps are errors, and metrics that the step has no threshold for, unless it has none at all. */
+MUSTER_API int muster_script_set_threshold(struct muster_script *s, const char *name, const char *rule,
+                                           struct muster_error *err);
 MUSTER_API const char *muster_script_description(const struct muster_script *s); /* "" when none */
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);

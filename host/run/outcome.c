@@ -12,18 +12,13 @@
 #include "run/script.h"
 #include "run/worker.h"
 
-static const struct mu_step *step_of(const struct mu_task *t) { return &t->worker->engine->script->steps[t->step]; }
-
 static const char *path_of(const struct mu_task *t) { return t->worker->engine->script->path; }
 
 /* ---- metrics ---- */
 
-static const struct mu_threshold *threshold_of(const struct mu_step *st, const char *metric)
+static const struct mu_threshold *threshold_of(const struct mu_task *t, const char *metric)
 {
-    for (size_t i = 0; i < st->n_thresholds; i++)
-        if (!strcmp(st->thresholds[i].metric, metric))
-            return &st->thresholds[i];
-    return NULL;
+    return mu_rules_find(t->worker->engine->rules, t->index, t->step, metric);
 }
 
 static void not_measured(struct mu_task *t, const char *metric, const char *what)
@@ -52,7 +47,7 @@ static void missed(struct mu_task *t, const struct mu_threshold *th, const char 
 
 static void add_metric(struct mu_task *t, const char *name, double value)
 {
-    const struct mu_threshold *th = threshold_of(step_of(t), name);
+    const struct mu_threshold *th = threshold_of(t, name);
     if (isnan(value) && th) {
         mu_step_result_add_metric(t->result, name, value, th->unit, NULL);
         not_measured(t, name, "NaN");
@@ -90,7 +85,7 @@ static void add_table(lua_State *L, struct mu_task *t, int index)
         const char *name = lua_tostring(L, -2);
         if (lua_type(L, -1) == LUA_TNUMBER)
             n++;
-        else if (threshold_of(step_of(t), name)) {
+        else if (threshold_of(t, name)) {
             char what[48];
             snprintf(what, sizeof what, "a %s, not a number", luaL_typename(L, -1));
             not_measured(t, name, what);
@@ -122,7 +117,6 @@ static bool has_metric(const struct mu_task *t, const char *name)
 
 void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base)
 {
-    const struct mu_step *st = step_of(t);
     int n = lua_gettop(L) - base + 1;
     int type = n > 0 ? lua_type(L, base) : LUA_TNIL;
     if (type == LUA_TNUMBER)
@@ -132,9 +126,10 @@ void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base)
     else if (type != LUA_TNIL)
         luaL_error(L, "%s: step %s returned a %s: run returns a number, or a table of metrics", path_of(t), t->result->name,
                    luaL_typename(L, base));
-    for (size_t i = 0; i < st->n_thresholds; i++)
-        if (!has_metric(t, st->thresholds[i].metric))
-            not_measured(t, st->thresholds[i].metric, "missing: the step returned no such metric");
+    const struct mu_threshold *th;
+    for (size_t at = 0; (th = mu_rules_next(t->worker->engine->rules, t->index, t->step, &at));)
+        if (!has_metric(t, th->metric))
+            not_measured(t, th->metric, "missing: the step returned no such metric");
 }
 
 /* ---- errors ---- */

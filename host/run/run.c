@@ -148,6 +148,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     if (script->description[0] && !(run->results->description = strdup(script->description)))
         goto out;
     rc = settle_cap(run, script, err);
+    if (!rc && !c->left) /* a mistake in a threshold keeps nobody from cleaning up */
+        rc = mu_rules_new(&run->rules, script, servers, n, err);
+    run->engine.rules = run->rules;
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
@@ -301,6 +304,7 @@ bool mu_run_free(struct mu_run *run)
     mu_ssh_shared_free(run->engine.ssh);
     mu_sources_free(run->engine.sources);
     mu_marks_free(&run->marks);
+    mu_rules_free(run->rules);
     mu_run_result_free(run->results);
     free(run->workers);
     free(run->stuck_said_ms);

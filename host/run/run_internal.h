@@ -34,6 +34,7 @@ struct mu_run {
     struct mu_marks marks;
     struct mu_semaphores *semaphores;
     struct mu_claims *claims;
+    struct mu_rules *rules;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
     _Atomic(int) interrupts, signal;

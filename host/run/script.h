@@ -14,6 +14,7 @@
 #include "core/err.h"
 #include "results/results.h"
 #include "run/marks.h"
+#include "run/rules.h"
 
 struct mu_bindings;
 struct mu_logger;
@@ -31,8 +32,10 @@ struct mu_param {
 struct mu_step {
     char *name;
     uint64_t timeout_ms;
-    struct mu_threshold *thresholds;
-    size_t n_thresholds;
+    struct mu_rule *rules;      /* sorted by metric, then as written */
+    size_t n_rules;
+    struct mu_threshold *set;   /* from the command line: in place of whatever else there is */
+    size_t n_set;
     char **needs;
     size_t n_needs;
     bool has_when;
@@ -44,6 +47,7 @@ enum mu_bound_kind { MU_BOUND_MIN, MU_BOUND_MAX, MU_BOUND_REFERENCE };
 struct mu_bound {
     size_t step;
     char *metric, *param;
+    size_t place; /* as mu_rule's */
     enum mu_bound_kind kind;
 };
 
@@ -72,5 +76,9 @@ int mu_script_load(struct mu_script **out, const char *path, const char *library
                    struct mu_logger *logger, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
+/* script_threshold.c: what judges "cpu.score" from now on, whatever script and inventory say: ">= 40". */
+int mu_script_set_threshold(struct mu_script *s, const char *name, const char *rule, struct mu_err *err);
+/* rules.c: of the script's own rules the one that holds for a server; NULL: none. */
+struct mu_rule *mu_step_rule(const struct mu_step *st, const struct mu_server *srv, const char *metric);
 
 #endif

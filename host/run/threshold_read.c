@@ -8,6 +8,7 @@
 struct reading {
     struct mu_threshold *th;
     const struct mu_table *t;
+    const char *label;
     const char **word;
     struct mu_err *err;
     int rc;
@@ -17,7 +18,7 @@ struct reading {
     do {                                                                                                              \
         if (!(r)->rc) {                                                                                               \
             (r)->rc = mu_err_set((r)->err, MU_EINVAL, __VA_ARGS__);                                                   \
-            mu_err_prefix((r)->err, "threshold %s", (r)->th->metric);                                                 \
+            mu_err_prefix((r)->err, "threshold %s", (r)->label);                                                      \
         }                                                                                                             \
     } while (0)
 
@@ -111,7 +112,7 @@ static void tolerance(struct reading *r)
     }
     r->t->enter(r->t->arg, "tolerance");
     char what[160];
-    snprintf(what, sizeof what, "threshold %s: tolerance", th->metric);
+    snprintf(what, sizeof what, "threshold %s: tolerance", r->label);
     if (!r->rc)
         r->rc = mu_table_check(r->t, what, "lower upper", r->word, r->err);
     bool low = amount(r, "lower", "tolerance.lower", &th->lower), up = amount(r, "upper", "tolerance.upper", &th->upper);
@@ -143,13 +144,13 @@ static void bounds(struct reading *r)
         mu_threshold_settle(th);
 }
 
-int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, const char *allowed, const char **word,
-                      struct mu_err *err)
+int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, const char *label, const char *allowed,
+                      const char **word, struct mu_err *err)
 {
-    struct reading r = {.th = th, .t = table, .word = word, .err = err};
+    struct reading r = {.th = th, .t = table, .label = label, .word = word, .err = err};
     char what[160];
     *word = NULL;
-    snprintf(what, sizeof what, "threshold %s", th->metric);
+    snprintf(what, sizeof what, "threshold %s", label);
     r.rc = mu_table_check(table, what, allowed, word, err);
     bounds(&r);
     if (!th->has_min && !th->has_max && !th->has_reference)

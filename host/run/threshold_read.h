@@ -34,10 +34,10 @@ struct mu_table {
 
 #define MU_THRESHOLD_FIELDS "min max reference tolerance unit"
 
-/* th is zeroed but for metric, which messages name. On MU_EINVAL *word is the field where the mistake is, to find its line;
+/* th is zeroed but for metric; label names it in messages. On MU_EINVAL *word is the field where the mistake is, to find its line;
  * NULL: the threshold itself. allowed: the fields, MU_THRESHOLD_FIELDS and what the caller reads itself. */
-int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, const char *allowed, const char **word,
-                      struct mu_err *err);
+int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, const char *label, const char *allowed,
+                      const char **word, struct mu_err *err);
 /* Every field of the table must be among known; what names the table. */
 int mu_table_check(const struct mu_table *table, const char *what, const char *known, const char **word, struct mu_err *err);
 /* Whether name is a word of known. */

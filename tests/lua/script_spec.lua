@@ -105,7 +105,7 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = {} } } } }",
       "2: threshold m: there is none of min, max and reference" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { mni = 5 } } } } }",
-      "2: threshold m has no field 'mni'; known fields: min max reference tolerance unit" },
+      "2: threshold m has no field 'mni'; known fields: min max reference tolerance unit where" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = '5' } } } } }",
       "2: threshold m: min must be a number, not a string" },
     { "return { params = { word = 'x' }, steps = { { name = 's', " .. good ..

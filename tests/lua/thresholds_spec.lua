@@ -78,6 +78,176 @@ describe("a reference", function()
   end)
 end)
 
+local function fleet(text) return { "-i", T.write(T.tmpdir() .. "/fleet", text) } end
+
+-- "id=judgement:min", in inventory order, of the metric m of the first step.
+local function judged(r)
+  local out = {}
+  for i, server in ipairs(r.results.servers) do
+    local m = server.steps[1].metrics.m
+    local min = m.threshold ~= require "cjson".null and (":%g"):format(m.threshold.min) or ""
+    out[i] = server.id .. "=" .. m.judgement .. min
+  end
+  return table.concat(out, " ")
+end
+
+describe("a list of rules", function()
+  local rules = [[m = {
+    { where = { model = "R650" }, min = 900 },
+    { where = { group = "gpu", rack = { 1, "r2", 2.5, true } }, min = 700 },
+    { where = { group = { "hpc", "db" } }, min = 600 },
+    ">= 500 MB/s" }]]
+
+  it("has the first one hold whose where does", function()
+    local r = run(script("{ m = 650 }", rules), { args = fleet [[
+a model=R650 groups=gpu rack=1
+b model=R740 groups=gpu rack=1
+c groups="web, gpu ,db" rack=r2
+d groups=gpu rack=r3
+e groups=hpc
+f groups="gpux,xgpu" rack=1
+g
+h groups="" model=r650
+i groups=gpu rack=true
+j groups=gpu rack=2.5
+]] })
+    assert.equal("a=missed:900 b=missed:700 c=missed:700 d=passed:500 e=passed:600 f=passed:500 g=passed:500 h=passed:500 "
+      .. "i=missed:700 j=missed:700", judged(r))
+  end)
+
+  it("knows the types of JSON", function()
+    local path = T.write(T.tmpdir() .. "/fleet.json", [[{"servers": [
+      {"id": "a", "vars": {"groups": ["web", "gpu"], "rack": 1}}, {"id": "b", "vars": {"groups": ["web", 5], "rack": 1}},
+      {"id": "c", "vars": {"groups": ["gpu"], "rack": 2.5}}, {"id": "d", "vars": {"groups": ["gpu"], "rack": true}},
+      {"id": "e", "vars": {"groups": {"gpu": 1}, "rack": 1}}, {"id": "f", "vars": {"groups": "gpu", "rack": [1]}}]}]])
+    assert.equal("a=missed:700 b=passed:500 c=missed:700 d=missed:700 e=passed:500 f=passed:500",
+      judged(run(script("{ m = 650 }", rules), { args = { "-i", path } })))
+  end)
+
+  it("judges nobody whom none holds for, and asks no metric of them", function()
+    local text = script("server.vars.m and { m = tonumber(server.vars.m) } or {}", "m = { { where = { model = 'x' }, min = 5 } }")
+    local r = run(text, { args = fleet "a m=1\nb m=1 model=x\nc\nd model=x\n" })
+    local status = {}
+    for i, server in ipairs(r.results.servers) do status[i] = server.status end
+    assert.same({ "passed", "failed", "passed", "error" }, status)
+    assert.equal("unjudged", r.results.servers[1].steps[1].metrics.m.judgement)
+  end)
+
+  it("takes a single rule with a where as well, and bounds from parameters", function()
+    local text = script("{ m = 5 }", [[m = { { where = { model = "x" }, min = 3 }, { where = { model = "y" }, min = "params.least" },
+      { max = "params.least" } }, n = { where = { model = "z" }, min = 1 }]])
+    local r = run(text, { args = fleet "a model=x\nb model=y\nc\n" })
+    assert.same({ "passed", "failed", "passed" },
+      { r.results.servers[1].status, r.results.servers[2].status, r.results.servers[3].status })
+    local args = fleet "a model=x\nb model=y\nc\n"
+    args[3], args[4] = "-p", "least=4"
+    r = run(text, { args = args })
+    assert.same({ "passed", "passed", "failed" },
+      { r.results.servers[1].status, r.results.servers[2].status, r.results.servers[3].status })
+  end)
+end)
+
+describe("a threshold for one server or for all", function()
+  local text = script("{ m = 650, n = 1 }", 'm = { min = 500, unit = "MB/s" }, n = "> 0"')
+
+  it("is what the inventory says of the server", function()
+    local path = T.write(T.tmpdir() .. "/fleet.json", [[{"servers": ["a",
+      {"id": "b", "vars": {"thresholds": {"s.m": {"min": 700}}}},
+      {"id": "c", "vars": {"thresholds": {"s.m": ">= 800 KB/s", "s.n": {"reference": 2, "tolerance": {"lower": "10%"}}}}},
+      {"id": "d", "vars": {"threshold.s.m": ">= 900"}}],
+      "vars": {"thresholds": {"s.m": {"min": 100}}}}]])
+    local r = run(text, { args = { "-i", path } })
+    assert.equal("a=passed:100 b=missed:700 c=missed:800 d=missed:900", judged(r))
+    local c = r.results.servers[3].steps[1]
+    assert.equal("s.m 650 < 800 KB/s", c.failures[1].message)
+    assert.equal("s.n 1 < 1.8 (reference 2 - 10 %)", c.failures[2].message)
+    assert.equal("s.m 650 < 700 MB/s", r.results.servers[2].steps[1].failures[1].message)
+    r = run(text, { args = fleet [[
+a threshold.s.m=">= 700"
+b thresholds='{"s.m": {"min": 800}}'
+c
+]] })
+    assert.equal("a=missed:700 b=missed:800 c=passed:500", judged(r))
+  end)
+
+  it("is what the command line says, before all else, and the last one there", function()
+    local args = fleet 'a threshold.s.m=">= 700"\nb\n'
+    for _, word in ipairs { "-t", "s.m=>= 100", "--threshold", "s.m=>= 660", "-t", "s.n=> 0, < 5 ms" } do args[#args + 1] = word end
+    local r = run(text, { args = args })
+    assert.equal("a=missed:660 b=missed:660", judged(r))
+    assert.equal("s.m 650 < 660 MB/s", r.said)
+    assert.equal("ms", r.step.metrics.n.unit)
+  end)
+
+  it("may be given to a step that has none, for any metric", function()
+    local r = run(script("{ m = 650 }", ""), { args = { "-t", "s.m=>= 700", "-t", "s.other=> 1" } })
+    assert.equal("s.m 650 < 700", r.said)
+    assert.equal("metric other has a threshold and is missing: the step returned no such metric", r.step.failures[2].message)
+  end)
+
+  it("finds steps with dots in their names", function()
+    local two = [[local function run() return { m = 5, ["b.m"] = 5 } end
+      return { steps = { { name = "a", run = run, thresholds = { ["b.m"] = "> 1" } }, { name = "a.b", run = run } } }]]
+    local r = run(two, { args = { "-t", "a.b.m=> 9" } })
+    assert.same({ "failed", "passed" }, { r.step.status, r.server.steps[2].status })
+    r = run(two:gsub("thresholds = %b{}", "thresholds = { m = '> 1' }"), { args = { "-t", "a.b.m=> 9" } })
+    assert.same({ "passed", "failed" }, { r.step.status, r.server.steps[2].status })
+  end)
+
+  describe("is refused before anything runs", function()
+    local none = "script.lua has no threshold 's.x'; step s has: s.m, s.n"
+    local step = "is no STEP.METRIC of script.lua; its steps are: s"
+    for word, said in pairs {
+      ["s.x=> 1"] = none,
+      ["t.m=> 1"] = "threshold 't.m' " .. step,
+      ["m=> 1"] = "threshold 'm' " .. step,
+      ["s.=> 1"] = "threshold 's.' " .. step,
+      ["s.m=40"] = 's.m: threshold "40": expected >=, >, <= or <; write it like ">= 50", "< 5.5 ms" or ">= 10, <= 20 MiB/s"',
+      ["s.m=> 5, < 4"] = 's.m: threshold "> 5, < 4": no value can pass: the lower bound is not below the upper one; write it '
+        .. 'like ">= 50", "< 5.5 ms" or ">= 10, <= 20 MiB/s"',
+    } do
+      it("on the command line: " .. word, function()
+        assert.equal(said, refused(text, { args = { "-t", word } }))
+      end)
+    end
+
+    for _, word in ipairs { "s.m", "=> 5", "s.m>= 40" } do
+      it("on the command line: " .. word, function()
+        local r = T.run_local(text, { args = { "-t", word } })
+        assert.equal(2, r.code)
+        assert.truthy(r.stderr:find("--threshold: '" .. word .. "' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", 1, true))
+      end)
+    end
+
+    for vars, said in pairs {
+      ['"thresholds": {"s.x": "> 1"}'] = "variable thresholds: " .. none,
+      ['"thresholds": {"t.m": {"min": 1}}'] = "variable thresholds: threshold 't.m' " .. step,
+      ['"thresholds": {"s.m": {"mni": 1}}'] =
+        "variable thresholds: threshold s.m has no field 'mni'; known fields: min max reference tolerance unit",
+      ['"thresholds": {"s.m": {"min": "x"}}'] = "variable thresholds: threshold s.m: min must be a number, not a string",
+      ['"thresholds": {"s.m": {"min": null}}'] = "variable thresholds: threshold s.m: min must be a number, not null",
+      ['"thresholds": {"s.m": {}}'] = "variable thresholds: threshold s.m: there is none of min, max and reference",
+      ['"thresholds": {"s.m": "fast"}'] = "variable thresholds: threshold \"fast\": expected >=, >, <= or <; write it like "
+        .. "\">= 50\", \"< 5.5 ms\" or \">= 10, <= 20 MiB/s\"",
+      ['"thresholds": {"s.m": 5}'] = "variable thresholds: s.m is neither an object nor a string: write it like "
+        .. "{\"cpu.score\": {\"min\": 40}} or {\"cpu.score\": \">= 40\"}",
+      ['"thresholds": [1]'] = "variable thresholds: it is no JSON object: write it like "
+        .. "{\"cpu.score\": {\"min\": 40}} or {\"cpu.score\": \">= 40\"}",
+      ['"thresholds": "{"'] = "variable thresholds: it is no JSON object: write it like "
+        .. "{\"cpu.score\": {\"min\": 40}} or {\"cpu.score\": \">= 40\"}",
+      ['"threshold.s.x": "> 1"'] = "variable threshold.s.x: " .. none,
+      ['"threshold.s.m": 5'] = "variable threshold.s.m: it must be text such as \">= 40\"",
+      ['"threshold.s.m": "> 1", "thresholds": {"s.m": "x"}'] = "variable thresholds: threshold \"x\": expected >=, >, <= or <; "
+        .. "write it like \">= 50\", \"< 5.5 ms\" or \">= 10, <= 20 MiB/s\"",
+    } do
+      it("in the inventory: " .. vars, function()
+        local path = T.write(T.tmpdir() .. "/fleet.json", ('{"servers": ["a", {"id": "b", "vars": {%s}}]}'):format(vars))
+        assert.equal("server b: " .. said, refused(text, { args = { "-i", path } }))
+      end)
+    end
+  end)
+end)
+
 describe("a threshold is refused, with the line,", function()
   for i, case in ipairs {
     { "m = { min = 5,\n tolerance = 1 }", "6: threshold m: tolerance without a reference" },
@@ -99,6 +269,23 @@ describe("a threshold is refused, with the line,", function()
       "6: threshold m: reference is 'params.word', and there is no parameter word that is a number" },
     { "m = { reference = 5, tolerance = 1, min = 1 }",
       "6: threshold m: reference and its tolerance are the bounds already: take min out, or reference" },
+    { "m = { {\n where = 5, min = 1 } }", "7: threshold m[1]: where must be a table of variables and values, not a number" },
+    { "m = { {\n where = {}, min = 1 } }", "7: threshold m[1]: where is empty: leave it out for all servers" },
+    { "m = { {\n where = { 'gpu' }, min = 1 } }",
+      "7: threshold m[1]: where has an entry without a name: write { variable = value }" },
+    { "m = { { where = {\n model = {} }, min = 1 } }",
+      "7: threshold m[1]: where: model must be a string, a number, a boolean, or a list of these" },
+    { "m = { { where = {\n model = { 'a', {} } }, min = 1 } }",
+      "7: threshold m[1]: where: model must be a string, a number, a boolean, or a list of these" },
+    { "m = { { min = 1 }, { min = 2 } }",
+      "6: threshold m[1] holds for all servers, so that those behind it never do: give it a where, or make it the last" },
+    { "m = { { min = 1 }, unit = 'x' }",
+      "6: threshold m is a list of rules and has fields beside them: each belongs into a rule" },
+    { "m = { { where = { model = 'a' }, min = 1 }, { mxa = 2 } }",
+      "6: threshold m[2] has no field 'mxa'; known fields: min max reference tolerance unit where" },
+    { "m = { { where = { model = 'a' }, min = 1 }, 5 }",
+      "6: threshold m[2] must be a table such as { min = 50 } or a string such as \">= 50\", not a number" },
+    { "m = { { where = { model = 'a' }, min = 2, max = 1 } }", "6: threshold m[1]: min 2 is above max 1, nothing could pass" },
   } do
     it(("when it says this (%d): %s"):format(i, case[2]), function()
       assert.equal("script.lua:" .. case[2], refused(script("{}", case[1])))
