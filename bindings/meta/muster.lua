@@ -75,9 +75,10 @@ function Permit:release() end
 
 ---@class muster.Step
 ---@field name string letters, digits, '_', '-', '.'
----@field run fun(server: muster.Server, params: table): number|table<string, number>|nil a number is the metric `score`
----@field thresholds? table<string, muster.Rule|muster.Rule[]> by metric; of a list the first whose `where` holds for the
----  server. The inventory may say otherwise for a server, and --threshold for all
+---@field run fun(server: muster.Server, params: table): number|table<string, number|number[]>|nil a number is the
+---  metric `score`; a list is several samples of one metric (at most 10,000), which is then their median
+---@field thresholds? table<string, muster.Rule|muster.Rule[]> by metric; of a list the first whose `where` holds
+---  for the server. The inventory may say otherwise for a server, and --threshold for all
 ---@field timeout? number|string 30 min when not given
 ---@field needs? string[] steps before it that must have passed, else it is skipped
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
@@ -90,9 +91,9 @@ function Permit:release() end
 ---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a
 ---  side left out of the table is not bounded
 ---@field unit? string
----@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values, each one
----  of several where it is a list; `group`: that are in this group (their variable `groups`). A server that none holds
----  for is not judged
+---@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values,
+---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
+---  none holds for is not judged
 
 ---A string is ">= 50", "< 5.5 ms", ">= 1, <= 9".
 ---@alias muster.Rule muster.Threshold|string

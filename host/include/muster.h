@@ -225,12 +225,17 @@ struct muster_metric_result {
     const char *unit; /* "" when none */
     bool judged;
     bool passed; /* meaningful when judged */
+    size_t n_samples; /* of which the value is the median; 1 when the step returned a single number */
 };
 /* Each fills *out and returns 0, or a negative code when an index is past the end. */
 MUSTER_API int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out);
 MUSTER_API int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out);
 MUSTER_API int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
                                  struct muster_metric_result *out);
+
+/* One of a metric's samples, in the order they were measured. */
+MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, size_t step, size_t metric, size_t sample,
+                                 double *out);
 
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);

@@ -76,6 +76,24 @@ void mu_reason_number(double v, const struct mu_threshold *th, struct mu_buf *ou
     mu_buf_adds(out, strcmp(text, "-0") ? text : "0");
 }
 
+void mu_reason_samples(const struct mu_metric *m, struct mu_buf *out)
+{
+    if (!m->n_samples)
+        return;
+    double low = m->samples[0], high = low;
+    for (size_t i = 1; i < m->n_samples; i++) {
+        low = m->samples[i] < low ? m->samples[i] : low;
+        high = m->samples[i] > high ? m->samples[i] : high;
+    }
+    mu_buf_addf(out, " (median of %zu sample%s, ", m->n_samples, m->n_samples == 1 ? "" : "s");
+    mu_reason_number(low, NULL, out);
+    if (high > low) {
+        mu_buf_adds(out, "\xe2\x80\x93"); /* en dash */
+        mu_reason_number(high, NULL, out);
+    }
+    mu_buf_addc(out, ')');
+}
+
 void mu_reason_range_text(const struct mu_reason *reason, double lowest, double highest, struct mu_buf *out)
 {
     const struct mu_metric *m = reason->metric;

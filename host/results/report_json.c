@@ -19,6 +19,7 @@
  *       {"name": "cpu", "status": "failed", "started": T, "duration_s": 1.2,
  *        "metrics": {"events_per_second": {"value": 310.5, "unit": S, "judgement": "unjudged" | "passed" | "missed",
  *                    "threshold": null | {"min": 500 | null, "max": null, "min_open": false, "max_open": false}}},
+ *                      and "samples": [81, 79, 82], "mad": 1 where it has them: value is their median,
  *                      and "reference": 100, "lower": "10%" | 5 | null, "upper": … where it has one: min and max follow it
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
@@ -109,6 +110,15 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
         mu_buf_adds(out, ",\"text\":\"");
         mu_buf_add_number(out, m->value);
         mu_buf_addc(out, '"');
+    }
+    if (m->n_samples) {
+        mu_buf_adds(out, ",\"samples\":[");
+        for (size_t i = 0; i < m->n_samples; i++) {
+            mu_buf_adds(out, i ? "," : "");
+            mu_buf_add_number(out, m->samples[i]);
+        }
+        mu_buf_adds(out, "],\"mad\":");
+        add_number(out, true, m->mad);
     }
     mu_buf_adds(out, ",\"unit\":");
     add_text(out, m->unit);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/spread.h"
+
 const char *mu_status_name(enum mu_status s)
 {
     switch (s) {
@@ -78,6 +80,7 @@ static void failures_free(struct mu_failure *fs, size_t n)
 static void metric_clear(struct mu_metric *m)
 {
     free(m->name);
+    free(m->samples);
     free(m->unit);
     mu_threshold_clear(&m->th);
 }
@@ -190,6 +193,29 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
 nomem:
     metric_clear(&m);
     return MU_ENOMEM;
+}
+
+int mu_step_result_add_samples(struct mu_step_result *s, const char *name, const double *samples, size_t n, const char *unit,
+                               const struct mu_threshold *th)
+{
+    double *kept = reallocarray(NULL, n, sizeof(*kept)), *sorted = reallocarray(NULL, n, sizeof(*sorted));
+    int rc = MU_ENOMEM;
+    if (kept && sorted) {
+        memcpy(kept, samples, n * sizeof(*kept));
+        memcpy(sorted, samples, n * sizeof(*sorted));
+        double median = mu_spread_median(sorted, n);
+        rc = mu_step_result_add_metric(s, name, median, unit, th);
+        if (!rc) {
+            struct mu_metric *m = &s->metrics[s->n_metrics - 1];
+            m->samples = kept;
+            m->n_samples = n;
+            m->mad = mu_spread_mad(sorted, n, median);
+            kept = NULL;
+        }
+    }
+    free(kept);
+    free(sorted);
+    return rc;
 }
 
 static int add_failure(struct mu_failure **list, size_t *n, enum mu_status status, const char *const text[5])

@@ -36,7 +36,10 @@ enum mu_judgement { MU_UNJUDGED, MU_PASSED, MU_MISSED };
 
 struct mu_metric {
     char *name; /* once a step */
-    double value;
+    double value;    /* of several samples the median */
+    double *samples; /* as they were measured, all finite; NULL: there is the value alone */
+    size_t n_samples;
+    double mad;      /* the samples' median absolute deviation */
     char *unit; /* its own, else the threshold's; NULL: none */
     enum mu_judgement judgement;
     struct mu_threshold th; /* meaningful when judged; th.metric stays NULL */
@@ -128,6 +131,9 @@ void mu_step_result_free(struct mu_step_result *s); /* for one that was never ad
  * in any case). A NaN stays unjudged. */
 int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double value, const char *unit,
                               const struct mu_threshold *th /* judged by it; NULL: unjudged */);
+/* The same for a metric with several samples; n is not 0. */
+int mu_step_result_add_samples(struct mu_step_result *s, const char *name, const double *samples, size_t n, const char *unit,
+                               const struct mu_threshold *th);
 int mu_step_result_add_failure(struct mu_step_result *s, enum mu_status status, const char *type, const char *metric,
                                const char *cause, const char *message); /* where = the step's name; worsens s->status */
 int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s); /* s is gone, also on an error */

@@ -477,7 +477,7 @@ describe("what run returns", function()
         func = "step func returned a function: run returns a number",
       list = "step list returned a table with a key that is not a name: metrics are name = number",
       bad_value = "step bad_value returned a as a string: metrics are numbers",
-        nested = "step nested returned a as a table: metrics are numbers" } do
+        nested = "step nested: metric a is an empty list: samples are a list of numbers" } do
       assert.equals("error", s[name].status, name)
       assert.equals("ScriptError", s[name].failures[1].type)
       assert.matches(message, s[name].failures[1].message)

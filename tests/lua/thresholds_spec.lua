@@ -248,6 +248,50 @@ c
   end)
 end)
 
+describe("samples", function()
+  it("are judged by their median, and told with their spread", function()
+    local r = run(script("{ m = { 81, 79, 85, 80 }, n = { 3 }, o = 7 }", 'm = { min = 90, unit = "MB/s" }, n = "> 1"'))
+    assert.equal("s.m 80.5 < 90 MB/s (median of 4 samples, 79–85)", r.said)
+    assert.same({ 80.5, { 81, 79, 85, 80 }, 1 }, { r.metric.value, r.metric.samples, r.metric.mad })
+    assert.same({ 3, { 3 }, 0, "passed" }, { r.step.metrics.n.value, r.step.metrics.n.samples, r.step.metrics.n.mad,
+      r.step.metrics.n.judgement })
+    assert.is_nil(r.step.metrics.o.samples)
+    assert.is_truthy(T.find_log(r.log, "s.m is 80.5 MB/s (median of 4 samples, 79–85)."))
+    assert.is_truthy(T.find_log(r.log, "s.n is 3 (median of 1 sample, 3)."))
+    assert.is_truthy(T.find_log(r.log, "s.o is 7."))
+    assert.truthy(r.stdout:find("FAILED       s.m 80.5 < 90 MB/s ", 1, true), r.stdout)
+    assert.equal(0, run(script("{ m = { 1, 95, 96 } }", "m = '>= 90'")).code)
+  end)
+
+  it("are in the JUnit report of a server that passed, too", function()
+    local dir = T.tmpdir()
+    run(script("{ m = { 95, 96.5, 94 } }", "m = '>= 90'"), { args = { "--junit", dir .. "/j.xml" } })
+    assert.truthy(T.read(dir .. "/j.xml"):find("m 95 (median of 3 samples, 94–96.5): 95 96.5 94\n", 1, true))
+    run(script("{ m = (function() local t = {} for i = 1, 10000 do t[i] = i end return t end)() }", "m = '> 1e9'"),
+      { args = { "--junit", dir .. "/j.xml" } })
+    assert.truthy(T.read(dir .. "/j.xml"):find("1–10000): 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 …\n", 1, true))
+  end)
+
+  it("are an error when one is no number, whether there is a threshold or not", function()
+    for value, said in pairs {
+      ["{ 1, 0/0 }"] = "has sample 2 that is NaN", ["{ 1/0 }"] = "has sample 1 that is infinite",
+      ["{ 1, 'x' }"] = "has sample 2 that is a string", ["{ '5' }"] = "has sample 1 that is a string",
+      ["{ 1, {} }"] = "has sample 2 that is a table", ["{}"] = "is an empty list", ["{ 1, n = 2 }"] = "is a table that is no list",
+      ["{ n = 2 }"] = "is a table that is no list",
+      ["(function() local t = {} for i = 1, 10001 do t[i] = i end return t end)()"] = "has 10001 samples, more than 10000",
+    } do
+      for _, rule in ipairs { "m = '> 0'", "" } do
+        local r = run(script("{ m = " .. value .. ", n = 1 }", rule))
+        assert.same({ 3, "error", 1, "ScriptError", "m" }, { r.code, r.step.status, #r.step.failures,
+          r.step.failures[1].type, r.step.failures[1].metric })
+        assert.equal("metric m " .. said .. ": samples are a list of numbers", r.step.failures[1].cause)
+        assert.is_nil(r.metric)
+        assert.equal(1, r.step.metrics.n.value)
+      end
+    end
+  end)
+end)
+
 describe("a threshold is refused, with the line,", function()
   for i, case in ipairs {
     { "m = { min = 5,\n tolerance = 1 }", "6: threshold m: tolerance without a reference" },
