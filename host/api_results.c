@@ -82,6 +82,11 @@ int muster_run_metric(const struct muster_run *run, size_t server, size_t step, 
         .judged = x->judgement != MU_UNJUDGED,
         .passed = x->judgement == MU_PASSED,
         .n_samples = x->n_samples ? x->n_samples : 1,
+        .peers = !x->th.peers.on                       ? ""
+                 : x->peers.state == MU_PEERS_PASSED ? "passed"
+                 : x->peers.state == MU_PEERS_MISSED ? "missed"
+                                                     : "not judged",
+        .peers_note = x->peers.note ? x->peers.note : "",
     };
     return 0;
 }

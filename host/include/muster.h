@@ -226,6 +226,8 @@ struct muster_metric_result {
     bool judged;
     bool passed; /* meaningful when judged */
     size_t n_samples; /* of which the value is the median; 1 when the step returned a single number */
+    const char *peers;      /* what the comparison with its peers came to: "passed", "missed", "not judged"; "" when none */
+    const char *peers_note; /* why it was not judged; "" otherwise */
 };
 /* Each fills *out and returns 0, or a negative code when an index is past the end. */
 MUSTER_API int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out);

@@ -21,6 +21,9 @@
  *                    "threshold": null | {"min": 500 | null, "max": null, "min_open": false, "max_open": false}}},
  *                      and "samples": [81, 79, 82], "mad": 1 where it has them: value is their median,
  *                      and "reference": 100, "lower": "10%" | 5 | null, "upper": … where it has one: min and max follow it
+ *                      and "peers": {"state": "passed" | "missed" | "not judged", "median": 100 | null, "noise": 4 | null,
+ *                      "cohort": 48, "group_by": S, "group": S, "drop": "10%" | 5 | null, "rise": …, "note": S: why not}
+ *                      where it is compared with its peers: it is missed below 90 and below 96
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
  *        "log": "…"}]}]}                what the step printed, "" when nothing
@@ -124,7 +127,7 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
     add_text(out, m->unit);
     mu_buf_addf(out, ",\"judgement\":\"%s\",\"threshold\":", judgements[m->judgement]);
     if (m->judgement == MU_UNJUDGED) {
-        mu_buf_adds(out, "null}");
+        mu_buf_adds(out, "null");
         return;
     }
     mu_buf_adds(out, "{\"min\":");
@@ -139,7 +142,28 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
         add_amount(out, "lower", &m->th.lower);
         add_amount(out, "upper", &m->th.upper);
     }
-    mu_buf_adds(out, "}}");
+    mu_buf_addc(out, '}');
+}
+
+static void add_peers(struct mu_buf *out, const struct mu_metric *m)
+{
+    static const char *const states[] = {[MU_PEERS_NONE] = "not judged", [MU_PEERS_PASSED] = "passed",
+                                         [MU_PEERS_MISSED] = "missed", [MU_PEERS_NOT_JUDGED] = "not judged"};
+    const struct mu_peer_verdict *p = &m->peers;
+    bool judged = p->state == MU_PEERS_PASSED || p->state == MU_PEERS_MISSED;
+    mu_buf_addf(out, ",\"peers\":{\"state\":\"%s\",\"median\":", states[p->state]);
+    add_number(out, judged, p->median);
+    mu_buf_adds(out, ",\"noise\":");
+    add_number(out, judged, p->noise);
+    mu_buf_addf(out, ",\"cohort\":%zu,\"group_by\":", p->n);
+    add_text(out, m->th.peers.group_by);
+    mu_buf_adds(out, ",\"group\":");
+    add_text(out, p->group);
+    add_amount(out, "drop", &m->th.peers.drop);
+    add_amount(out, "rise", &m->th.peers.rise);
+    mu_buf_adds(out, ",\"note\":");
+    add_text(out, p->note);
+    mu_buf_addc(out, '}');
 }
 
 static void add_step(struct mu_buf *out, const struct mu_step_result *s)
@@ -152,6 +176,9 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
     for (size_t i = 0; i < s->n_metrics; i++) {
         mu_buf_adds(out, i ? "," : "");
         add_metric(out, &s->metrics[i]);
+        if (s->metrics[i].th.peers.on)
+            add_peers(out, &s->metrics[i]);
+        mu_buf_addc(out, '}');
     }
     mu_buf_addc(out, '}');
     add_failures(out, s->failures, s->n_failures);

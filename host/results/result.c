@@ -82,6 +82,8 @@ static void metric_clear(struct mu_metric *m)
     free(m->name);
     free(m->samples);
     free(m->unit);
+    free(m->peers.group);
+    free(m->peers.note);
     mu_threshold_clear(&m->th);
 }
 
@@ -184,7 +186,10 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
             goto nomem;
         free(m.th.metric);
         m.th.metric = NULL;
-        m.judgement = mu_threshold_passes(th, value) ? MU_PASSED : MU_MISSED;
+        if (!mu_threshold_passes(th, value))
+            m.judgement = MU_MISSED;
+        else if (th->has_min || th->has_max) /* peers alone: not known yet */
+            m.judgement = MU_PASSED;
     }
     s->metrics[s->n_metrics++] = m;
     if (m.judgement == MU_MISSED)

@@ -34,6 +34,17 @@ enum mu_status mu_status_worst(enum mu_status a, enum mu_status b);
 
 enum mu_judgement { MU_UNJUDGED, MU_PASSED, MU_MISSED };
 
+/* What a comparison with other servers came to (peers.h). */
+enum mu_peers_state { MU_PEERS_NONE, MU_PEERS_PASSED, MU_PEERS_MISSED, MU_PEERS_NOT_JUDGED };
+struct mu_peer_verdict {
+    enum mu_peers_state state;
+    bool below, above;    /* MISSED: which side */
+    double median, noise; /* of the cohort; what is not beyond this means nothing. Of PASSED and MISSED */
+    size_t n;             /* in the cohort */
+    char *group;          /* what they have in common, the value of the rule's variable; NULL: all of the run */
+    char *note;           /* NOT_JUDGED: why, in words that fold over servers */
+};
+
 struct mu_metric {
     char *name; /* once a step */
     double value;    /* of several samples the median */
@@ -42,7 +53,8 @@ struct mu_metric {
     double mad;      /* the samples' median absolute deviation */
     char *unit; /* its own, else the threshold's; NULL: none */
     enum mu_judgement judgement;
-    struct mu_threshold th; /* meaningful when judged; th.metric stays NULL */
+    struct mu_threshold th; /* zero when there is none; th.metric stays NULL */
+    struct mu_peer_verdict peers; /* when state is MISSED it is what judgement means, unless th alone is missed */
 };
 
 /* One thing that went wrong. */

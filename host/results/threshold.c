@@ -17,6 +17,7 @@ void mu_threshold_clear(struct mu_threshold *th)
         return;
     free(th->metric);
     free(th->unit);
+    free(th->peers.group_by);
     memset(th, 0, sizeof(*th));
 }
 
@@ -25,7 +26,8 @@ int mu_threshold_copy(struct mu_threshold *to, const struct mu_threshold *from)
     *to = *from;
     to->metric = from->metric ? strdup(from->metric) : NULL;
     to->unit = from->unit ? strdup(from->unit) : NULL;
-    if ((!from->metric || to->metric) && (!from->unit || to->unit))
+    to->peers.group_by = from->peers.group_by ? strdup(from->peers.group_by) : NULL;
+    if ((!from->metric || to->metric) && (!from->unit || to->unit) && (!from->peers.group_by || to->peers.group_by))
         return 0;
     mu_threshold_clear(to);
     return MU_ENOMEM;

@@ -23,6 +23,15 @@ int mu_amount_parse(struct mu_amount *a, const char *text, struct mu_err *err);
 double mu_amount_of(const struct mu_amount *a, double whole); /* 0 for none; a percentage of the size of whole */
 void mu_amount_add(const struct mu_amount *a, struct mu_buf *out); /* "10 %", "5.5" */
 
+/* How far a value may be from what the servers like it measured: peers.h. */
+struct mu_peers {
+    bool on;
+    char *group_by;              /* the variable whose value makes servers alike; NULL: all are */
+    struct mu_amount drop, rise; /* below and above their median; none: that side is free */
+    unsigned min_cohort;         /* with fewer of them nothing is judged */
+};
+#define MU_PEERS_MIN_COHORT 5
+
 struct mu_threshold {
     char *metric;
     char *unit; /* NULL: none */
@@ -32,6 +41,7 @@ struct mu_threshold {
     bool has_reference;            /* then min and max are what it and its tolerance come to */
     double reference;
     struct mu_amount lower, upper; /* the tolerance; none: that side is not bounded */
+    struct mu_peers peers;
 };
 /* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
  * ">= 50 MiB/s". Overwrites all but metric, so th is zeroed or cleared before. MU_EINVAL names what is wrong: also two

@@ -31,17 +31,11 @@ static void not_measured(struct mu_task *t, const char *metric, const char *what
     mu_buf_free(&message);
 }
 
-static void missed(struct mu_task *t, const struct mu_threshold *th, const struct mu_metric *m)
+static void missed(struct mu_task *t, const struct mu_metric *m)
 {
     struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
-    mu_threshold_miss(th, m->value, &cause);
-    mu_buf_addf(&message, "%s.%s ", t->result->name, m->name);
-    mu_reason_number(m->value, th, &message);
-    mu_buf_addf(&message, " %s", mu_buf_cstr(&cause));
-    if (th->unit)
-        mu_buf_addf(&message, " %s", th->unit);
-    mu_threshold_origin(th, m->value, &message);
-    mu_threshold_origin(th, m->value, &cause);
+    mu_reason_miss(m, m->value, &cause);
+    mu_reason_text(&(struct mu_reason){MU_ST_FAILED, t->result, m, NULL}, &message);
     mu_reason_samples(m, &message);
     mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", m->name, mu_buf_cstr(&cause), mu_buf_cstr(&message));
     mu_buf_free(&message);
@@ -60,7 +54,7 @@ static void tell_metric(struct mu_task *t, const struct mu_threshold *th)
     mu_log(MU_INFO, "%s.%s is %s.", t->result->name, m->name, mu_buf_cstr(&text));
     mu_buf_free(&text);
     if (m->judgement == MU_MISSED)
-        missed(t, th, m);
+        missed(t, m);
 }
 
 static void no_memory(struct mu_task *t, const char *name)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COHORT_LEAST = 3, COHORT_MOST = 1000000 };
+
 struct reading {
     struct mu_threshold *th;
     const struct mu_table *t;
@@ -144,6 +146,48 @@ static void bounds(struct reading *r)
         mu_threshold_settle(th);
 }
 
+/* ---- peers ---- */
+
+static void group_by(struct reading *r)
+{
+    struct mu_given g = get(r, "group_by");
+    if (g.kind == MU_GIVEN_TEXT && *g.text) {
+        if (!(r->th->peers.group_by = strdup(g.text)) && !r->rc)
+            r->rc = mu_err_set(r->err, MU_ENOMEM, "out of memory");
+    } else if (g.kind != MU_GIVEN_NOTHING) {
+        complain(r, "peers.group_by must be the name of a variable");
+    }
+}
+
+static void peers(struct reading *r)
+{
+    struct mu_given g = get(r, "peers");
+    struct mu_peers *p = &r->th->peers;
+    char what[160];
+    if (g.kind == MU_GIVEN_NOTHING)
+        return;
+    p->on = true;
+    p->min_cohort = MU_PEERS_MIN_COHORT;
+    if (g.kind != MU_GIVEN_TABLE) {
+        complain(r, "peers must be a table such as { group_by = \"model\", drop = \"10%%\" }, not %s", g.type);
+        return;
+    }
+    r->t->enter(r->t->arg, "peers");
+    snprintf(what, sizeof what, "threshold %s: peers", r->label);
+    if (!r->rc)
+        r->rc = mu_table_check(r->t, what, "group_by drop rise min_cohort", r->word, r->err);
+    group_by(r);
+    bool drop = amount(r, "drop", "peers.drop", &p->drop), rise = amount(r, "rise", "peers.rise", &p->rise);
+    if (!drop && !rise)
+        complain(r, "peers has neither drop nor rise");
+    g = get(r, "min_cohort");
+    if (g.kind == MU_GIVEN_NUMBER && g.number >= COHORT_LEAST && g.number <= COHORT_MOST && g.number == floor(g.number))
+        p->min_cohort = (unsigned)g.number;
+    else if (g.kind != MU_GIVEN_NOTHING)
+        complain(r, "peers.min_cohort must be a whole number from %d to %d", COHORT_LEAST, COHORT_MOST);
+    r->t->leave(r->t->arg);
+}
+
 int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, const char *label, const char *allowed,
                       const char **word, struct mu_err *err)
 {
@@ -153,8 +197,9 @@ int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, con
     snprintf(what, sizeof what, "threshold %s", label);
     r.rc = mu_table_check(table, what, allowed, word, err);
     bounds(&r);
-    if (!th->has_min && !th->has_max && !th->has_reference)
-        complain(&r, "there is none of min, max and reference");
+    peers(&r);
+    if (!th->has_min && !th->has_max && !th->has_reference && !th->peers.on)
+        complain(&r, "there is none of min, max, reference and peers");
     unit(&r);
     return r.rc;
 }
