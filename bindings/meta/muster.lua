@@ -61,7 +61,7 @@ function Permit:release() end
 ---@field setup_timeout? number|string of setup, 30 min when not given
 ---@field teardown_timeout? number|string of teardown and on_failure, 60 s when not given; --teardown-timeout wins
 ---@field confirm? integer how often a step that comes out failed is measured again at once, until it passes; 1 when
----  there is a mark hook, else 0. What passes then is passed; what cannot be measured again is an error
+---  there is a mark hook, else 0 (for `peers`: 1). What passes then is passed; what cannot be measured again is an error
 ---@field mark? fun(server: muster.Server, verdict: muster.Verdict, params: table): true|string|nil marks the server as
 ---  broken. Called by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why.
 ---  Raising, or taking longer than 5 minutes: it is tried again, three times in all
@@ -90,10 +90,20 @@ function Permit:release() end
 ---@field reference? number|string what it should be, in place of min and max; tolerance says how far off it may be
 ---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a
 ---  side left out of the table is not bounded
+---@field peers? muster.Peers how far it may be from what the servers like it measured, alone or beside bounds
 ---@field unit? string
 ---@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values,
 ---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
 ---  none holds for is not judged
+
+---Judged when all servers have been measured: a value is missed when it is further from the median of its cohort than drop
+---or rise, and beyond the noise. Then it is measured once more (`confirm` of the step says how often, 1 when not given), by
+---a task of its own: setup, the steps in question and what they need, teardown; that measurement decides.
+---@class muster.Peers
+---@field group_by? string the variable whose value makes servers a cohort; not given: all of the run are one
+---@field drop? muster.Amount how far below the median, for metrics where less is worse; a percentage is of the median
+---@field rise? muster.Amount how far above, where more is worse
+---@field min_cohort? integer with fewer that measured it nothing is judged, and that is said; 5 when not given
 
 ---A string is ">= 50", "< 5.5 ms", ">= 1, <= 9".
 ---@alias muster.Rule muster.Threshold|string

@@ -344,7 +344,9 @@ int mu_peers_settle(struct mu_step_result *s)
 
 void mu_peers_void(struct mu_step_result *s, const char *why)
 {
-    for (size_t i = 0; i < s->n_metrics; i++)
-        if (s->metrics[i].th.peers.on && s->metrics[i].peers.state != MU_PEERS_NOT_JUDGED)
-            set_note(&s->metrics[i].peers, why);
+    for (size_t i = 0; i < s->n_metrics; i++) {
+        struct mu_metric *m = &s->metrics[i];
+        if (m->th.peers.on && (m->peers.state == MU_PEERS_NONE || missed(m)))
+            set_note(&m->peers, why);
+    }
 }

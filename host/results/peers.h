@@ -33,7 +33,7 @@ bool mu_peers_missed(const struct mu_step_result *s);
 void mu_peers_reasons(const struct mu_step_result *s, struct mu_buf *out);
 /* The comparison stands: what was missed is a failure, and the step failed. MU_ENOMEM: told less, but failed. */
 int mu_peers_settle(struct mu_step_result *s);
-/* It does not: nothing of the step was judged by its peers, and why. */
+/* It does not: what was missed, or never compared, was not judged, and why. What passed has passed. */
 void mu_peers_void(struct mu_step_result *s, const char *why);
 
 #endif

@@ -98,7 +98,7 @@ static void step_clear(struct mu_step_result *s)
     free(s->name);
 }
 
-static void task_clear(struct mu_task_result *t)
+void mu_task_result_clear(struct mu_task_result *t)
 {
     for (size_t i = 0; i < t->n_steps; i++)
         step_clear(&t->steps[i]);
@@ -111,6 +111,7 @@ static void task_clear(struct mu_task_result *t)
     free(t->mark.note);
     free(t->claim);
     free(t->server_id);
+    *t = (struct mu_task_result){0};
 }
 
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks)
@@ -136,7 +137,7 @@ void mu_run_result_free(struct mu_run_result *r)
     if (!r)
         return;
     for (size_t i = 0; i < r->n_tasks; i++)
-        task_clear(&r->tasks[i]);
+        mu_task_result_clear(&r->tasks[i]);
     free(r->tasks);
     free(r->run_id);
     free(r->script);

@@ -135,6 +135,8 @@ struct mu_run_result {
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks);
 void mu_run_result_free(struct mu_run_result *r);
 
+void mu_task_result_clear(struct mu_task_result *t); /* what it holds is gone, also its id; all zero then */
+
 /* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it.
  * A new run's tasks have no id yet (the caller sets server_id, malloc'd) and are cancelled, not dealt, not finished. */
 struct mu_step_result *mu_step_result_new(const char *name); /* passed, until something worsens it; NULL: no memory */

@@ -33,8 +33,8 @@ static size_t collect(const struct mu_run_result *r, struct item *items)
         for (size_t j = 0; j < r->tasks[i].n_steps; j++)
             for (size_t k = 0; k < r->tasks[i].steps[j].n_metrics; k++) {
                 const struct mu_metric *m = &r->tasks[i].steps[j].metrics[k];
-                if (m->peers.state != MU_PEERS_NOT_JUDGED)
-                    continue;
+                if (m->peers.state != MU_PEERS_NOT_JUDGED || m->judgement == MU_MISSED)
+                    continue; /* what failed by its own bounds is told already */
                 if (items)
                     items[n] = (struct item){r->tasks[i].steps[j].name, m->name, m->peers.note ? m->peers.note : "", i};
                 n++;

@@ -68,6 +68,7 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
     st->has_when = mu_reading_function(L, r, "when");
     st->timeout_ms = mu_reading_duration(L, r, "timeout", MU_STEP_TIMEOUT_MS);
     st->confirm = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm);
+    st->confirm_peers = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm_peers);
     read_needs(L, r, st, index);
     if (!r->failed)
         mu_reading_thresholds(L, r, st);

@@ -140,7 +140,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine.cleanup = c->left != NULL;
     name_owner(run->owner);
     mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
+    if (mu_second_init(run) || mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
         goto out;
     for (size_t i = 0; i < n; i++)
         if (!(run->results->tasks[i].server_id = strdup(servers[i]->id)))
@@ -271,6 +271,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     join_workers(run);
     for (size_t i = 0; i < run->n; i++)
         mu_task_result_settle(&run->results->tasks[i]);
+    mu_second_end(run, mu_run_final);
     mu_run_settle_marks(run);
     mu_run_settle_claims(run);
     run->results->duration_ms = mu_clock_ms() - started;
@@ -305,6 +306,7 @@ bool mu_run_free(struct mu_run *run)
     mu_sources_free(run->engine.sources);
     mu_marks_free(&run->marks);
     mu_rules_free(run->rules);
+    mu_second_free(run);
     mu_run_result_free(run->results);
     free(run->workers);
     free(run->stuck_said_ms);

@@ -39,7 +39,8 @@ struct mu_step {
     char **needs;
     size_t n_needs;
     bool has_when;
-    unsigned confirm;  /* how often a failed measurement is made again */
+    unsigned confirm;       /* how often a failed measurement is made again */
+    unsigned confirm_peers; /* and one that is behind its peers */
 };
 
 /* A bound of a threshold that a parameter gives: min = "params.min_iops". */
@@ -65,7 +66,7 @@ struct mu_script {
     bool has_setup, has_teardown, has_on_failure, has_mark;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
     char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */
-    unsigned confirm;    /* for the steps that do not say */
+    unsigned confirm, confirm_peers; /* for the steps that do not say */
 };
 
 #define MU_STEP_TIMEOUT_MS (30ULL * 60 * 1000)

@@ -171,8 +171,6 @@ static void a_small_cohort_judges_nobody(void **state)
                    "Not judged: cpu.score of 3 servers by peers: 3 with model odd measured it, 4 are needed. "
                    "unjudged_servers=[srv002, srv004, srv006]\n"
                    "Out of 7, 0 servers failed. failed_servers=[]\n");
-    mu_peers_void(&r->tasks[0].steps[0], "interrupted");
-    assert_string_equal(score(r, 0)->peers.note, "interrupted");
     mu_run_result_free(r);
     mu_threshold_clear(&th);
 }
@@ -214,6 +212,26 @@ static void a_bound_of_its_own_is_told_first(void **state)
                    "Out of 6, 1 server failed. failed_servers=[srv006]\n");
     mu_run_result_free(r);
     mu_threshold_clear(&th);
+}
+
+static void what_is_void_was_not_judged(void **state)
+{
+    (void)state;
+    const double v[] = {100, 100, 100, 100, 100, 60};
+    struct mu_threshold th = rule(NULL, 10, 5);
+    struct mu_run_result *r = fleet(v, 6, &th);
+    mu_peers_void(&r->tasks[1].steps[0], "interrupted"); /* before it was compared */
+    assert_string_equal(score(r, 1)->peers.note, "interrupted");
+    judge_all(r, NULL);
+    assert_int_equal(score(r, 1)->peers.state, MU_PEERS_PASSED);
+    mu_peers_void(&r->tasks[0].steps[0], "interrupted");
+    assert_int_equal(score(r, 0)->peers.state, MU_PEERS_PASSED);
+    mu_peers_void(&r->tasks[5].steps[0], "interrupted");
+    assert_string_equal(score(r, 5)->peers.note, "interrupted");
+    assert_int_equal(mu_peers_settle(&r->tasks[5].steps[0]), 0);
+    assert_int_equal(r->tasks[5].steps[0].status, MU_ST_PASSED);
+    assert_int_equal(score(r, 5)->judgement, MU_UNJUDGED);
+    mu_run_result_free(r);
 }
 
 /* One cause for a cohort, whatever each server's own noise is; and no value shown that the bound shown would pass. */
@@ -353,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_small_cohort_judges_nobody),
         cmocka_unit_test(all_that_measured_are_peers),
         cmocka_unit_test(a_bound_of_its_own_is_told_first),
+        cmocka_unit_test(what_is_void_was_not_judged),
         cmocka_unit_test(a_cohort_folds_into_one_row),
         cmocka_unit_test(equal_values_and_none_are_no_trouble),
         cmocka_unit_test(finds_the_slow_and_accuses_nobody_else),
