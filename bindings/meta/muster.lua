@@ -61,7 +61,7 @@ function Permit:release() end
 ---@field setup_timeout? number|string of setup, 30 min when not given
 ---@field teardown_timeout? number|string of teardown and on_failure, 60 s when not given; --teardown-timeout wins
 ---@field confirm? integer how often a step that comes out failed is measured again at once, until it passes; 1 when
----  there is a mark hook, else 0 (for `peers`: 1). What passes then is passed; what cannot be measured again is an error
+---  there is a mark hook, else 0 (for `peers` 1). What passes then is passed; what cannot be measured again is an error
 ---@field mark? fun(server: muster.Server, verdict: muster.Verdict, params: table): true|string|nil marks the server as
 ---  broken. Called by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why.
 ---  Raising, or taking longer than 5 minutes: it is tried again, three times in all
@@ -96,9 +96,10 @@ function Permit:release() end
 ---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
 ---  none holds for is not judged
 
----Judged when all servers have been measured: a value is missed when it is further from the median of its cohort than drop
----or rise, and beyond the noise. Then it is measured once more (`confirm` of the step says how often, 1 when not given), by
----a task of its own: setup, the steps in question and what they need, teardown; that measurement decides.
+---Judged when all servers have been measured: a value is missed when it is further from the median of its cohort than
+---drop or rise, and beyond the noise. Then it is measured once more (`confirm` of the step says how often, 1 when not
+---given), by a task of its own: setup, the steps in question and what they need, teardown; that measurement decides.
+---All of it is in docs/thresholds.md.
 ---@class muster.Peers
 ---@field group_by? string the variable whose value makes servers a cohort; not given: all of the run are one
 ---@field drop? muster.Amount how far below the median, for metrics where less is worse; a percentage is of the median

@@ -155,12 +155,14 @@ static void add_earlier(const struct mu_step_result *step, struct mu_buf *text)
         mu_buf_addf(text, "measured again; before that: %s\n", step->earlier);
 }
 
-/* What a metric with samples measured; the first of very many. */
-static void add_samples(const struct mu_step_result *step, struct mu_buf *text)
+/* What a metric with samples measured, of very many the first; and what could not be compared with its peers. */
+static void add_metrics(const struct mu_step_result *step, struct mu_buf *text)
 {
     enum { SHOWN = 20 };
     for (size_t i = 0; i < step->n_metrics; i++) {
         const struct mu_metric *m = &step->metrics[i];
+        if (m->peers.state == MU_PEERS_NOT_JUDGED)
+            mu_buf_addf(text, "%s not judged by peers: %s\n", m->name, m->peers.note ? m->peers.note : "");
         if (!m->n_samples)
             continue;
         mu_buf_addf(text, "%s ", m->name);
@@ -193,7 +195,7 @@ static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, s
     struct mu_buf text = MU_BUF_INIT;
     if (c->step) {
         add_earlier(c->step, &text);
-        add_samples(c->step, &text);
+        add_metrics(c->step, &text);
     } else if (c->part == MU_JUNIT_MARK && t->mark.state == MU_MARK_MADE) {
         mu_buf_addf(&text, "marked as broken: %s\n", t->mark.reason ? t->mark.reason : "");
     } else if (c->part == MU_JUNIT_MARK) {
@@ -222,7 +224,7 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
     if (step && tc->outcome != MU_JUNIT_SKIPPED) {
         struct mu_buf text = MU_BUF_INIT;
         add_earlier(step, &text);
-        add_samples(step, &text);
+        add_metrics(step, &text);
         mu_buf_add(&text, mu_buf_cstr(&step->log), step->log.len);
         add_system_out(&text, out);
         mu_buf_free(&text);

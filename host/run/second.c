@@ -271,8 +271,8 @@ static bool not_measured(struct mu_run *run, size_t server, struct mu_step_resul
     const struct mu_failure *f = own ? &second->failures[0] : from->n_failures ? &from->failures[0] : NULL;
     const char *cause = f && f->cause ? f->cause : "skipped", *message = f && f->message ? f->message : "skipped";
     mu_peers_void(first, "it could not be measured again");
-    mu_step_result_add_failure(first, MU_ST_ERROR, f ? f->type : NULL, NULL, cause, message);
-    mu_failure_not_confirmed(&first->failures[first->n_failures - 1], earlier);
+    if (mu_step_result_add_failure(first, MU_ST_ERROR, f ? f->type : NULL, NULL, cause, message) == 0)
+        mu_failure_not_confirmed(&first->failures[first->n_failures - 1], earlier);
     say(run, server, first->name, MU_WARNING, "Could not be measured again; failed first: ", earlier);
     return f && !own;
 }
