@@ -277,6 +277,36 @@ static void equal_values_and_none_are_no_trouble(void **state)
     mu_threshold_clear(&th);
 }
 
+/* A fleet of many cohorts: every server its own model but for pairs. Anything quadratic would not end. */
+static bool own_model(void *arg, size_t task, const char *name, struct mu_buf *out)
+{
+    (void)arg;
+    (void)name;
+    mu_buf_addf(out, "model%zu", task / 2);
+    return true;
+}
+
+static void a_hundred_thousand_servers(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    struct mu_threshold th = rule("model", 10, 3), whole = rule(NULL, 10, 3);
+    struct mu_run_result *r = make_run(N, "srv", 6);
+    struct mu_cohorts *c = NULL;
+    for (size_t i = 0; i < N; i++) {
+        double v = i == 77777 ? 1 : 100 + (double)(i % 10);
+        add_values(&r->tasks[i], i % 2 ? &th : &whole, &v, 1);
+    }
+    assert_int_equal(mu_cohorts_new(&c, r, own_model, NULL), 0);
+    for (size_t i = 0; i < N; i++)
+        assert_false(mu_cohorts_judge(c, i, &r->tasks[i].steps[0], own_model, NULL));
+    assert_int_equal(score(r, 77777)->peers.n, 2);
+    assert_int_equal(score(r, 77776)->peers.n, N);
+    mu_cohorts_free(c);
+    mu_run_result_free(r);
+    mu_threshold_clear(&th);
+}
+
 /* ---- simulated fleets ---- */
 
 enum { SERVERS = 500, SEEDS = 200 };
@@ -374,6 +404,7 @@ int main(void)
         cmocka_unit_test(what_is_void_was_not_judged),
         cmocka_unit_test(a_cohort_folds_into_one_row),
         cmocka_unit_test(equal_values_and_none_are_no_trouble),
+        cmocka_unit_test(a_hundred_thousand_servers),
         cmocka_unit_test(finds_the_slow_and_accuses_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

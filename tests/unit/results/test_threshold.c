@@ -151,15 +151,6 @@ static void judges_the_bound_itself(void **state)
     assert_true(mu_threshold_passes(&none, -1e300));
 }
 
-static void a_locale_with_a_comma_changes_nothing(void **state)
-{
-    (void)state;
-    use_comma_locale();
-    check(">= 0.5", true, false, 0.5, false, false, 0, NULL);
-    refused(">= 0,5", "expected >=");
-    setlocale(LC_NUMERIC, "C");
-}
-
 static void amount(const char *text, int kind, double n)
 {
     struct mu_amount a = {0};
@@ -238,6 +229,17 @@ static void a_copy_is_its_own(void **state)
     assert_string_equal(copy.unit, "ms");
     assert_true(copy.has_min && copy.min == 5);
     mu_threshold_clear(&copy);
+}
+
+static void a_locale_with_a_comma_changes_nothing(void **state)
+{
+    (void)state;
+    use_comma_locale();
+    check(">= 0.5", true, false, 0.5, false, false, 0, NULL);
+    refused(">= 0,5", "expected >=");
+    amount("2.5%", MU_AMOUNT_PERCENT, 2.5);
+    judges_by_a_reference(state);
+    setlocale(LC_NUMERIC, "C");
 }
 
 static void clear_takes_anything(void **state)
