@@ -53,6 +53,8 @@ bool mu_condition_holds(const struct mu_condition *c, const struct mu_server *sr
     struct mu_buf text = MU_BUF_INIT;
     if (!var)
         return false;
+    if (var->str)
+        return is_one_of(c, var->str, strlen(var->str));
     mu_var_text(var, &text);
     bool holds = !text.failed && is_one_of(c, mu_buf_cstr(&text), text.len);
     mu_buf_free(&text);

@@ -105,7 +105,11 @@ static int read_object(struct mu_overrides *o, const struct mu_script *s, const 
     bool text = var->type == MU_VAR_STR || var->type == MU_VAR_JSON;
     json_t *all = text ? json_loads(var->str, JSON_REJECT_DUPLICATES, NULL) : NULL, *rule;
     const char *name;
-    int rc = json_is_object(all) ? 0 : mu_err_set(err, MU_EINVAL, "it is no JSON object: " HOW);
+    int rc = 0;
+    if (!all && var->type == MU_VAR_JSON && (*var->str == '{' || *var->str == '[')) /* it was read before */
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+    else if (!json_is_object(all))
+        rc = mu_err_set(err, MU_EINVAL, "it is no JSON object: " HOW);
     json_object_foreach(all, name, rule) {
         if (rc)
             break;
