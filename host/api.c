@@ -282,6 +282,12 @@ int muster_script_set_param(struct muster_script *s, const char *name, const cha
     return mu_api_give_result(err, mu_script_set_param(s->script, name, value, &e), &e);
 }
 
+int muster_script_set_threshold(struct muster_script *s, const char *name, const char *rule, struct muster_error *err)
+{
+    struct mu_err e = {0};
+    return mu_api_give_result(err, mu_script_set_threshold(s->script, name, rule, &e), &e);
+}
+
 const char *muster_script_description(const struct muster_script *s) { return s->script->description; }
 size_t muster_script_step_count(const struct muster_script *s) { return s->script->n_steps; }
 

@@ -61,15 +61,42 @@ int muster_run_step(const struct muster_run *run, size_t server, size_t step, st
     return 0;
 }
 
-int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
-                      struct muster_metric_result *out)
+static const struct mu_metric *metric_of(const struct muster_run *run, size_t server, size_t step, size_t metric)
 {
     const struct mu_run_result *r = results(run);
     if (server >= r->n_tasks || step >= r->tasks[server].n_steps || metric >= r->tasks[server].steps[step].n_metrics)
+        return NULL;
+    return &r->tasks[server].steps[step].metrics[metric];
+}
+
+int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
+                      struct muster_metric_result *out)
+{
+    const struct mu_metric *x = metric_of(run, server, step, metric);
+    if (!x)
         return MU_EINVAL;
-    const struct mu_metric *x = &r->tasks[server].steps[step].metrics[metric];
-    *out = (struct muster_metric_result){x->name, x->value, x->unit ? x->unit : "", x->judgement != MU_UNJUDGED,
-                                         x->judgement == MU_PASSED};
+    *out = (struct muster_metric_result){
+        .name = x->name,
+        .value = x->value,
+        .unit = x->unit ? x->unit : "",
+        .judged = x->judgement != MU_UNJUDGED,
+        .passed = x->judgement == MU_PASSED,
+        .n_samples = x->n_samples ? x->n_samples : 1,
+        .peers = !x->th.peers.on                       ? ""
+                 : x->peers.state == MU_PEERS_PASSED ? "passed"
+                 : x->peers.state == MU_PEERS_MISSED ? "missed"
+                                                     : "not judged",
+        .peers_note = x->peers.note ? x->peers.note : "",
+    };
+    return 0;
+}
+
+int muster_run_sample(const struct muster_run *run, size_t server, size_t step, size_t metric, size_t sample, double *out)
+{
+    const struct mu_metric *x = metric_of(run, server, step, metric);
+    if (!x || sample >= (x->n_samples ? x->n_samples : 1))
+        return MU_EINVAL;
+    *out = x->n_samples ? x->samples[sample] : x->value;
     return 0;
 }
 

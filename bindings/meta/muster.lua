@@ -61,7 +61,7 @@ function Permit:release() end
 ---@field setup_timeout? number|string of setup, 30 min when not given
 ---@field teardown_timeout? number|string of teardown and on_failure, 60 s when not given; --teardown-timeout wins
 ---@field confirm? integer how often a step that comes out failed is measured again at once, until it passes; 1 when
----  there is a mark hook, else 0. What passes then is passed; what cannot be measured again is an error
+---  there is a mark hook, else 0 (for `peers` 1). What passes then is passed; what cannot be measured again is an error
 ---@field mark? fun(server: muster.Server, verdict: muster.Verdict, params: table): true|string|nil marks the server as
 ---  broken. Called by muster alone, after teardown, once the cap allows it. A string: it was left as it was, and why.
 ---  Raising, or taking longer than 5 minutes: it is tried again, three times in all
@@ -75,8 +75,10 @@ function Permit:release() end
 
 ---@class muster.Step
 ---@field name string letters, digits, '_', '-', '.'
----@field run fun(server: muster.Server, params: table): number|table<string, number>|nil a number is the metric `score`
----@field thresholds? table<string, muster.Threshold|string> by metric; a string is ">= 50", "< 5.5 ms", ">= 1, <= 9"
+---@field run fun(server: muster.Server, params: table): number|table<string, number|number[]>|nil a number is the
+---  metric `score`; a list is several samples of one metric (at most 10,000), which is then their median
+---@field thresholds? table<string, muster.Rule|muster.Rule[]> by metric; of a list the first whose `where` holds
+---  for the server. The inventory may say otherwise for a server, and --threshold for all
 ---@field timeout? number|string 30 min when not given
 ---@field needs? string[] steps before it that must have passed, else it is skipped
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
@@ -85,7 +87,30 @@ function Permit:release() end
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold
 ---@field max? number|string
+---@field reference? number|string what it should be, in place of min and max; tolerance says how far off it may be
+---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a
+---  side left out of the table is not bounded
+---@field peers? muster.Peers how far it may be from what the servers like it measured, alone or beside bounds
 ---@field unit? string
+---@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values,
+---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
+---  none holds for is not judged
+
+---Judged when all servers have been measured: a value is missed when it is further from the median of its cohort than
+---drop or rise, and beyond the noise. Then it is measured once more (`confirm` of the step says how often, 1 when not
+---given), by a task of its own: setup, the steps in question and what they need, teardown; that measurement decides.
+---All of it is in docs/thresholds.md.
+---@class muster.Peers
+---@field group_by? string the variable whose value makes servers a cohort; not given: all of the run are one
+---@field drop? muster.Amount how far below the median, for metrics where less is worse; a percentage is of the median
+---@field rise? muster.Amount how far above, where more is worse
+---@field min_cohort? integer with fewer that measured it nothing is judged, and that is said; 5 when not given
+
+---A string is ">= 50", "< 5.5 ms", ">= 1, <= 9".
+---@alias muster.Rule muster.Threshold|string
+---@alias muster.Value string|number|boolean
+---"10%", of the reference; or a number, in the metric's unit.
+---@alias muster.Amount string|number
 
 ---@class muster.Failure
 ---@field status string "failed", "error", "timeout", "unreachable"

@@ -18,23 +18,34 @@ static int complain(const struct muster_error *err)
     return cli_error("run", "%s", err->message);
 }
 
-static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
+typedef int set_fn(struct muster_script *, const char *, const char *, struct muster_error *);
+
+/* Each NAME=VALUE of a list, all of which have their =. */
+static int set_all(struct muster_script *script, const struct str_list *list, set_fn *set)
 {
     struct muster_error err;
     int rc = 0;
 
-    if (muster_script_load(m, a->script, out, &err) < 0)
-        return complain(&err);
-    for (size_t i = 0; i < a->params.n && rc == 0; i++) {
-        const char *equals = strchr(a->params.items[i], '=');
-        char *name = strndup(a->params.items[i], (size_t)(equals - a->params.items[i]));
+    for (size_t i = 0; i < list->n && rc == 0; i++) {
+        const char *equals = strchr(list->items[i], '=');
+        char *name = strndup(list->items[i], (size_t)(equals - list->items[i]));
         if (!name)
             rc = cli_error("run", "out of memory");
-        else if (muster_script_set_param(*out, name, equals + 1, &err) < 0)
+        else if (set(script, name, equals + 1, &err) < 0)
             rc = complain(&err);
         free(name);
     }
     return rc;
+}
+
+static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
+{
+    struct muster_error err;
+
+    if (muster_script_load(m, a->script, out, &err) < 0)
+        return complain(&err);
+    int rc = set_all(*out, &a->params, muster_script_set_param);
+    return rc ? rc : set_all(*out, &a->thresholds, muster_script_set_threshold);
 }
 
 static int load_servers(struct muster *m, const struct run_args *a)

@@ -27,6 +27,15 @@ static int param(struct run_args *a, const char *text, int argc)
     return add(&a->params, text, argc);
 }
 
+static int threshold(struct run_args *a, const char *text, int argc)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || equals[-1] == '<' || equals[-1] == '>')
+        return cli_misuse("run", "--threshold: '%s' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", text);
+    return add(&a->thresholds, text, argc);
+}
+
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
 struct verbosity {
     unsigned verbose;
@@ -57,6 +66,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return 0;
     case 'p':
         return param(a, v, argc);
+    case 't':
+        return threshold(a, v, argc);
     case 'j':
         return cli_value_number("run", "forks", v, 1000000, &a->run.forks);
     case OPT_WORKERS:
@@ -188,6 +199,7 @@ void run_args_free(struct run_args *a)
 {
     free(a->inventories.items);
     free(a->params.items);
+    free(a->thresholds.items);
     free(a->limits.items);
     free(a->known_hosts.items);
     free(a->keys.items);

@@ -9,6 +9,8 @@ const struct cli_option run_table[] = {
 
     {0, "The run", NULL, NULL},
     {'p', "param", "NAME=VALUE", "set a parameter of the script; repeatable"},
+    {'t', "threshold", "STEP.METRIC=RULE",
+     "judge a metric by this rule, such as 'cpu.score=>= 40', whatever script and inventory say; repeatable"},
     {'j', "forks", "N", "servers in flight at once (default 50)"},
     {OPT_WORKERS, "workers", "N", "threads that share them (default: the number of cores)"},
     {OPT_FAIL_FAST, "fail-fast", NULL, "after a step that did not pass, skip the rest of that server's steps"},

@@ -94,6 +94,10 @@ MUSTER_API int muster_script_load(struct muster *m, const char *path, struct mus
 MUSTER_API void muster_script_free(struct muster_script *s);
 /* Set a parameter from text; it takes the type of its default. Unknown names and wrong types are errors. */
 MUSTER_API int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err);
+/* Set the threshold of a metric, "STEP.METRIC", for all servers, whatever script and inventory say: ">= 40 MiB/s", "> 1, < 5".
+ * Unknown steps are errors, and metrics that the step has no threshold for, unless it has none at all. */
+MUSTER_API int muster_script_set_threshold(struct muster_script *s, const char *name, const char *rule,
+                                           struct muster_error *err);
 MUSTER_API const char *muster_script_description(const struct muster_script *s); /* "" when none */
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
@@ -221,12 +225,19 @@ struct muster_metric_result {
     const char *unit; /* "" when none */
     bool judged;
     bool passed; /* meaningful when judged */
+    size_t n_samples; /* of which the value is the median; 1 when the step returned a single number */
+    const char *peers;      /* what the comparison with its peers came to: "passed", "missed", "not judged"; "" when none */
+    const char *peers_note; /* why it was not judged; "" otherwise */
 };
 /* Each fills *out and returns 0, or a negative code when an index is past the end. */
 MUSTER_API int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out);
 MUSTER_API int muster_run_step(const struct muster_run *run, size_t server, size_t step, struct muster_step_result *out);
 MUSTER_API int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
                                  struct muster_metric_result *out);
+
+/* One of a metric's samples, in the order they were measured. */
+MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, size_t step, size_t metric, size_t sample,
+                                 double *out);
 
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);

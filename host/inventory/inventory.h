@@ -66,6 +66,8 @@ int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *t
 int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err);
 /* Set "address", "port", "user", "key", "transport", or a variable of any other name, from text. */
 int mu_server_set(struct mu_server *srv, const char *name, const char *value, struct mu_err *err);
+/* Append a variable's value as text: "12", "true"; a list or an object as JSON. */
+void mu_var_text(const struct mu_var *var, struct mu_buf *out);
 const struct mu_var *mu_server_var(const struct mu_server *srv, const char *name); /* NULL when it has none */
 
 size_t mu_inventory_count(const struct mu_inventory *inv);

@@ -82,6 +82,25 @@ const struct mu_var *mu_server_var(const struct mu_server *srv, const char *name
     return found ? &srv->vars[i] : NULL;
 }
 
+void mu_var_text(const struct mu_var *var, struct mu_buf *out)
+{
+    switch (var->type) {
+    case MU_VAR_STR:
+    case MU_VAR_JSON:
+        mu_buf_adds(out, var->str);
+        break;
+    case MU_VAR_INT:
+        mu_buf_addf(out, "%lld", var->i);
+        break;
+    case MU_VAR_NUM:
+        mu_buf_add_number(out, var->num);
+        break;
+    case MU_VAR_BOOL:
+        mu_buf_adds(out, var->i ? "true" : "false");
+        break;
+    }
+}
+
 /* The array grows in powers of two, so its length tells its capacity. */
 struct mu_var *mu_vars_insert(struct mu_server *srv, size_t i)
 {

@@ -76,12 +76,87 @@ void mu_reason_number(double v, const struct mu_threshold *th, struct mu_buf *ou
     mu_buf_adds(out, strcmp(text, "-0") ? text : "0");
 }
 
+void mu_reason_samples(const struct mu_metric *m, struct mu_buf *out)
+{
+    if (!m->n_samples)
+        return;
+    double low = m->samples[0], high = low;
+    for (size_t i = 1; i < m->n_samples; i++) {
+        low = m->samples[i] < low ? m->samples[i] : low;
+        high = m->samples[i] > high ? m->samples[i] : high;
+    }
+    mu_buf_addf(out, " (median of %zu sample%s, ", m->n_samples, m->n_samples == 1 ? "" : "s");
+    mu_reason_number(low, NULL, out);
+    if (high > low) {
+        mu_buf_adds(out, "\xe2\x80\x93"); /* en dash */
+        mu_reason_number(high, NULL, out);
+    }
+    mu_buf_addc(out, ')');
+}
+
+/* The peers' median alone is what it misses. */
+static bool by_peers(const struct mu_metric *m)
+{
+    return m->peers.state == MU_PEERS_MISSED && mu_threshold_passes(&m->th, m->value);
+}
+
+/* v with six digits, and not further in than it was: what misses v misses this too. */
+static double outward(double v, bool up)
+{
+    char text[40];
+    snprintf(text, sizeof(text), "%.6g", v);
+    double r = strtod(text, NULL);
+    if (up ? r >= v : r <= v)
+        return r;
+    snprintf(text, sizeof(text), "%.6g", r + (up ? 1 : -1) * pow(10, floor(log10(fabs(v))) - 5));
+    return strtod(text, NULL);
+}
+
+/* The bounds that count: th's own when they are missed, else those that the peers' median makes. What is missed there is also
+ * beyond the noise, which differs from server to server and is not said. */
+static struct mu_threshold bounds_of(const struct mu_metric *m)
+{
+    struct mu_threshold th = m->th;
+    if (!by_peers(m))
+        return th;
+    double median = m->peers.median;
+    th = (struct mu_threshold){.has_min = m->peers.below, .has_max = m->peers.above};
+    th.min = outward(median - mu_amount_of(&m->th.peers.drop, median), true);
+    th.max = outward(median + mu_amount_of(&m->th.peers.rise, median), false);
+    return th;
+}
+
+static void add_origin(const struct mu_metric *m, double v, struct mu_buf *out)
+{
+    if (!by_peers(m)) {
+        mu_threshold_origin(&m->th, v, out);
+        return;
+    }
+    mu_buf_adds(out, " (peers: median ");
+    mu_reason_number(m->peers.median, NULL, out);
+    mu_buf_adds(out, m->peers.below ? " - " : " + ");
+    mu_amount_add(m->peers.below ? &m->th.peers.drop : &m->th.peers.rise, out);
+    mu_buf_addf(out, ", %zu ", m->peers.n);
+    if (m->th.peers.group_by)
+        mu_buf_addf(out, "with %s %s)", m->th.peers.group_by, m->peers.group ? m->peers.group : "?");
+    else
+        mu_buf_adds(out, "servers)");
+}
+
+void mu_reason_miss(const struct mu_metric *m, double v, struct mu_buf *out)
+{
+    struct mu_threshold th = bounds_of(m);
+    mu_threshold_miss(&th, v, out);
+    add_origin(m, v, out);
+}
+
 void mu_reason_range_text(const struct mu_reason *reason, double lowest, double highest, struct mu_buf *out)
 {
     const struct mu_metric *m = reason->metric;
     struct mu_buf low = MU_BUF_INIT, high = MU_BUF_INIT;
-    mu_reason_number(lowest, &m->th, &low);
-    mu_reason_number(highest, &m->th, &high);
+    struct mu_threshold th = bounds_of(m);
+    mu_reason_number(lowest, &th, &low);
+    mu_reason_number(highest, &th, &high);
     mu_buf_adds(out, reason->step->name);
     mu_buf_addc(out, '.');
     mu_buf_adds(out, m->name);
@@ -92,11 +167,12 @@ void mu_reason_range_text(const struct mu_reason *reason, double lowest, double 
         mu_buf_adds(out, mu_buf_cstr(&high));
     }
     mu_buf_addc(out, ' ');
-    mu_threshold_miss(&m->th, lowest, out);
+    mu_threshold_miss(&th, lowest, out);
     if (m->unit && *m->unit) {
         mu_buf_addc(out, ' ');
         mu_buf_adds(out, m->unit);
     }
+    add_origin(m, lowest, out);
     out->failed = out->failed || low.failed || high.failed;
     mu_buf_free(&low);
     mu_buf_free(&high);

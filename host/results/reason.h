@@ -26,6 +26,12 @@ void mu_reason_text(const struct mu_reason *reason, struct mu_buf *out);
 /* The same for a missed threshold with the range of values several servers measured: "gpu.score 14–20 < 50". */
 void mu_reason_range_text(const struct mu_reason *reason, double lowest, double highest, struct mu_buf *out);
 
+/* What v, a value of m, misses, in the words of the summary, without the unit: "< 90 (reference 100 - 10 %)". */
+void mu_reason_miss(const struct mu_metric *m, double v, struct mu_buf *out);
+
+/* " (median of 3 samples, 79–82)", where a metric has samples; else nothing. */
+void mu_reason_samples(const struct mu_metric *m, struct mu_buf *out);
+
 /* v for a person: about six significant digits, more only where the text would otherwise seem to meet th (may be NULL). */
 void mu_reason_number(double v, const struct mu_threshold *th, struct mu_buf *out);
 

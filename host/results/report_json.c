@@ -19,6 +19,11 @@
  *       {"name": "cpu", "status": "failed", "started": T, "duration_s": 1.2,
  *        "metrics": {"events_per_second": {"value": 310.5, "unit": S, "judgement": "unjudged" | "passed" | "missed",
  *                    "threshold": null | {"min": 500 | null, "max": null, "min_open": false, "max_open": false}}},
+ *                      and "samples": [81, 79, 82], "mad": 1 where it has them: value is their median,
+ *                      and "reference": 100, "lower": "10%" | 5 | null, "upper": … where it has one: min and max follow it
+ *                      and "peers": {"state": "passed" | "missed" | "not judged", "median": 100 | null, "noise": 4 | null,
+ *                      "cohort": 48, "group_by": S, "group": S, "drop": "10%" | 5 | null, "rise": …, "note": S: why not}
+ *                      where it is compared with its peers: it is missed below 90 and below 96
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
  *        "log": "…"}]}]}                what the step printed, "" when nothing
@@ -84,6 +89,19 @@ static void add_failures(struct mu_buf *out, const struct mu_failure *failures, 
     mu_buf_addc(out, ']');
 }
 
+/* "10%" or 5 */
+static void add_amount(struct mu_buf *out, const char *key, const struct mu_amount *a)
+{
+    mu_buf_addf(out, ",\"%s\":", key);
+    if (a->kind == MU_AMOUNT_NONE) {
+        mu_buf_adds(out, "null");
+        return;
+    }
+    mu_buf_adds(out, a->kind == MU_AMOUNT_PERCENT ? "\"" : "");
+    mu_buf_add_number(out, a->n);
+    mu_buf_adds(out, a->kind == MU_AMOUNT_PERCENT ? "%\"" : "");
+}
+
 static void add_metric(struct mu_buf *out, const struct mu_metric *m)
 {
     static const char *const judgements[] = {
@@ -96,11 +114,20 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
         mu_buf_add_number(out, m->value);
         mu_buf_addc(out, '"');
     }
+    if (m->n_samples) {
+        mu_buf_adds(out, ",\"samples\":[");
+        for (size_t i = 0; i < m->n_samples; i++) {
+            mu_buf_adds(out, i ? "," : "");
+            mu_buf_add_number(out, m->samples[i]);
+        }
+        mu_buf_adds(out, "],\"mad\":");
+        add_number(out, true, m->mad);
+    }
     mu_buf_adds(out, ",\"unit\":");
     add_text(out, m->unit);
     mu_buf_addf(out, ",\"judgement\":\"%s\",\"threshold\":", judgements[m->judgement]);
     if (m->judgement == MU_UNJUDGED) {
-        mu_buf_adds(out, "null}");
+        mu_buf_adds(out, "null");
         return;
     }
     mu_buf_adds(out, "{\"min\":");
@@ -109,7 +136,34 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
     add_number(out, m->th.has_max, m->th.max);
     add_bool(out, "min_open", m->th.min_open);
     add_bool(out, "max_open", m->th.max_open);
-    mu_buf_adds(out, "}}");
+    if (m->th.has_reference) {
+        mu_buf_adds(out, ",\"reference\":");
+        mu_buf_add_number(out, m->th.reference);
+        add_amount(out, "lower", &m->th.lower);
+        add_amount(out, "upper", &m->th.upper);
+    }
+    mu_buf_addc(out, '}');
+}
+
+static void add_peers(struct mu_buf *out, const struct mu_metric *m)
+{
+    static const char *const states[] = {[MU_PEERS_NONE] = "not judged", [MU_PEERS_PASSED] = "passed",
+                                         [MU_PEERS_MISSED] = "missed", [MU_PEERS_NOT_JUDGED] = "not judged"};
+    const struct mu_peer_verdict *p = &m->peers;
+    bool judged = p->state == MU_PEERS_PASSED || p->state == MU_PEERS_MISSED;
+    mu_buf_addf(out, ",\"peers\":{\"state\":\"%s\",\"median\":", states[p->state]);
+    add_number(out, judged, p->median);
+    mu_buf_adds(out, ",\"noise\":");
+    add_number(out, judged, p->noise);
+    mu_buf_addf(out, ",\"cohort\":%zu,\"group_by\":", p->n);
+    add_text(out, m->th.peers.group_by);
+    mu_buf_adds(out, ",\"group\":");
+    add_text(out, p->group);
+    add_amount(out, "drop", &m->th.peers.drop);
+    add_amount(out, "rise", &m->th.peers.rise);
+    mu_buf_adds(out, ",\"note\":");
+    add_text(out, p->note);
+    mu_buf_addc(out, '}');
 }
 
 static void add_step(struct mu_buf *out, const struct mu_step_result *s)
@@ -122,6 +176,9 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
     for (size_t i = 0; i < s->n_metrics; i++) {
         mu_buf_adds(out, i ? "," : "");
         add_metric(out, &s->metrics[i]);
+        if (s->metrics[i].th.peers.on)
+            add_peers(out, &s->metrics[i]);
+        mu_buf_addc(out, '}');
     }
     mu_buf_addc(out, '}');
     add_failures(out, s->failures, s->n_failures);

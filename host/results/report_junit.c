@@ -4,7 +4,7 @@
  *     testsuite  name=step  tests failures errors skipped time timestamp
  *       testcase  name=server id  classname=script.step  time
  *         failure (failed) | error (error, timeout, unreachable) | skipped   message, type, the whole story inside
- *         system-out  the step's log, where something went wrong; that it was measured again; what a mark says
+ *         system-out  the step's log, where something went wrong; that it was measured again; samples; what a mark says
  *
  * A reader keeps one failure a testcase, so several are told in one element. What went wrong outside steps is a suite
  * named after its phase, behind those of the steps, where only servers with trouble have a testcase. A server that never
@@ -155,6 +155,28 @@ static void add_earlier(const struct mu_step_result *step, struct mu_buf *text)
         mu_buf_addf(text, "measured again; before that: %s\n", step->earlier);
 }
 
+/* What a metric with samples measured, of very many the first; and what could not be compared with its peers. */
+static void add_metrics(const struct mu_step_result *step, struct mu_buf *text)
+{
+    enum { SHOWN = 20 };
+    for (size_t i = 0; i < step->n_metrics; i++) {
+        const struct mu_metric *m = &step->metrics[i];
+        if (m->peers.state == MU_PEERS_NOT_JUDGED)
+            mu_buf_addf(text, "%s not judged by peers: %s\n", m->name, m->peers.note ? m->peers.note : "");
+        if (!m->n_samples)
+            continue;
+        mu_buf_addf(text, "%s ", m->name);
+        mu_reason_number(m->value, &m->th, text);
+        mu_reason_samples(m, text);
+        mu_buf_addc(text, ':');
+        for (size_t k = 0; k < m->n_samples && k < SHOWN; k++) {
+            mu_buf_addc(text, ' ');
+            mu_reason_number(m->samples[k], NULL, text);
+        }
+        mu_buf_adds(text, m->n_samples > SHOWN ? " \xe2\x80\xa6\n" : "\n");
+    }
+}
+
 static void add_system_out(const struct mu_buf *text, struct mu_buf *out)
 {
     out->failed = out->failed || text->failed;
@@ -171,12 +193,14 @@ static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, s
     const struct mu_junit_cell *c = &j->cells[tc->first];
     const struct mu_task_result *t = &j->run->tasks[c->task];
     struct mu_buf text = MU_BUF_INIT;
-    if (c->step)
+    if (c->step) {
         add_earlier(c->step, &text);
-    else if (c->part == MU_JUNIT_MARK && t->mark.state == MU_MARK_MADE)
+        add_metrics(c->step, &text);
+    } else if (c->part == MU_JUNIT_MARK && t->mark.state == MU_MARK_MADE) {
         mu_buf_addf(&text, "marked as broken: %s\n", t->mark.reason ? t->mark.reason : "");
-    else if (c->part == MU_JUNIT_MARK)
+    } else if (c->part == MU_JUNIT_MARK) {
         mu_buf_addf(&text, "left as it was: %s\n", t->mark.note ? t->mark.note : "");
+    }
     mu_buf_adds(out, text.len ? ">\n" : "/>\n");
     add_system_out(&text, out);
     mu_buf_adds(out, text.len ? "    </testcase>\n" : "");
@@ -200,6 +224,7 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
     if (step && tc->outcome != MU_JUNIT_SKIPPED) {
         struct mu_buf text = MU_BUF_INIT;
         add_earlier(step, &text);
+        add_metrics(step, &text);
         mu_buf_add(&text, mu_buf_cstr(&step->log), step->log.len);
         add_system_out(&text, out);
         mu_buf_free(&text);

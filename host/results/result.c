@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/spread.h"
+
 const char *mu_status_name(enum mu_status s)
 {
     switch (s) {
@@ -78,7 +80,10 @@ static void failures_free(struct mu_failure *fs, size_t n)
 static void metric_clear(struct mu_metric *m)
 {
     free(m->name);
+    free(m->samples);
     free(m->unit);
+    free(m->peers.group);
+    free(m->peers.note);
     mu_threshold_clear(&m->th);
 }
 
@@ -93,7 +98,7 @@ static void step_clear(struct mu_step_result *s)
     free(s->name);
 }
 
-static void task_clear(struct mu_task_result *t)
+void mu_task_result_clear(struct mu_task_result *t)
 {
     for (size_t i = 0; i < t->n_steps; i++)
         step_clear(&t->steps[i]);
@@ -106,6 +111,7 @@ static void task_clear(struct mu_task_result *t)
     free(t->mark.note);
     free(t->claim);
     free(t->server_id);
+    *t = (struct mu_task_result){0};
 }
 
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks)
@@ -131,7 +137,7 @@ void mu_run_result_free(struct mu_run_result *r)
     if (!r)
         return;
     for (size_t i = 0; i < r->n_tasks; i++)
-        task_clear(&r->tasks[i]);
+        mu_task_result_clear(&r->tasks[i]);
     free(r->tasks);
     free(r->run_id);
     free(r->script);
@@ -177,11 +183,14 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
     if (copy(&m.name, name) || copy(&m.unit, unit))
         goto nomem;
     if (th && !isnan(value)) {
-        m.th = *th;
-        m.th.metric = NULL;
-        if (copy(&m.th.unit, th->unit))
+        if (mu_threshold_copy(&m.th, th))
             goto nomem;
-        m.judgement = mu_threshold_passes(th, value) ? MU_PASSED : MU_MISSED;
+        free(m.th.metric);
+        m.th.metric = NULL;
+        if (!mu_threshold_passes(th, value))
+            m.judgement = MU_MISSED;
+        else if (th->has_min || th->has_max) /* peers alone: not known yet */
+            m.judgement = MU_PASSED;
     }
     s->metrics[s->n_metrics++] = m;
     if (m.judgement == MU_MISSED)
@@ -190,6 +199,29 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
 nomem:
     metric_clear(&m);
     return MU_ENOMEM;
+}
+
+int mu_step_result_add_samples(struct mu_step_result *s, const char *name, const double *samples, size_t n, const char *unit,
+                               const struct mu_threshold *th)
+{
+    double *kept = reallocarray(NULL, n, sizeof(*kept)), *sorted = reallocarray(NULL, n, sizeof(*sorted));
+    int rc = MU_ENOMEM;
+    if (kept && sorted) {
+        memcpy(kept, samples, n * sizeof(*kept));
+        memcpy(sorted, samples, n * sizeof(*sorted));
+        double median = mu_spread_median(sorted, n);
+        rc = mu_step_result_add_metric(s, name, median, unit, th);
+        if (!rc) {
+            struct mu_metric *m = &s->metrics[s->n_metrics - 1];
+            m->samples = kept;
+            m->n_samples = n;
+            m->mad = mu_spread_mad(sorted, n, median);
+            kept = NULL;
+        }
+    }
+    free(kept);
+    free(sorted);
+    return rc;
 }
 
 static int add_failure(struct mu_failure **list, size_t *n, enum mu_status status, const char *const text[5])

@@ -15,6 +15,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "results/threshold.h"
 
 /* In order of badness, worst first: a task's status is the worst of its parts. */
 enum mu_status {
@@ -29,36 +30,31 @@ enum mu_status {
 const char *mu_status_name(enum mu_status s); /* "failed" */
 enum mu_status mu_status_worst(enum mu_status a, enum mu_status b);
 
-/* ---- thresholds ---- */
-
-struct mu_threshold {
-    char *metric;
-    char *unit; /* NULL: none */
-    bool has_min, has_max;
-    bool min_open, max_open; /* the bound itself does not pass: "> 50", "< 50" */
-    double min, max;
-};
-/* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
- * ">= 50 MiB/s". Overwrites all but metric, so th is zeroed or cleared before. MU_EINVAL names what is wrong: also two
- * bounds of one direction, two different units, and bounds that no value can pass. On an error th has no bounds. */
-int mu_threshold_parse(struct mu_threshold *th, const char *text, struct mu_err *err);
-void mu_threshold_clear(struct mu_threshold *th);
-/* True when v passes; v is never NaN here. */
-bool mu_threshold_passes(const struct mu_threshold *th, double v);
-/* What v misses, in the words of the summary and without the unit: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not
- * pass. */
-void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);
-
 /* ---- the tree ---- */
 
 enum mu_judgement { MU_UNJUDGED, MU_PASSED, MU_MISSED };
 
+/* What a comparison with other servers came to (peers.h). */
+enum mu_peers_state { MU_PEERS_NONE, MU_PEERS_PASSED, MU_PEERS_MISSED, MU_PEERS_NOT_JUDGED };
+struct mu_peer_verdict {
+    enum mu_peers_state state;
+    bool below, above;    /* MISSED: which side */
+    double median, noise; /* of the cohort; what is not beyond this means nothing. Of PASSED and MISSED */
+    size_t n;             /* in the cohort */
+    char *group;          /* what they have in common, the value of the rule's variable; NULL: all of the run */
+    char *note;           /* NOT_JUDGED: why, in words that fold over servers */
+};
+
 struct mu_metric {
     char *name; /* once a step */
-    double value;
+    double value;    /* of several samples the median */
+    double *samples; /* as they were measured, all finite; NULL: there is the value alone */
+    size_t n_samples;
+    double mad;      /* the samples' median absolute deviation */
     char *unit; /* its own, else the threshold's; NULL: none */
     enum mu_judgement judgement;
-    struct mu_threshold th; /* meaningful when judged; th.metric stays NULL */
+    struct mu_threshold th; /* zero when there is none; th.metric stays NULL */
+    struct mu_peer_verdict peers; /* when state is MISSED it is what judgement means, unless th alone is missed */
 };
 
 /* One thing that went wrong. */
@@ -139,6 +135,8 @@ struct mu_run_result {
 int mu_run_result_new(struct mu_run_result **out, const char *run_id, const char *script, size_t n_tasks);
 void mu_run_result_free(struct mu_run_result *r);
 
+void mu_task_result_clear(struct mu_task_result *t); /* what it holds is gone, also its id; all zero then */
+
 /* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it.
  * A new run's tasks have no id yet (the caller sets server_id, malloc'd) and are cancelled, not dealt, not finished. */
 struct mu_step_result *mu_step_result_new(const char *name); /* passed, until something worsens it; NULL: no memory */
@@ -147,6 +145,9 @@ void mu_step_result_free(struct mu_step_result *s); /* for one that was never ad
  * in any case). A NaN stays unjudged. */
 int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double value, const char *unit,
                               const struct mu_threshold *th /* judged by it; NULL: unjudged */);
+/* The same for a metric with several samples; n is not 0. */
+int mu_step_result_add_samples(struct mu_step_result *s, const char *name, const double *samples, size_t n, const char *unit,
+                               const struct mu_threshold *th);
 int mu_step_result_add_failure(struct mu_step_result *s, enum mu_status status, const char *type, const char *metric,
                                const char *cause, const char *message); /* where = the step's name; worsens s->status */
 int mu_task_result_add_step_take(struct mu_task_result *t, struct mu_step_result *s); /* s is gone, also on an error */

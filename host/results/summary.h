@@ -1,7 +1,7 @@
 /* summary.h: the parts of the summary; internal to results/.
  *
- * Purpose: summary_table.c folds the reasons into rows, summary_marks.c tells what was done about them, summary.c writes the
- *   lines around.
+ * Purpose: summary_table.c folds the reasons into rows, summary_peers.c what could not be compared, summary_marks.c tells
+ *   what was done about them, summary.c writes the lines around.
  * Owner: nothing is kept. Thread: as results.h. Must not know: terminals (colour is a flag).
  */
 #ifndef MU_RESULTS_SUMMARY_H
@@ -14,6 +14,9 @@ void mu_summary_table(const struct mu_run_result *r, bool color, struct mu_buf *
 
 /* The lines about installations left behind and about marks. names: room for every server. */
 void mu_summary_marks(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out);
+
+/* The lines about what could not be compared with its peers. */
+void mu_summary_peers(const struct mu_run_result *r, const char **names, struct mu_buf *out);
 
 /* Names folded, "srv[01-03]". */
 void mu_summary_add_nodeset(struct mu_buf *out, const char *const *names, size_t n);

@@ -85,7 +85,7 @@ static void collect(void *arg, const struct mu_reason *reason)
         add_part(&t->keys, reason->step->name);
         add_part(&t->keys, reason->metric->name);
         add_part(&t->keys, reason->metric->unit);
-        mu_threshold_miss(&reason->metric->th, reason->metric->value, &t->keys);
+        mu_reason_miss(reason->metric, reason->metric->value, &t->keys);
     } else {
         mu_buf_addc(&t->keys, 'c');
         mu_reason_text(reason, &t->keys);

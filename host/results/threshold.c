@@ -1,8 +1,9 @@
 /* threshold.c: the rule that judges a metric: its text form, the judgement, and what a miss is called. */
-#include "results/results.h"
+#include "results/threshold.h"
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,20 @@ void mu_threshold_clear(struct mu_threshold *th)
         return;
     free(th->metric);
     free(th->unit);
+    free(th->peers.group_by);
     memset(th, 0, sizeof(*th));
+}
+
+int mu_threshold_copy(struct mu_threshold *to, const struct mu_threshold *from)
+{
+    *to = *from;
+    to->metric = from->metric ? strdup(from->metric) : NULL;
+    to->unit = from->unit ? strdup(from->unit) : NULL;
+    to->peers.group_by = from->peers.group_by ? strdup(from->peers.group_by) : NULL;
+    if ((!from->metric || to->metric) && (!from->unit || to->unit) && (!from->peers.group_by || to->peers.group_by))
+        return 0;
+    mu_threshold_clear(to);
+    return MU_ENOMEM;
 }
 
 static const char *skip_space(const char *p)
@@ -143,6 +157,72 @@ int mu_threshold_parse(struct mu_threshold *th, const char *text, struct mu_err 
     return rc;
 }
 
+/* ---- amounts and references ---- */
+
+int mu_amount_parse(struct mu_amount *a, const char *text, struct mu_err *err)
+{
+    struct mu_clocale locale = mu_clocale_enter();
+    const char *p = skip_space(text), *end = number_end(p);
+    struct mu_amount got = {.kind = MU_AMOUNT_PLAIN, .n = end > p ? strtod(p, NULL) : 0};
+    bool there = end > p;
+    mu_clocale_leave(locale);
+    p = skip_space(end);
+    if (*p == '%') {
+        got.kind = MU_AMOUNT_PERCENT;
+        p = skip_space(p + 1);
+    }
+    if (!there || *p || !isfinite(got.n) || got.n < 0) {
+        struct mu_buf shown = MU_BUF_INIT;
+        size_t len = strlen(text);
+        mu_buf_add_escaped(&shown, text, len > 40 ? 40 : len);
+        mu_err_set(err, MU_EINVAL, "'%s' is no amount: write \"10%%\" or a number, not below 0", mu_buf_cstr(&shown));
+        mu_buf_free(&shown);
+        return MU_EINVAL;
+    }
+    *a = got;
+    return 0;
+}
+
+double mu_amount_of(const struct mu_amount *a, double whole)
+{
+    switch (a->kind) {
+    case MU_AMOUNT_PLAIN:
+        return a->n;
+    case MU_AMOUNT_PERCENT:
+        return fabs(whole) * a->n / 100.0;
+    case MU_AMOUNT_NONE:
+        break;
+    }
+    return 0;
+}
+
+void mu_amount_add(const struct mu_amount *a, struct mu_buf *out)
+{
+    mu_buf_add_number(out, a->n);
+    if (a->kind == MU_AMOUNT_PERCENT)
+        mu_buf_adds(out, " %");
+}
+
+static double rounded(double v)
+{
+    char text[40];
+    snprintf(text, sizeof(text), "%.12g", v);
+    return strtod(text, NULL);
+}
+
+void mu_threshold_settle(struct mu_threshold *th)
+{
+    if (!th->has_reference)
+        return;
+    th->has_min = th->lower.kind != MU_AMOUNT_NONE;
+    th->has_max = th->upper.kind != MU_AMOUNT_NONE;
+    th->min_open = th->max_open = false;
+    th->min = rounded(th->reference - mu_amount_of(&th->lower, th->reference));
+    th->max = rounded(th->reference + mu_amount_of(&th->upper, th->reference));
+}
+
+/* ---- the judgement ---- */
+
 static bool below(const struct mu_threshold *th, double v)
 {
     return th->has_min && (v < th->min || (th->min_open && v == th->min));
@@ -163,4 +243,16 @@ void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *o
     bool low = below(th, v);
     mu_buf_adds(out, low ? (th->min_open ? "<= " : "< ") : (th->max_open ? ">= " : "> "));
     mu_buf_add_number(out, low ? th->min : th->max);
+}
+
+void mu_threshold_origin(const struct mu_threshold *th, double v, struct mu_buf *out)
+{
+    bool low = below(th, v);
+    if (!th->has_reference)
+        return;
+    mu_buf_adds(out, " (reference ");
+    mu_buf_add_number(out, th->reference);
+    mu_buf_adds(out, low ? " - " : " + ");
+    mu_amount_add(low ? &th->lower : &th->upper, out);
+    mu_buf_addc(out, ')');
 }

@@ -1,8 +1,7 @@
 #include "run/collect.h"
 
-void mu_collect(struct mu_run_result *results, struct mu_message *m)
+void mu_collect(struct mu_task_result *t, struct mu_message *m)
 {
-    struct mu_task_result *t = &results->tasks[m->task];
     switch (m->head.kind) {
     case MU_MSG_STARTED:
         t->started_ms = m->wall_ms;

@@ -6,6 +6,6 @@
 #include "run/messages.h"
 
 /* Takes what it needs out of m; the caller frees m. Out of memory drops the detail, never the status. */
-void mu_collect(struct mu_run_result *results, struct mu_message *m);
+void mu_collect(struct mu_task_result *t, struct mu_message *m);
 
 #endif

@@ -48,7 +48,8 @@ void mu_run_tell(struct mu_worker *w, int kind, uint64_t number)
     mu_mailbox_post(w->mailbox, &m->head);
 }
 
-static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, struct mu_verdict *verdict)
+static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, struct mu_verdict *verdict,
+                      struct mu_repeat *repeat)
 {
     const char *claimed = mu_claims_data(run->claims, index);
     struct mu_worker *least = &run->workers[0];
@@ -61,6 +62,7 @@ static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, 
     m->kind = kind;
     m->task = index;
     m->verdict = verdict;
+    m->repeat = repeat;
     while (claimed && !(m->text = strdup(claimed)))
         usleep(10000);
     mu_mailbox_post(least->mailbox, &m->head);
@@ -76,7 +78,7 @@ static void deal_mark(struct mu_run *run, size_t index)
         return;
     }
     mu_task_result_set_mark(t, MU_MARK_NONE, verdict->reason, NULL, 0);
-    deal_task(run, MU_TASK_MARK, index, verdict);
+    deal_task(run, MU_TASK_MARK, index, verdict, NULL);
 }
 
 static void deal_server(struct mu_run *run)
@@ -86,13 +88,14 @@ static void deal_server(struct mu_run *run)
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
     deal_task(run, run->config.dry_run ? MU_TASK_DRY : run->config.left ? MU_TASK_CLEANUP : MU_TASK_RUN, run->dealt,
-              verdict);
+              verdict, NULL);
     run->dealt++;
 }
 
 void mu_run_deal(struct mu_run *run)
 {
     size_t index;
+    struct mu_repeat *repeat;
     if (atomic_load(&run->interrupts) > run->interrupts_seen)
         interrupted(run);
     while (run->in_flight < run->forks && !run->interrupts_seen) {
@@ -100,12 +103,23 @@ void mu_run_deal(struct mu_run *run)
             deal_mark(run, index);
         else if (run->dealt < run->n)
             deal_server(run);
+        else if (mu_second_next(run, &index, &repeat))
+            deal_task(run, MU_TASK_AGAIN, index, NULL, repeat);
         else
             break;
     }
 }
 
 /* ---- collecting ---- */
+
+void mu_run_final(struct mu_run *run, size_t server)
+{
+    const struct mu_task_result *t = &run->results->tasks[server];
+    run->done++;
+    mu_marks_finished(&run->marks, server, t->status);
+    if (run->config.on_done)
+        run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
+}
 
 static void task_done(struct mu_run *run, const struct mu_message *m)
 {
@@ -116,11 +130,14 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
         mu_marks_settled(&run->marks);
         return;
     }
-    run->done++;
+    if (m->kind == MU_TASK_AGAIN) {
+        mu_second_done(run, m->task, mu_run_final);
+        return;
+    }
     mu_task_result_settle(t);
-    mu_marks_finished(&run->marks, m->task, t->status);
-    if (run->config.on_done)
-        run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
+    if (!mu_second_waits(run, m->task))
+        mu_run_final(run, m->task);
+    mu_second_check(run, mu_run_final);
 }
 
 void mu_run_home_mail(void *arg, struct mu_msg *msg)
@@ -133,7 +150,8 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     } else if (m && mu_run_asked(run, m)) {
         /* nothing of it goes into the results */
     } else if (m && !run->over) {
-        mu_collect(run->results, m);
+        bool again = m->kind == MU_TASK_AGAIN && m->head.kind != MU_MSG_UNENDED; /* what still runs is the server's */
+        mu_collect(again ? mu_second_result(run, m->task) : &run->results->tasks[m->task], m);
         if (m->head.kind == MU_MSG_DONE)
             task_done(run, m);
     }

@@ -157,6 +157,7 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     s->has_on_failure = mu_reading_function(L, &r, "on_failure");
     read_marking(L, &r);
     s->confirm = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, s->has_mark ? 1 : 0);
+    s->confirm_peers = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, 1);
     if (!r.failed)
         read_params(L, &r);
     if (!r.failed)

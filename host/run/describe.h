@@ -1,6 +1,7 @@
 /* describe.h: reading a script's description: one mistake is told, the first, with file and line; internal to run/.
  *
- * Purpose: describe.c reads the script's own fields, describe_steps.c steps and thresholds, describe_read.c single values.
+ * Purpose: describe.c reads the script's own fields, describe_steps.c steps, describe_thresholds.c their
+ *   thresholds, describe_read.c single values.
  * Owner: a reading borrows all; what is read belongs to the script.
  * Thread: the worker's. Must not know: tasks.
  */
@@ -29,6 +30,8 @@ unsigned mu_reading_whole(lua_State *L, struct mu_reading *r, const char *field,
 
 /* describe_steps.c: the steps, into r->s; the script's own confirm is there already. */
 void mu_reading_steps(lua_State *L, struct mu_reading *r);
+/* describe_thresholds.c: those of the step on top, into *st, which is the script's last step. */
+void mu_reading_thresholds(lua_State *L, struct mu_reading *r, struct mu_step *st);
 bool mu_reading_valid_name(const char *name);
 #define MU_CONFIRM_MAX 10
 

@@ -29,6 +29,7 @@ struct mu_engine {
     const struct mu_bindings *bindings;
     const struct mu_script *script;
     struct mu_sources *sources;
+    const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
     const char *library_dir; /* standard scripts; NULL: none */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */

@@ -108,6 +108,7 @@ void mu_task_advance(struct mu_task *t)
     bool goes_on = false;
     switch (t->kind) {
     case MU_TASK_RUN:
+    case MU_TASK_AGAIN:
         goes_on = run(t);
         break;
     case MU_TASK_MARK:

@@ -28,6 +28,7 @@ void mu_message_free(struct mu_msg *msg)
     free(m->cause);
     free(m->text);
     mu_verdict_free(m->verdict);
+    mu_repeat_free(m->repeat);
     free(m);
 }
 

@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, kind, verdict, text: what is claimed: start it */
+    MU_MSG_DEAL = 1, /* task, kind, verdict, repeat, text: what is claimed: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
@@ -40,6 +40,7 @@ struct mu_message {
     enum mu_status status;
     char *type, *where, *cause, *text;
     struct mu_verdict *verdict;
+    struct mu_repeat *repeat;
     enum mu_mark_state mark;
     unsigned tries, amount;
     bool first;

@@ -12,18 +12,15 @@
 #include "run/script.h"
 #include "run/worker.h"
 
-static const struct mu_step *step_of(const struct mu_task *t) { return &t->worker->engine->script->steps[t->step]; }
+enum { SAMPLES_MAX = 10000 }; /* of one metric */
 
 static const char *path_of(const struct mu_task *t) { return t->worker->engine->script->path; }
 
 /* ---- metrics ---- */
 
-static const struct mu_threshold *threshold_of(const struct mu_step *st, const char *metric)
+static const struct mu_threshold *threshold_of(const struct mu_task *t, const char *metric)
 {
-    for (size_t i = 0; i < st->n_thresholds; i++)
-        if (!strcmp(st->thresholds[i].metric, metric))
-            return &st->thresholds[i];
-    return NULL;
+    return mu_rules_find(t->worker->engine->rules, t->index, t->step, metric);
 }
 
 static void not_measured(struct mu_task *t, const char *metric, const char *what)
@@ -34,61 +31,121 @@ static void not_measured(struct mu_task *t, const char *metric, const char *what
     mu_buf_free(&message);
 }
 
-static void missed(struct mu_task *t, const struct mu_threshold *th, const char *metric, double value)
+static void missed(struct mu_task *t, const struct mu_metric *m)
 {
     struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
-    mu_threshold_miss(th, value, &cause);
-    mu_buf_addf(&message, "%s.%s ", t->result->name, metric);
-    mu_reason_number(value, th, &message);
-    mu_buf_addf(&message, " %s", mu_buf_cstr(&cause));
-    if (th->unit)
-        mu_buf_addf(&message, " %s", th->unit);
-    mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", metric, mu_buf_cstr(&cause), mu_buf_cstr(&message));
+    mu_reason_miss(m, m->value, &cause);
+    mu_reason_text(&(struct mu_reason){MU_ST_FAILED, t->result, m, NULL}, &message);
+    mu_reason_samples(m, &message);
+    mu_task_add_failure(t, MU_ST_FAILED, "PerformanceBelowExpected", m->name, mu_buf_cstr(&cause), mu_buf_cstr(&message));
     mu_buf_free(&message);
     mu_buf_free(&cause);
 }
 
+/* What was just added, if there was memory for it. */
+static void tell_metric(struct mu_task *t, const struct mu_threshold *th)
+{
+    const struct mu_metric *m = &t->result->metrics[t->result->n_metrics - 1];
+    struct mu_buf text = MU_BUF_INIT;
+    mu_reason_number(m->value, th, &text);
+    if (th && th->unit)
+        mu_buf_addf(&text, " %s", th->unit);
+    mu_reason_samples(m, &text);
+    mu_log(MU_INFO, "%s.%s is %s.", t->result->name, m->name, mu_buf_cstr(&text));
+    mu_buf_free(&text);
+    if (m->judgement == MU_MISSED)
+        missed(t, m);
+}
+
+static void no_memory(struct mu_task *t, const char *name)
+{
+    mu_task_add_failure(t, MU_ST_ERROR, NULL, name, "out of memory", "out of memory");
+}
+
 static void add_metric(struct mu_task *t, const char *name, double value)
 {
-    const struct mu_threshold *th = threshold_of(step_of(t), name);
+    const struct mu_threshold *th = threshold_of(t, name);
     if (isnan(value) && th) {
         mu_step_result_add_metric(t->result, name, value, th->unit, NULL);
         not_measured(t, name, "NaN");
-        return;
+    } else if (mu_step_result_add_metric(t->result, name, value, th ? th->unit : NULL, th)) {
+        no_memory(t, name);
+    } else {
+        tell_metric(t, th);
     }
-    mu_step_result_add_metric(t->result, name, value, th ? th->unit : NULL, th);
-    bool passes = !th || mu_threshold_passes(th, value);
-    struct mu_buf number = MU_BUF_INIT;
-    mu_reason_number(value, th, &number);
-    mu_log(MU_INFO, "%s.%s is %s%s%s.", t->result->name, name, mu_buf_cstr(&number), th && th->unit ? " " : "",
-           th && th->unit ? th->unit : "");
-    mu_buf_free(&number);
-    if (!passes)
-        missed(t, th, name, value);
 }
 
-struct pair {
-    const char *name;
-    double value;
-};
+/* ---- samples ---- */
 
-static int by_name(const void *a, const void *b)
+static void bad_samples(struct mu_task *t, const char *name, const char *what)
 {
-    return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
+    struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
+    mu_buf_addf(&cause, "metric %s %s: samples are a list of numbers", name, what);
+    mu_buf_addf(&message, "%s: step %s: %s", path_of(t), t->result->name, mu_buf_cstr(&cause));
+    mu_task_add_failure(t, MU_ST_ERROR, "ScriptError", name, mu_buf_cstr(&cause), mu_buf_cstr(&message));
+    mu_buf_free(&message);
+    mu_buf_free(&cause);
 }
+
+/* The list on top of the stack into v, of n. False when something is wrong with it, which is then told. */
+static bool read_samples(lua_State *L, struct mu_task *t, const char *name, double *v, size_t n)
+{
+    char what[96];
+    for (size_t i = 0; i < n; i++) {
+        int type = lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        v[i] = lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        if (type != LUA_TNUMBER || !isfinite(v[i])) {
+            snprintf(what, sizeof what, "has sample %zu that is %s%s", i + 1, type == LUA_TNUMBER ? "" : "a ",
+                     type != LUA_TNUMBER ? lua_typename(L, type) : isnan(v[i]) ? "NaN" : "infinite");
+            bad_samples(t, name, what);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_samples(lua_State *L, struct mu_task *t, const char *name)
+{
+    const struct mu_threshold *th = threshold_of(t, name);
+    size_t n = lua_rawlen(L, -1), entries = 0;
+    char what[96];
+    for (lua_pushnil(L); n <= SAMPLES_MAX && lua_next(L, -2); lua_pop(L, 1))
+        entries++;
+    if (n > SAMPLES_MAX) {
+        snprintf(what, sizeof what, "has %zu samples, more than %d", n, SAMPLES_MAX);
+        bad_samples(t, name, what);
+    } else if (!n || entries != n) {
+        bad_samples(t, name, entries ? "is a table that is no list" : "is an empty list");
+    } else {
+        double *v = lua_newuserdatauv(L, n * sizeof *v, 0);
+        lua_insert(L, -2);
+        if (read_samples(L, t, name, v, n)) {
+            if (mu_step_result_add_samples(t->result, name, v, n, th ? th->unit : NULL, th))
+                no_memory(t, name);
+            else
+                tell_metric(t, th);
+        }
+        lua_remove(L, -2);
+    }
+}
+
+/* ---- what run returned ---- */
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* Tables have no order: metrics are taken by name, so that logs and reports are the same each time. */
 static void add_table(lua_State *L, struct mu_task *t, int index)
 {
-    size_t n = 0;
+    size_t n = 0, i = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "%s: step %s returned a table with a key that is not a name: metrics are name = number",
                        path_of(t), t->result->name);
         const char *name = lua_tostring(L, -2);
-        if (lua_type(L, -1) == LUA_TNUMBER)
+        if (lua_type(L, -1) == LUA_TNUMBER || lua_type(L, -1) == LUA_TTABLE)
             n++;
-        else if (threshold_of(step_of(t), name)) {
+        else if (threshold_of(t, name)) {
             char what[48];
             snprintf(what, sizeof what, "a %s, not a number", luaL_typename(L, -1));
             not_measured(t, name, what);
@@ -96,14 +153,19 @@ static void add_table(lua_State *L, struct mu_task *t, int index)
             luaL_error(L, "%s: step %s returned %s as a %s: metrics are numbers", path_of(t), t->result->name, name,
                        luaL_typename(L, -1));
     }
-    struct pair *pairs = lua_newuserdatauv(L, (n + 1) * sizeof *pairs, 0);
-    size_t i = 0;
+    const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0); /* the table keeps the texts */
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-        if (lua_type(L, -1) == LUA_TNUMBER && i < n)
-            pairs[i++] = (struct pair){lua_tostring(L, -2), lua_tonumber(L, -1)};
-    qsort(pairs, i, sizeof *pairs, by_name);
-    for (size_t j = 0; j < i; j++)
-        add_metric(t, pairs[j].name, pairs[j].value);
+        if ((lua_type(L, -1) == LUA_TNUMBER || lua_type(L, -1) == LUA_TTABLE) && i < n)
+            names[i++] = lua_tostring(L, -2);
+    qsort(names, i, sizeof *names, by_name);
+    for (size_t j = 0; j < i; j++) {
+        lua_pushstring(L, names[j]);
+        if (lua_rawget(L, index) == LUA_TNUMBER)
+            add_metric(t, names[j], lua_tonumber(L, -1));
+        else
+            add_samples(L, t, names[j]);
+        lua_pop(L, 1);
+    }
     lua_pop(L, 1);
 }
 
@@ -120,7 +182,6 @@ static bool has_metric(const struct mu_task *t, const char *name)
 
 void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base)
 {
-    const struct mu_step *st = step_of(t);
     int n = lua_gettop(L) - base + 1;
     int type = n > 0 ? lua_type(L, base) : LUA_TNIL;
     if (type == LUA_TNUMBER)
@@ -130,9 +191,10 @@ void mu_outcome_metrics(lua_State *L, struct mu_task *t, int base)
     else if (type != LUA_TNIL)
         luaL_error(L, "%s: step %s returned a %s: run returns a number, or a table of metrics", path_of(t), t->result->name,
                    luaL_typename(L, base));
-    for (size_t i = 0; i < st->n_thresholds; i++)
-        if (!has_metric(t, st->thresholds[i].metric))
-            not_measured(t, st->thresholds[i].metric, "missing: the step returned no such metric");
+    const struct mu_threshold *th;
+    for (size_t at = 0; (th = mu_rules_next(t->worker->engine->rules, t->index, t->step, &at));)
+        if (!has_metric(t, th->metric))
+            not_measured(t, th->metric, "missing: the step returned no such metric");
 }
 
 /* ---- errors ---- */

@@ -140,7 +140,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine.cleanup = c->left != NULL;
     name_owner(run->owner);
     mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
+    if (mu_second_init(run) || mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
         goto out;
     for (size_t i = 0; i < n; i++)
         if (!(run->results->tasks[i].server_id = strdup(servers[i]->id)))
@@ -148,6 +148,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     if (script->description[0] && !(run->results->description = strdup(script->description)))
         goto out;
     rc = settle_cap(run, script, err);
+    if (!rc && !c->left) /* a mistake in a threshold keeps nobody from cleaning up */
+        rc = mu_rules_new(&run->rules, script, servers, n, err);
+    run->engine.rules = run->rules;
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
@@ -268,6 +271,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     join_workers(run);
     for (size_t i = 0; i < run->n; i++)
         mu_task_result_settle(&run->results->tasks[i]);
+    mu_second_end(run, mu_run_final);
     mu_run_settle_marks(run);
     mu_run_settle_claims(run);
     run->results->duration_ms = mu_clock_ms() - started;
@@ -301,6 +305,8 @@ bool mu_run_free(struct mu_run *run)
     mu_ssh_shared_free(run->engine.ssh);
     mu_sources_free(run->engine.sources);
     mu_marks_free(&run->marks);
+    mu_rules_free(run->rules);
+    mu_second_free(run);
     mu_run_result_free(run->results);
     free(run->workers);
     free(run->stuck_said_ms);

@@ -179,11 +179,14 @@ void mu_script_free(struct mu_script *s)
     }
     for (size_t i = 0; i < s->n_steps; i++) {
         struct mu_step *st = &s->steps[i];
-        for (size_t j = 0; j < st->n_thresholds; j++)
-            mu_threshold_clear(&st->thresholds[j]);
+        for (size_t j = 0; j < st->n_rules; j++)
+            mu_rule_clear(&st->rules[j]);
+        for (size_t j = 0; j < st->n_set; j++)
+            mu_threshold_clear(&st->set[j]);
         for (size_t j = 0; j < st->n_needs; j++)
             free(st->needs[j]);
-        free(st->thresholds);
+        free(st->rules);
+        free(st->set);
         free(st->needs);
         free(st->name);
     }
@@ -248,11 +251,13 @@ static int follow(struct mu_script *s, const struct mu_param *p, struct mu_err *
     for (size_t i = 0; i < s->n_bounds; i++) {
         const struct mu_bound *b = &s->bounds[i];
         const struct mu_step *st = &s->steps[b->step];
-        for (size_t j = 0; j < st->n_thresholds && !strcmp(b->param, p->name); j++) {
-            struct mu_threshold *th = &st->thresholds[j];
-            if (strcmp(th->metric, b->metric) != 0)
+        for (size_t j = 0; j < st->n_rules && !strcmp(b->param, p->name); j++) {
+            struct mu_threshold *th = &st->rules[j].th;
+            if (st->rules[j].place != b->place || strcmp(th->metric, b->metric) != 0)
                 continue;
-            *(b->is_max ? &th->max : &th->min) = p->type == MU_PARAM_INT ? (double)p->i : p->num;
+            double value = p->type == MU_PARAM_INT ? (double)p->i : p->num;
+            *(b->kind == MU_BOUND_MIN ? &th->min : b->kind == MU_BOUND_MAX ? &th->max : &th->reference) = value;
+            mu_threshold_settle(th);
             if (th->has_min && th->has_max && th->min > th->max)
                 return mu_err_set(err, MU_EINVAL, "parameter %s of %s: min %g of %s.%s is above max %g, nothing could pass",
                                   p->name, s->path, th->min, st->name, th->metric, th->max);

@@ -14,6 +14,7 @@
 #include "core/err.h"
 #include "results/results.h"
 #include "run/marks.h"
+#include "run/rules.h"
 
 struct mu_bindings;
 struct mu_logger;
@@ -31,19 +32,24 @@ struct mu_param {
 struct mu_step {
     char *name;
     uint64_t timeout_ms;
-    struct mu_threshold *thresholds;
-    size_t n_thresholds;
+    struct mu_rule *rules;      /* sorted by metric, then as written */
+    size_t n_rules;
+    struct mu_threshold *set;   /* from the command line: in place of whatever else there is */
+    size_t n_set;
     char **needs;
     size_t n_needs;
     bool has_when;
-    unsigned confirm;  /* how often a failed measurement is made again */
+    unsigned confirm;       /* how often a failed measurement is made again */
+    unsigned confirm_peers; /* and one that is behind its peers */
 };
 
 /* A bound of a threshold that a parameter gives: min = "params.min_iops". */
+enum mu_bound_kind { MU_BOUND_MIN, MU_BOUND_MAX, MU_BOUND_REFERENCE };
 struct mu_bound {
     size_t step;
     char *metric, *param;
-    bool is_max;
+    size_t place; /* as mu_rule's */
+    enum mu_bound_kind kind;
 };
 
 struct mu_script {
@@ -60,7 +66,7 @@ struct mu_script {
     bool has_setup, has_teardown, has_on_failure, has_mark;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
     char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */
-    unsigned confirm;    /* for the steps that do not say */
+    unsigned confirm, confirm_peers; /* for the steps that do not say */
 };
 
 #define MU_STEP_TIMEOUT_MS (30ULL * 60 * 1000)
@@ -71,5 +77,9 @@ int mu_script_load(struct mu_script **out, const char *path, const char *library
                    struct mu_logger *logger, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
+/* script_threshold.c: what judges "cpu.score" from now on, whatever script and inventory say: ">= 40". */
+int mu_script_set_threshold(struct mu_script *s, const char *name, const char *rule, struct mu_err *err);
+/* rules.c: of the script's own rules the one that holds for a server; NULL: none. */
+struct mu_rule *mu_step_rule(const struct mu_step *st, const struct mu_server *srv, const char *metric);
 
 #endif

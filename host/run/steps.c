@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "results/confirm.h"
 #include "results/reason.h"
 #include "run/engine.h"
 #include "run/messages.h"
@@ -16,9 +17,12 @@ static const struct mu_script *script_of(const struct mu_task *t) { return t->wo
 
 /* ---- skipping ---- */
 
+/* A repeated task does not touch the other steps. */
+static bool is_left_alone(const struct mu_task *t, size_t i) { return t->repeat && !t->repeat->steps[i]; }
+
 static void post_skipped(struct mu_task *t, size_t i)
 {
-    struct mu_step_result *r = mu_step_result_new(script_of(t)->steps[i].name);
+    struct mu_step_result *r = is_left_alone(t, i) ? NULL : mu_step_result_new(script_of(t)->steps[i].name);
     t->step_status[i] = MU_ST_SKIPPED;
     if (!r)
         return;
@@ -91,7 +95,7 @@ bool mu_steps_next(struct mu_task *t)
     while (t->step < s->n_steps) {
         const struct mu_step *st = &s->steps[t->step];
         note_deadline(t);
-        if (t->cancelled || t->stop_steps || !needs_met(t, st)) {
+        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || !needs_met(t, st)) {
             post_skipped(t, t->step++);
             continue;
         }
@@ -176,36 +180,14 @@ static bool start_over(struct mu_task *t)
     return true;
 }
 
-static void replace(char **text, struct mu_buf *with)
-{
-    char *now = with->failed ? NULL : strdup(mu_buf_cstr(with));
-    if (now) {
-        free(*text);
-        *text = now;
-    }
-    mu_buf_free(with);
-}
-
-static void tell_both(struct mu_failure *f, const char *earlier)
-{
-    struct mu_buf message = MU_BUF_INIT, cause = MU_BUF_INIT;
-    if (f->status == MU_ST_CANCELLED)
-        return;
-    f->status = MU_ST_ERROR;
-    mu_buf_addf(&message, "failed first: %s; then could not be measured again: %s", earlier, f->message ? f->message : "?");
-    mu_buf_addf(&cause, "could not be measured again: %s", f->cause ? f->cause : "?");
-    replace(&f->message, &message);
-    replace(&f->cause, &cause);
-}
-
 /* It failed once and was not measured a second time: that is neither failed nor unreachable. */
 static void not_confirmed(struct mu_task *t)
 {
     struct mu_step_result *r = t->result;
     for (size_t i = 0; i < r->n_failures; i++)
-        tell_both(&r->failures[i], r->earlier);
+        mu_failure_not_confirmed(&r->failures[i], r->earlier);
     for (size_t i = t->failures_before; i < t->n_failures; i++)
-        tell_both(&t->failures[i], r->earlier);
+        mu_failure_not_confirmed(&t->failures[i], r->earlier);
     r->status = MU_ST_ERROR;
     t->worst = mu_status_worst(t->worst_before, MU_ST_ERROR);
     mu_log(MU_WARNING, "Could not be measured again; failed first: %s.", r->earlier);

@@ -166,7 +166,7 @@ void mu_task_end(struct mu_task *t)
     if (t->result) /* ended at once, in the middle of a step */
         mu_steps_close(t);
     t->cancelled = true;
-    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_DRY)
+    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_DRY)
         mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
     mu_remote_close(&t->remote);
@@ -188,6 +188,7 @@ void mu_task_end(struct mu_task *t)
     free(t->mark.note);
     mu_timer_free(t->mark.timer);
     mu_verdict_free(t->verdict);
+    mu_repeat_free(t->repeat);
     mu_list_remove(&t->link);
     mu_account_close(t->account);
     mu_ctx_unref(t->ctx);
@@ -200,6 +201,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     struct mu_task *t = calloc(1, sizeof *t);
     if (!t) {
         mu_verdict_free(order->verdict);
+        mu_repeat_free(order->repeat);
         free(order->claim);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
@@ -208,6 +210,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->server = order->server;
     t->index = order->index;
     t->verdict = order->verdict;
+    t->repeat = order->repeat;
     t->claim.data = order->claim;
     t->table_ref = LUA_NOREF;
     t->worst = MU_ST_PASSED;
@@ -224,13 +227,17 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     if (!rc) {
         if (t->kind != MU_TASK_MARK) { /* its server was started before */
             mu_post_started(t);
-            mu_log(MU_INFO, "Started.");
+            if (t->repeat)
+                mu_log(MU_WARNING, "Started again: measured once more, since it is behind its peers: %s.", t->repeat->why);
+            else
+                mu_log(MU_INFO, "Started.");
         }
         /* From here on the task reports its own end, whatever happens. */
         if (mu_phase_start(t, MU_PHASE_LOAD, MU_STEP_TIMEOUT_MS, "loading the script") != 0)
             mu_task_end(t);
     } else {
         mu_verdict_free(t->verdict);
+        mu_repeat_free(t->repeat);
         free(t->claim.data);
         mu_list_remove(&t->link);
         mu_account_close(t->account);

@@ -17,9 +17,11 @@
 #include "run/claim.h"
 #include "run/fiber.h"
 #include "run/remote.h"
+#include "run/second.h"
 
 enum mu_task_kind {
     MU_TASK_RUN,     /* load → setup → steps → on_failure → teardown */
+    MU_TASK_AGAIN,   /* the same with some of the steps, for a server behind its peers (second.h) */
     MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
     MU_TASK_CLEANUP, /* load → teardown */
     MU_TASK_DRY      /* load → setup → teardown → mark, with nothing changed; the steps are skipped */
@@ -45,6 +47,7 @@ struct mu_order {
     size_t index;                   /* in the run's results */
     const struct mu_server *server;
     struct mu_verdict *verdict;     /* of MU_TASK_MARK and MU_TASK_DRY: what the mark hook is told */
+    struct mu_repeat *repeat;       /* of MU_TASK_AGAIN */
     char *claim;                    /* what the server's claim holds, malloc'd; NULL: none is open */
 };
 
@@ -77,6 +80,7 @@ struct mu_task {
     size_t failures_before;        /* the step at work: as it was when it began, for when it is measured again */
     enum mu_status worst_before;
     struct mu_verdict *verdict;
+    struct mu_repeat *repeat;      /* NULL: all steps */
     struct {
         enum mu_mark_state state;
         char *note;
@@ -86,7 +90,7 @@ struct mu_task {
     } mark;
 };
 
-/* Begin; the task lives in the worker until it has posted its end. It takes verdict and claim, also on an error. MU_ENOMEM. */
+/* Begin; the task lives in the worker until it has posted its end. It takes verdict, repeat and claim, also on an error. MU_ENOMEM. */
 int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err);
 /* For phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
 void mu_task_advance(struct mu_task *t);

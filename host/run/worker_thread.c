@@ -12,8 +12,9 @@ static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *
 {
     struct mu_err err = {0};
     struct mu_order order = {.kind = m->kind, .index = m->task, .server = run->servers[m->task], .verdict = m->verdict,
-                             .claim = m->text};
+                             .repeat = m->repeat, .claim = m->text};
     m->verdict = NULL;
+    m->repeat = NULL;
     m->text = NULL;
     if (mu_task_start(w, &order, &err) == 0)
         return;

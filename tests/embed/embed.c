@@ -13,6 +13,19 @@ static void count_server_lines(void *arg, enum muster_level level, int64_t wall_
         *(unsigned *)arg += strcmp(message, "counting") == 0 && strcmp(fields[i].key, "server_id") == 0;
 }
 
+static void print_metric(const struct muster_run *run, size_t i, size_t s, size_t k)
+{
+    struct muster_step_result step;
+    struct muster_metric_result metric;
+    double sample;
+
+    muster_run_step(run, i, s, &step);
+    muster_run_metric(run, i, s, k, &metric);
+    printf(" %s.%s=%g%s", step.name, metric.name, metric.value, metric.judged && !metric.passed ? "!" : "");
+    for (size_t n = 0; muster_run_sample(run, i, s, k, n, &sample) == 0; n++)
+        printf("%s%g%s", n ? "," : "[", sample, n + 1 == metric.n_samples ? "]" : "");
+}
+
 static void print_result(const struct muster_run *run, size_t i)
 {
     struct muster_server_result server;
@@ -23,7 +36,7 @@ static void print_result(const struct muster_run *run, size_t i)
     printf("%s %s", server.id, server.status);
     for (size_t s = 0; muster_run_step(run, i, s, &step) == 0; s++)
         for (size_t k = 0; muster_run_metric(run, i, s, k, &metric) == 0; k++)
-            printf(" %s.%s=%g%s", step.name, metric.name, metric.value, metric.judged && !metric.passed ? "!" : "");
+            print_metric(run, i, s, k);
     printf("%s%s", server.reason[0] ? " " : "", server.reason);
     if (strcmp(server.mark, "none") != 0)
         printf(" (mark %s: %s)", server.mark, server.mark_reason);

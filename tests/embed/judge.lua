@@ -12,7 +12,8 @@ return muster.script {
       run = function(server)
         muster.log.info("counting")
         local out = server:exec("echo %d", tonumber(server.id:match("%d+")))
-        return { number = tonumber(out.stdout) }
+        local number = tonumber(out.stdout)
+        return { number = number, rise = { number + 1, number, number + 5 } }
       end,
       thresholds = { number = { max = 7 } } },
   },

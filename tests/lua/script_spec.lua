@@ -103,9 +103,9 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = 5 } } } }",
       "2: threshold m must be a table such as { min = 50 } or a string such as \">= 50\", not a number" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = {} } } } }",
-      "2: threshold m has neither min nor max" },
+      "2: threshold m: there is none of min, max, reference and peers" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { mni = 5 } } } } }",
-      "2: threshold m has no field 'mni'; known fields: min max unit" },
+      "2: threshold m has no field 'mni'; known fields: min max reference tolerance peers unit where" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = '5' } } } } }",
       "2: threshold m: min must be a number, not a string" },
     { "return { params = { word = 'x' }, steps = { { name = 's', " .. good ..
@@ -477,7 +477,7 @@ describe("what run returns", function()
         func = "step func returned a function: run returns a number",
       list = "step list returned a table with a key that is not a name: metrics are name = number",
       bad_value = "step bad_value returned a as a string: metrics are numbers",
-        nested = "step nested returned a as a table: metrics are numbers" } do
+        nested = "step nested: metric a is an empty list: samples are a list of numbers" } do
       assert.equals("error", s[name].status, name)
       assert.equals("ScriptError", s[name].failures[1].type)
       assert.matches(message, s[name].failures[1].message)

@@ -67,6 +67,8 @@ static void the_whole_text(void **state)
     mu_run_result_free(r);
 }
 
+#define METRICS "d['servers'][0]['steps'][0]['metrics']"
+
 static void no_servers(void **state)
 {
     (void)state;
@@ -141,6 +143,41 @@ static void marks_and_what_was_left_behind(void **state)
     mu_run_result_free(r);
 }
 
+static void samples_references_and_peers(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(1, "srv", 2);
+    struct mu_threshold th = {.has_reference = true, .reference = 100, .lower = {MU_AMOUNT_PERCENT, 10},
+                              .upper = {MU_AMOUNT_NONE, 0}};
+    mu_threshold_settle(&th);
+    struct mu_step_result *s = mu_step_result_new("cpu");
+    const double v[] = {81, 79.5, 82}, huge[] = {-1.7e308, -1.7e308, 1.7e308};
+    mu_step_result_add_samples(s, "a", v, 3, NULL, &th);
+    mu_step_result_add_samples(s, "b", huge, 3, NULL, NULL);
+    th = (struct mu_threshold){.peers = {.on = true, .group_by = strdup(HOSTILE), .drop = {MU_AMOUNT_PERCENT, 2.5},
+                                         .rise = {MU_AMOUNT_PLAIN, 3}, .min_cohort = 5}};
+    mu_step_result_add_metric(s, "c", 1, NULL, &th);
+    mu_step_result_add_metric(s, "d", 1, NULL, &th);
+    mu_step_result_add_metric(s, "e", 1, NULL, &th);
+    mu_threshold_clear(&th);
+    s->metrics[2].peers = (struct mu_peer_verdict){MU_PEERS_MISSED, true, false, 2, 0.5, 7, strdup(HOSTILE), NULL};
+    s->metrics[3].peers = (struct mu_peer_verdict){.state = MU_PEERS_NOT_JUDGED, .n = 2, .note = strdup(HOSTILE)};
+    mu_task_result_add_step_take(&r->tasks[0], s);
+    judge_write(r, mu_report_json);
+    value_is(METRICS "['a']['samples'], " METRICS "['a']['mad'], " METRICS "['a']['value']", "([81, 79.5, 82], 1, 81)");
+    value_is("list(" METRICS "['a']['threshold'].items())[4:]", "[('reference', 100), ('lower', '10%'), ('upper', None)]");
+    value_is(METRICS "['a']['threshold']['min'], 'peers' in " METRICS "['a']", "(90, False)");
+    value_is(METRICS "['b']['mad'], " METRICS "['b']['samples']", "(0, [-1.7e+308, -1.7e+308, 1.7e+308])");
+    value_is("[" METRICS "['c']['peers'][k] for k in ('state', 'median', 'noise', 'cohort', 'drop', 'rise', 'note')]",
+             "['missed', 2, 0.5, 7, '2.5%', 3, None]");
+    value_is(METRICS "['c']['peers']['group'] == " METRICS "['c']['peers']['group_by'] == " METRICS "['d']['peers']['note']",
+             "True");
+    value_is("[" METRICS "['d']['peers'][k] for k in ('state', 'median', 'noise', 'cohort', 'group')]",
+             "['not judged', None, None, 2, None]");
+    value_is(METRICS "['e']['peers']['state'], 'samples' in " METRICS "['c']", "('not judged', False)");
+    mu_run_result_free(r);
+}
+
 static void numbers_that_json_cannot_say(void **state)
 {
     (void)state;
@@ -155,7 +192,6 @@ static void numbers_that_json_cannot_say(void **state)
     mu_step_result_add_metric(s, "third", 1.0 / 3, NULL, NULL);
     mu_task_result_add_step_take(&r->tasks[0], s);
     judge_write(r, mu_report_json);
-#define METRICS "d['servers'][0]['steps'][0]['metrics']"
     value_is("[(m['value'], m['text'], m['judgement']) for m in list(" METRICS ".values())[:3]]",
              "[(None, 'nan', 'unjudged'), (None, 'inf', 'missed'), (None, '-inf', 'passed')]");
     value_is("[m['value'] for m in list(" METRICS ".values())[3:]]", "[5e-324, 1.7976931348623157e+308, "
@@ -211,6 +247,7 @@ int main(void)
         cmocka_unit_test(no_servers),
         cmocka_unit_test(statuses_and_lists),
         cmocka_unit_test(marks_and_what_was_left_behind),
+        cmocka_unit_test(samples_references_and_peers),
         cmocka_unit_test(numbers_that_json_cannot_say),
         cmocka_unit_test(hostile_content_of_a_hundred_servers),
         cmocka_unit_test(a_locale_with_a_comma_changes_nothing),

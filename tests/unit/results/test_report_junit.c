@@ -128,6 +128,28 @@ static void several_failures_are_one_element(void **state)
     mu_run_result_free(r);
 }
 
+static void samples_and_what_was_not_judged(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(2, "srv", 2);
+    struct mu_threshold th = {.has_min = true, .min = 80, .peers = {.on = true, .drop = {MU_AMOUNT_PLAIN, 1}, .min_cohort = 5}};
+    const double good[] = {81, 79, 82}, bad[] = {20, 79, 21};
+    struct mu_step_result *s = mu_step_result_new("gpu");
+    mu_step_result_add_samples(s, "a", good, 3, NULL, &th);
+    s->metrics[0].peers = (struct mu_peer_verdict){.state = MU_PEERS_NOT_JUDGED, .note = strdup(HOSTILE)};
+    mu_task_result_add_step_take(&r->tasks[0], s);
+    s = mu_step_result_new("gpu");
+    mu_step_result_add_samples(s, "a", bad, 3, NULL, &th);
+    mu_buf_adds(&s->log, "printed\n");
+    mu_task_result_add_step_take(&r->tasks[1], s);
+    write_and_check(r);
+    xpath_is("starts-with(//testcase[@name='srv01']/system-out, 'a not judged by peers: ')", "true");
+    xpath_is("contains(//testcase[@name='srv01']/system-out, 'a 81 (median of 3 samples, 79\xe2\x80\x93""82): 81 79 82')", "true");
+    xpath_is("string(//testcase[@name='srv02']/system-out)",
+             "a 21 (median of 3 samples, 20\xe2\x80\x93""79): 20 79 21\nprinted");
+    mu_run_result_free(r);
+}
+
 static void no_server_is_missing(void **state)
 {
     (void)state;
@@ -265,6 +287,7 @@ int main(void)
         cmocka_unit_test(the_whole_text),
         cmocka_unit_test(statuses_become_elements),
         cmocka_unit_test(several_failures_are_one_element),
+        cmocka_unit_test(samples_and_what_was_not_judged),
         cmocka_unit_test(no_server_is_missing),
         cmocka_unit_test(suites_come_steps_first_and_keep_apart),
         cmocka_unit_test(hostile_content_of_a_hundred_servers),

@@ -98,6 +98,27 @@ static void metrics_are_judged(void **state)
     mu_step_result_free(s);
 }
 
+static void samples_are_judged_by_their_median(void **state)
+{
+    (void)state;
+    struct mu_threshold th = {.has_min = true, .min = 50};
+    struct mu_step_result *s = mu_step_result_new("gpu");
+    const double odd[] = {90, 10, 50}, even[] = {10, 90, 20, 80}, huge[] = {1.7e308, 1.6e308}, one[] = {49};
+    assert_int_equal(mu_step_result_add_samples(s, "odd", odd, 3, NULL, &th), 0);
+    assert_int_equal(mu_step_result_add_samples(s, "even", even, 4, "fps", &th), 0);
+    assert_int_equal(mu_step_result_add_samples(s, "huge", huge, 2, NULL, NULL), 0);
+    assert_int_equal(s->status, MU_ST_PASSED);
+    assert_int_equal(mu_step_result_add_samples(s, "one", one, 1, NULL, &th), 0);
+    assert_int_equal(s->status, MU_ST_FAILED);
+    assert_true(s->metrics[0].value == 50 && s->metrics[0].mad == 40);
+    assert_true(s->metrics[1].value == 50 && s->metrics[1].mad == 35);
+    assert_true(fabs(s->metrics[2].value - 1.65e308) < 1e300 && isfinite(s->metrics[2].mad));
+    assert_true(s->metrics[3].value == 49 && s->metrics[3].mad == 0 && s->metrics[3].n_samples == 1);
+    assert_memory_equal(s->metrics[0].samples, odd, sizeof(odd)); /* as they were measured */
+    assert_string_equal(s->metrics[1].unit, "fps");
+    mu_step_result_free(s);
+}
+
 static void failures_worsen_a_step(void **state)
 {
     (void)state;
@@ -209,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statuses_have_names_and_an_order), cmocka_unit_test(a_new_run_is_not_finished),
         cmocka_unit_test(builders_copy_and_grow),           cmocka_unit_test(metrics_are_judged),
+        cmocka_unit_test(samples_are_judged_by_their_median),
         cmocka_unit_test(failures_worsen_a_step),           cmocka_unit_test(a_task_is_as_bad_as_its_worst_part),
         cmocka_unit_test(exit_codes),                       cmocka_unit_test(membership_of_the_lists),
     };

@@ -151,12 +151,94 @@ static void judges_the_bound_itself(void **state)
     assert_true(mu_threshold_passes(&none, -1e300));
 }
 
+static void amount(const char *text, int kind, double n)
+{
+    struct mu_amount a = {0};
+    struct mu_err err = {0};
+    if (mu_amount_parse(&a, text, &err) != 0)
+        fail_msg("\"%s\": %s", text, err.msg);
+    assert_int_equal(a.kind, kind);
+    assert_true(a.n == n);
+}
+
+static void reads_amounts(void **state)
+{
+    (void)state;
+    amount("10%", MU_AMOUNT_PERCENT, 10);
+    amount(" 2.5 % ", MU_AMOUNT_PERCENT, 2.5);
+    amount("0", MU_AMOUNT_PLAIN, 0);
+    amount("1e3", MU_AMOUNT_PLAIN, 1000);
+    static const char *const wrong[] = {"", "%", "-5%", "-1", "nan", "inf", "1e999", "5%%", "5 ms", "0x10", "1,5", "5% 6", "\x1b[2J"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        struct mu_amount a = {MU_AMOUNT_PLAIN, 7};
+        struct mu_err err = {0};
+        if (mu_amount_parse(&a, wrong[i], &err) != MU_EINVAL)
+            fail_msg("\"%s\" was taken", wrong[i]);
+        assert_non_null(strstr(err.msg, "write \"10%\" or a number"));
+        assert_null(strchr(err.msg, '\x1b'));
+        assert_true(a.n == 7);
+    }
+}
+
+static void referred(double reference, struct mu_amount lower, struct mu_amount upper, double v, const char *miss)
+{
+    struct mu_threshold th = {.has_reference = true, .reference = reference, .lower = lower, .upper = upper};
+    struct mu_buf out = MU_BUF_INIT;
+    mu_threshold_settle(&th);
+    assert_int_equal(mu_threshold_passes(&th, v), miss == NULL);
+    if (miss) {
+        mu_threshold_miss(&th, v, &out);
+        mu_threshold_origin(&th, v, &out);
+        assert_string_equal(mu_buf_cstr(&out), miss);
+    }
+    mu_buf_free(&out);
+}
+
+static void judges_by_a_reference(void **state)
+{
+    (void)state;
+    const struct mu_amount none = {0}, five = {MU_AMOUNT_PERCENT, 5}, ten = {MU_AMOUNT_PERCENT, 10}, three = {MU_AMOUNT_PLAIN, 3};
+    referred(100, ten, ten, 90, NULL);
+    referred(100, ten, ten, 110, NULL);
+    referred(100, ten, ten, 80, "< 90 (reference 100 - 10 %)");
+    referred(100, ten, ten, nextafter(90, 0), "< 90 (reference 100 - 10 %)");
+    referred(100, ten, ten, 110.5, "> 110 (reference 100 + 10 %)");
+    referred(100, five, none, 1e9, NULL);
+    referred(100, none, five, -1e9, NULL);
+    referred(100, five, none, 94, "< 95 (reference 100 - 5 %)");
+    referred(100, three, none, 96, "< 97 (reference 100 - 3)");
+    /* A percentage is of the size: of a negative reference too the lower side is below. */
+    referred(-20, ten, ten, -22, NULL);
+    referred(-20, ten, ten, -23, "< -22 (reference -20 - 10 %)");
+    referred(0, ten, ten, 0, NULL);
+    referred(0, ten, ten, 1, "> 0 (reference 0 + 10 %)");
+    /* Binary fractions make 0.99 and 1.21 of it, neither a hair more nor less. */
+    referred(1.1, ten, ten, 0.99, NULL);
+    referred(1.1, ten, ten, 1.21, NULL);
+    referred(1.1, ten, ten, 0.98, "< 0.99 (reference 1.1 - 10 %)");
+}
+
+static void a_copy_is_its_own(void **state)
+{
+    (void)state;
+    struct mu_threshold th = {.metric = strdup("score")}, copy;
+    assert_int_equal(mu_threshold_parse(&th, ">= 5 ms", NULL), 0);
+    assert_int_equal(mu_threshold_copy(&copy, &th), 0);
+    mu_threshold_clear(&th);
+    assert_string_equal(copy.metric, "score");
+    assert_string_equal(copy.unit, "ms");
+    assert_true(copy.has_min && copy.min == 5);
+    mu_threshold_clear(&copy);
+}
+
 static void a_locale_with_a_comma_changes_nothing(void **state)
 {
     (void)state;
     use_comma_locale();
     check(">= 0.5", true, false, 0.5, false, false, 0, NULL);
     refused(">= 0,5", "expected >=");
+    amount("2.5%", MU_AMOUNT_PERCENT, 2.5);
+    judges_by_a_reference(state);
     setlocale(LC_NUMERIC, "C");
 }
 
@@ -180,6 +262,9 @@ int main(void)
         cmocka_unit_test(message_escapes_and_cuts_hostile_text),
         cmocka_unit_test(judges_the_bound_itself),
         cmocka_unit_test(a_locale_with_a_comma_changes_nothing),
+        cmocka_unit_test(reads_amounts),
+        cmocka_unit_test(judges_by_a_reference),
+        cmocka_unit_test(a_copy_is_its_own),
         cmocka_unit_test(clear_takes_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
