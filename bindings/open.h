@@ -42,6 +42,10 @@ void mu_bind_open_run(lua_State *L);
 void mu_bind_open_server(lua_State *L);
 void mu_bind_push_server(lua_State *L, struct mu_task *task);
 struct mu_task *mu_bind_check_server(lua_State *L); /* of the server at index 1; raises when it is none */
+/* spawn.c: a method of the server, and muster.gather */
+void mu_bind_open_spawn(lua_State *L);
+int mu_bind_spawn(lua_State *L);
+int mu_bind_gather(lua_State *L);
 /* claim.c: methods of the server */
 void mu_bind_open_claim(lua_State *L);
 int mu_bind_claim(lua_State *L);

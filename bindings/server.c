@@ -190,7 +190,7 @@ static int server_index(lua_State *L)
         push_vars(L, t);
     else
         return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
-                          "reconnect, claim, claimed, update_claim, release",
+                          "reconnect, spawn, claim, claimed, update_claim, release",
                           key);
     return 1;
 }
@@ -220,6 +220,7 @@ void mu_bind_open_server(lua_State *L)
                                        {"connect", server_connect},
                                        {"disconnect", server_disconnect},
                                        {"reconnect", server_reconnect},
+                                       {"spawn", mu_bind_spawn},
                                        {"claim", mu_bind_claim},
                                        {"claimed", mu_bind_claimed},
                                        {"update_claim", mu_bind_update_claim},
@@ -227,6 +228,7 @@ void mu_bind_open_server(lua_State *L)
                                        {NULL, NULL}};
     mu_bind_open_call(L);
     mu_bind_open_claim(L);
+    mu_bind_open_spawn(L);
     luaL_newmetatable(L, META);
     luaL_newlib(L, methods);
     lua_pushcclosure(L, server_index, 1);

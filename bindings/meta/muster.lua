@@ -176,7 +176,33 @@ function Server:release() end
 ---asked; "accept-new": the key that the server shows first, for this task alone, never written anywhere. With the host
 ---key policy `off` neither is looked at.
 
----Close the connection; the next command connects again.
+---Run a function beside the rest of this one: fn(...) begins when the caller waits next. It may do all that the caller
+---may, in the same task: one memory account, one deadline, one connection, the same log fields. It belongs to the
+---function that spawned it: when that has ended (or was cancelled), what still runs is cancelled, with a debug line;
+---the step is over when it has ended, <close> handlers included. An error is raised by wait() or gather(), or, when
+---nobody asked, at the end of the function that spawned it: it is never lost.
+---@param fn function
+---@param ... any arguments for fn
+---@return muster.Handle
+function Server:spawn(fn, ...) end
+
+---`local h <close> = server:spawn(…)` cancels it at the end of the block.
+---@class muster.Handle
+local Handle = {}
+---Wait for its end, and return what it returned, or raise what it raised. Repeatable.
+---@return any ...
+function Handle:wait() end
+---Cancel it (its commands are ended on the server, too), and wait for its end. wait() then raises a ScriptError with
+---the field `cancelled`. Harmless when it has ended, and when repeated.
+function Handle:cancel() end
+
+---Wait for all of them; the first value that each returned, in order. When one raises (or was cancelled), the rest are
+---cancelled, and once these have ended the first error is raised.
+---@param handles muster.Handle[]
+---@return any ...
+function muster.gather(handles) end
+
+---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 function Server:disconnect() end
 
 ---Disconnect and connect.

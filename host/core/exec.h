@@ -39,6 +39,7 @@ struct mu_exec_result {
     char signal[16];     /* "TERM", "KILL"; "" when none */
     struct mu_err error; /* code 0 when the command ran to its end, whatever its exit status */
     bool unended;        /* it was to be ended and could not be confirmed ended on the machine */
+    bool refused;        /* over SSH: the server gave no channel for it, so that nothing was started */
     long pid;            /* of the command's process group there, 0 when never known */
 };
 

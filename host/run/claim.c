@@ -39,7 +39,7 @@ int mu_claim_start(struct mu_task *t, enum mu_claim_op op, const char *data, str
         return mu_err_set(err, MU_ESTATE, "this server is claimed already: release it first, or update the claim");
     if (op != MU_CLAIM && !c->data)
         return mu_err_set(err, MU_ESTATE, "this server is not claimed");
-    if (c->ask.ticket && !c->ask.wait.done)
+    if ((c->ask.ticket && !c->ask.wait.done) || c->ask.wait.fiber) /* another fiber of the task */
         return mu_err_set(err, MU_ESTATE, "a claim, update or release of this server is under way");
     struct mu_message *m = t->worker->engine->dry_run ? NULL : mu_message_new(MU_MSG_CLAIM);
     c->next = data ? strdup(data) : NULL;

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "run/account.h"
+#include "run/spawn.h"
 #include "run/task.h"
 #include "run/worker.h"
 
@@ -68,11 +69,12 @@ void mu_scope_hurry(struct mu_scope *scope, uint64_t until_ms)
     uint64_t now = mu_clock_ms(), left = until_ms > now ? until_ms - now : 0;
     if (f && f->unwinding && f->unwind_until_ms > until_ms)
         f->unwind_until_ms = until_ms;
-    if (!scope->deadline_ms || scope->deadline_ms > until_ms)
+    if (!scope->parent && (!scope->deadline_ms || scope->deadline_ms > until_ms))
         scope->deadline_ms = until_ms;
     if (scope->unwind_budget_ms > left)
         scope->unwind_budget_ms = left;
     arm(scope);
+    mu_spawned_hurry(f, until_ms);
 }
 
 void mu_scope_postpone(struct mu_scope *scope, uint64_t ms)
@@ -84,6 +86,7 @@ void mu_scope_postpone(struct mu_scope *scope, uint64_t ms)
     if (scope->deadline_ms)
         scope->deadline_ms += ms;
     arm(scope);
+    mu_spawned_postpone(scope->fiber, ms);
 }
 
 void mu_scope_cancel(struct mu_scope *scope, enum mu_status status, const struct mu_err *why)
@@ -94,6 +97,7 @@ void mu_scope_cancel(struct mu_scope *scope, enum mu_status status, const struct
         scope->why = *why;
     }
     struct mu_fiber *f = scope->fiber;
+    mu_spawned_cancel(f, scope->status, &scope->why);
     if (!f || f->unwinding || !f->wait)
         return; /* not waiting: the hook or the next host call raises */
     struct mu_wait *wait = f->wait;
@@ -107,6 +111,8 @@ void mu_scope_cancel(struct mu_scope *scope, enum mu_status status, const struct
 
 bool mu_scope_check(struct mu_scope *scope, uint64_t now_ms)
 {
+    if (scope->parent)
+        mu_scope_check(scope->parent, now_ms); /* which cancels this one with it */
     if (!scope->cancelled && scope->deadline_ms && now_ms >= scope->deadline_ms)
         mu_scope_cancel(scope, MU_ST_TIMEOUT, &scope->deadline_why);
     return scope->cancelled;
@@ -227,6 +233,7 @@ static int body_ended(lua_State *L, int status, lua_KContext ctx)
     if (status != LUA_OK && mu_account_exceeded(mu_task_account(f->task)))
         mu_task_memory_exceeded(f->task);
     mu_scope_check(f->scope, mu_clock_ms()); /* it may have come back late without a host call or a tick of the hook */
+    status = mu_spawned_settle(L, f, status, 2);
     f->finish(L, f, status, 2);
     return 0;
 }
@@ -263,6 +270,7 @@ int mu_fiber_start(struct mu_fiber **out, struct mu_task *task, struct mu_scope 
     *f = (struct mu_fiber){.worker = w, .task = task, .scope = scope, .co_ref = LUA_NOREF, .prepare = prepare,
                            .finish = finish, .done = done};
     mu_list_init(&f->ready);
+    mu_list_init(&f->spawned);
     struct mu_account *former = w->allocator.charge;
     w->allocator.charge = mu_task_account(task);
     lua_pushcfunction(w->L, make_coroutine);
@@ -299,6 +307,8 @@ static void end(struct mu_fiber *f)
         f->wait = NULL;
         drop_wait(wait);
     }
+    f->over = false;
+    mu_spawned_abandon(f);
     f->scope->fiber = NULL;
     luaL_unref(f->worker->L, LUA_REGISTRYINDEX, f->co_ref);
     f->co = NULL;
@@ -309,6 +319,12 @@ static void end(struct mu_fiber *f)
     free(f->trace);
     free(f->raised);
     free(f);
+}
+
+void mu_fiber_settled(struct mu_fiber *f)
+{
+    if (f->over)
+        end(f);
 }
 
 void mu_fiber_abandon(struct mu_fiber *f)
@@ -345,7 +361,17 @@ void mu_fiber_resume(struct mu_fiber *f)
     f->status = status;
     if (status != LUA_OK && lua_type(f->co, -1) == LUA_TSTRING)
         f->raised = strdup(lua_tostring(f->co, -1));
-    end(f);
+    if (!f->running) {
+        end(f);
+        return;
+    }
+    /* It ends with the last of what it spawned. What its own time was, it has kept. */
+    f->over = true;
+    f->scope->deadline_ms = 0;
+    arm(f->scope);
+    former = mu_ctx_enter(f->ctx);
+    mu_spawned_end(f);
+    mu_ctx_leave(former);
 }
 
 void mu_fiber_set_ctx_take(struct mu_fiber *f, struct mu_ctx *ctx)

@@ -51,6 +51,7 @@ void mu_wait_wake(struct mu_wait *wait);
 
 struct mu_scope {
     struct mu_worker *worker;
+    struct mu_scope *parent;   /* of a spawned fiber's: its owner's, with which it is cancelled; else NULL */
     struct mu_fiber *fiber;    /* that runs in it, or NULL */
     bool cancelled;
     enum mu_status status;     /* what the cancelled part becomes: timeout, cancelled, error */
@@ -81,6 +82,9 @@ struct mu_fiber {
     struct mu_worker *worker;
     struct mu_task *task;
     struct mu_scope *scope;
+    struct mu_fiber *owner;  /* whose body spawned it (spawn.h); NULL: none */
+    struct mu_list spawned;  /* what its own body spawned: what runs, and errors that nobody took */
+    size_t running;          /* of those */
     lua_State *co;
     int co_ref;
     struct mu_ctx *ctx;      /* a reference */
@@ -89,6 +93,7 @@ struct mu_fiber {
     bool loading;            /* the script's top level: no I/O */
     bool host_yield;         /* the yield under way is the host's, not the script's */
     bool unwinding;
+    bool over;               /* its body has ended; what that spawned has not yet */
     bool abandoned;
     unsigned no_yield;       /* nested resumes from where a yield is impossible */
     unsigned depth;          /* script coroutines between the fiber and the running code */
@@ -111,6 +116,7 @@ int mu_fiber_start(struct mu_fiber **out, struct mu_task *task, struct mu_scope 
                    struct mu_err *err);
 void mu_fiber_ready(struct mu_fiber *f); /* into the run queue, once */
 void mu_fiber_resume(struct mu_fiber *f); /* the worker, from the run queue only */
+void mu_fiber_settled(struct mu_fiber *f); /* for spawn.c: nothing it spawned runs any more; may end it */
 /* End it now, whatever it does; done is called. Not from inside its own resume. */
 void mu_fiber_abandon(struct mu_fiber *f);
 

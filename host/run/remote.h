@@ -5,6 +5,9 @@
  *   mu_call_close(), which the end of the task also does for calls that are still open.
  * Thread: the worker's.
  * Must not know: the Lua stack.
+ *
+ * Fibers of one task share its connection. sshd allows 10 sessions in one (MaxSessions): commands beyond MU_REMOTE_CHANNELS,
+ * or what the server was seen to allow, wait for others to end; their timeouts count from their start.
  */
 #ifndef MU_RUN_REMOTE_H
 #define MU_RUN_REMOTE_H
@@ -14,6 +17,8 @@
 #include "ssh/ssh.h"
 
 struct mu_task;
+
+#define MU_REMOTE_CHANNELS 8 /* of sshd's 10: ending commands takes channels, too */
 
 enum mu_remote_state { MU_REMOTE_NEW, MU_REMOTE_CONNECTING, MU_REMOTE_UP, MU_REMOTE_FAILED, MU_REMOTE_LOST };
 
@@ -38,6 +43,9 @@ struct mu_remote {
     struct mu_ssh_session *ssh;
     struct mu_err error;        /* why FAILED or LOST */
     struct mu_list calls;       /* all open */
+    unsigned busy, channels;    /* commands that run over the connection; how many may: the rest wait in line */
+    bool doubtful;              /* a command there could not be ended: not to be used again once it is idle */
+    bool closed;
     uint64_t retry_until_ms;    /* server:connect{wait=…}; 0: one try */
     uint64_t retry_delay_ms;
     struct mu_timer *retry;
@@ -60,6 +68,7 @@ struct mu_call {
     struct mu_list link;
     struct mu_ctx *ctx;
     bool here;           /* a command of this machine, whatever the transport */
+    bool counted;        /* in remote.busy */
     bool dry;            /* a dry run: it was only told of, and went well */
     char *command, *input;
     char **env;

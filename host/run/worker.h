@@ -44,6 +44,7 @@ struct mu_worker {
     struct mu_list tasks;
     struct mu_list asks; /* questions to the main thread that are open (ask.h) */
     uint64_t tickets;    /* asked so far */
+    uint64_t endings;    /* spawned fibers that have ended so far */
     struct mu_fiber *current;
     uint64_t slice_start_ms;
     struct mu_slot slot;

@@ -147,6 +147,7 @@ bool mu_channel_open(struct mu_ssh_exec *e)
                 return mu_channel_open(e);
             }
         }
+        e->result.refused = true;
         refused(e, "a channel");
     }
     return false;

@@ -1,0 +1,329 @@
+#include "run/remote_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "loop/process.h"
+#include "run/engine.h"
+#include "run/task.h"
+#include "run/worker.h"
+
+#define KILL_AFTER_MS 2000
+#define END_TIMEOUT_MS 10000
+#define LINES_HOLD ((size_t)1 << 20)
+#define LINES_MAX ((size_t)64 << 20)
+
+/* ---- calls ---- */
+
+void mu_call_done(struct mu_call *c, const struct mu_err *err)
+{
+    if (err && err->code && !c->error.code)
+        c->error = *err;
+    mu_timer_free(c->timer);
+    c->timer = NULL;
+    mu_wait_done(&c->wait);
+}
+
+/* ---- the line of commands that wait for the connection, or for a channel of it ---- */
+
+bool mu_call_in_line(const struct mu_call *c) { return !c->wait.done && !c->ssh && !c->process && !c->here; }
+
+static void uncount(struct mu_call *c)
+{
+    c->task->remote.busy -= c->counted;
+    c->counted = false;
+}
+
+void mu_remote_fail_line(struct mu_remote *r, const struct mu_err *err)
+{
+    for (struct mu_list *l = r->calls.next; l != &r->calls; l = l->next)
+        if (mu_call_in_line(mu_list_entry(l, struct mu_call, link)))
+            mu_call_done(mu_list_entry(l, struct mu_call, link), err);
+}
+
+/* A command over the connection has ended: what waits goes on. */
+void mu_remote_next(struct mu_remote *r)
+{
+    if (r->closed || r->state == MU_REMOTE_CONNECTING)
+        return;
+    if (r->state == MU_REMOTE_LOST || r->state == MU_REMOTE_FAILED) {
+        mu_remote_fail_line(r, &r->error);
+        return;
+    }
+    for (struct mu_list *l = r->calls.next; l != &r->calls && r->busy < r->channels; l = l->next) {
+        struct mu_call *c = mu_list_entry(l, struct mu_call, link);
+        if (mu_call_in_line(c))
+            mu_remote_want(c, 0);
+    }
+}
+
+static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
+{
+    struct mu_remote *r = &c->task->remote;
+    bool ssh = c->ssh != NULL;
+    uncount(c);
+    if (result->refused && r->busy && !c->ending) { /* fewer than we thought: again when another has ended */
+        r->channels = r->busy;
+        mu_ssh_exec_free(c->ssh);
+        c->ssh = NULL;
+        mu_timer_free(c->timer);
+        c->timer = NULL;
+        return;
+    }
+    if (result->unended)
+        mu_task_unended(c->task, c->command);
+    /* The connection may be as dead as the command is not: whoever comes next finds out with a new one. */
+    r->doubtful = r->doubtful || (result->unended && ssh);
+    if (r->doubtful && !r->busy && r->state == MU_REMOTE_UP)
+        mu_remote_reset(r);
+    if (result->error.code == MU_ELOST && r->state == MU_REMOTE_UP) {
+        r->state = MU_REMOTE_LOST;
+        r->error = result->error;
+    }
+    mu_call_done(c, &result->error);
+    if (ssh)
+        mu_remote_next(r);
+}
+
+static void ssh_exec_done(void *arg, struct mu_ssh_exec *e) { exec_done(arg, mu_ssh_exec_result(e)); }
+static void process_done(void *arg, struct mu_process *p) { exec_done(arg, mu_process_result(p)); }
+
+/* End a command that runs, there too; exec_done follows. */
+static void end_command(struct mu_call *c, const struct mu_err *why)
+{
+    uint64_t kill_after = KILL_AFTER_MS, total = END_TIMEOUT_MS;
+    uint64_t hurry = c->task->worker->hurry_until_ms, now = mu_clock_ms();
+    if (hurry) { /* after an interrupt both must fit into half of what is left, for teardown wants the rest */
+        uint64_t left = hurry > now ? (hurry - now) / 2 : 0;
+        kill_after = left / 4 < kill_after ? left / 4 : kill_after;
+        total = left < total ? left : total;
+    }
+    c->ending = true;
+    if (c->ssh)
+        mu_ssh_exec_abort(c->ssh, why, kill_after, total);
+    else
+        mu_process_abort(c->process, why, kill_after);
+}
+
+static void on_line(void *arg, enum mu_exec_stream stream, const char *line, size_t len)
+{
+    struct mu_call *c = arg;
+    if (c->lines_read == c->lines.len) {
+        mu_buf_clear(&c->lines);
+        c->lines_read = 0;
+    }
+    if (c->lines.len > LINES_MAX) {
+        if (!c->ending) {
+            struct mu_err err;
+            mu_err_set(&err, MU_ELIMIT, "lines come faster than the line callback takes them (%zu MiB behind)", LINES_MAX >> 20);
+            mu_err_cause(&err, "output limit");
+            end_command(c, &err);
+        }
+        return;
+    }
+    uint32_t n = (uint32_t)len;
+    mu_buf_addc(&c->lines, (char)stream);
+    mu_buf_add(&c->lines, &n, sizeof n);
+    mu_buf_add(&c->lines, line, len);
+    if (c->lines.len > LINES_HOLD && !c->held && c->ssh) {
+        c->held = true;
+        mu_ssh_exec_hold(c->ssh, true);
+    }
+    mu_wait_wake(&c->wait);
+}
+
+bool mu_call_next_line(struct mu_call *c, enum mu_exec_stream *stream, const char **text, size_t *len)
+{
+    if (c->lines_read >= c->lines.len) {
+        if (c->held && c->ssh)
+            mu_ssh_exec_hold(c->ssh, false);
+        c->held = false;
+        return false;
+    }
+    const char *p = c->lines.data + c->lines_read;
+    uint32_t n;
+    *stream = (enum mu_exec_stream)(unsigned char)p[0];
+    memcpy(&n, p + 1, sizeof n);
+    *text = p + 1 + sizeof n;
+    *len = n;
+    c->lines_read += 1 + sizeof n + n;
+    return true;
+}
+
+static void call_timeout(void *arg)
+{
+    struct mu_call *c = arg;
+    struct mu_err err;
+    mu_err_set(&err, MU_ETIMEDOUT, "command took longer than %g s", (double)c->timeout_ms / 1000.0);
+    mu_err_cause(&err, "command timed out");
+    end_command(c, &err);
+}
+
+/* The transport is there: run the command, or be content. */
+void mu_call_go(struct mu_call *c)
+{
+    struct mu_err err = {0};
+    if (c->kind == MU_CALL_CONNECT) {
+        mu_call_done(c, NULL);
+        return;
+    }
+    bool local = c->here || c->task->remote.local;
+    if (!local && c->task->remote.busy >= c->task->remote.channels)
+        return; /* mu_remote_next() comes back to it */
+    int rc = local
+                 ? mu_process_start(&c->process, c->task->worker->loop, c->ctx, &c->req, process_done, c, &err)
+                 : mu_ssh_exec_start(&c->ssh, c->task->remote.ssh, c->ctx, &c->req, ssh_exec_done, c, &err);
+    if (rc) {
+        mu_call_done(c, &err);
+        return;
+    }
+    c->counted = !local;
+    c->task->remote.busy += c->counted;
+    if (c->timeout_ms) {
+        c->timer = mu_timer_new(c->task->worker->loop, call_timeout, c);
+        if (c->timer)
+            mu_timer_start(c->timer, c->ctx, c->timeout_ms);
+    }
+}
+
+/* ---- the beginning and the end of a call ---- */
+
+static void call_cancel(struct mu_wait *wait)
+{
+    struct mu_call *c = mu_list_entry(wait, struct mu_call, wait);
+    struct mu_err err;
+    mu_err_set(&err, MU_ECANCELED, "cancelled");
+    if (c->ssh || c->process) {
+        end_command(c, &err);
+        return;
+    }
+    struct mu_remote *r = &c->task->remote;
+    mu_call_done(c, &err);
+    bool wanted = false; /* by another fiber of the task; else the attempt is given up */
+    for (struct mu_list *l = r->calls.next; l != &r->calls; l = l->next)
+        wanted = wanted || mu_call_in_line(mu_list_entry(l, struct mu_call, link));
+    if (r->state == MU_REMOTE_CONNECTING && !wanted)
+        mu_remote_disconnect(r);
+}
+
+void mu_call_end(struct mu_call *c)
+{
+    if (c->open && !c->wait.done)
+        call_cancel(&c->wait);
+}
+
+static void call_abandon(struct mu_wait *wait) { mu_call_close(mu_list_entry(wait, struct mu_call, wait)); }
+
+void mu_call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task *task, struct mu_ctx *ctx)
+{
+    memset(c, 0, sizeof *c);
+    c->wait.cancel = call_cancel;
+    c->wait.abandon = call_abandon;
+    c->kind = kind;
+    c->open = true;
+    c->task = task;
+    c->ctx = mu_ctx_ref(ctx);
+    mu_list_push(&task->remote.calls, &c->link);
+}
+
+/* In a dry run nothing is begun; what would be is said. Returns whether it was that. */
+bool mu_call_only_told(struct mu_call *c, const char *what)
+{
+    const struct mu_field dry = {"dry_run", MU_FIELD_BOOL, {.b = true}};
+    if (!c->task->worker->engine->dry_run)
+        return false;
+    c->dry = true;
+    const char *would = c->kind == MU_CALL_CONNECT ? "connect to" : c->here ? "run on this machine:" : "run:";
+    mu_log_fields(MU_INFO, &dry, 1, "Would %s %s", would, what);
+    mu_call_done(c, NULL);
+    return true;
+}
+
+/* *slot = a copy of text, when there is one. */
+static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
+{
+    c->req = *req;
+    c->req.command = c->command = strdup(req->command);
+    if (!c->command)
+        return false;
+    if (req->input_len) {
+        c->req.input = c->input = malloc(req->input_len);
+        if (!c->input)
+            return false;
+        memcpy(c->input, req->input, req->input_len);
+    }
+    size_t n = 0;
+    while (req->env && req->env[n])
+        n++;
+    if (n) {
+        c->env = calloc(n + 1, sizeof *c->env);
+        if (!c->env)
+            return false;
+        for (size_t i = 0; i < n; i++)
+            if (!(c->env[i] = strdup(req->env[i])))
+                return false;
+    }
+    c->req.env = (const char *const *)c->env;
+    return true;
+}
+
+void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
+                  bool lines, bool here, uint64_t timeout_ms)
+{
+    mu_call_begin(c, MU_CALL_EXEC, task, ctx);
+    c->timeout_ms = timeout_ms;
+    c->here = here;
+    if (!(here && req->read_only) && mu_call_only_told(c, req->command))
+        return;
+    if (!copy_request(c, req)) {
+        struct mu_err err;
+        mu_err_set(&err, MU_ENOMEM, "out of memory");
+        mu_call_done(c, &err);
+        return;
+    }
+    if (lines) {
+        c->req.on_line = on_line;
+        c->req.on_line_arg = c;
+    }
+    mu_remote_want(c, 0);
+}
+
+const struct mu_exec_result *mu_call_result(const struct mu_call *c)
+{
+    static const struct mu_exec_result nothing;
+    if (c->dry)
+        return &nothing;
+    return c->ssh ? mu_ssh_exec_result(c->ssh) : c->process ? mu_process_result(c->process) : NULL;
+}
+
+void mu_call_close(struct mu_call *c)
+{
+    if (!c->open)
+        return;
+    c->open = false;
+    if (!c->wait.done && c->ssh)
+        mu_task_unended(c->task, c->command);
+    mu_list_remove(&c->link);
+    mu_ssh_exec_free(c->ssh);
+    mu_process_free(c->process);
+    c->ssh = NULL;
+    c->process = NULL;
+    mu_timer_free(c->timer);
+    c->timer = NULL;
+    if (c->counted) {
+        uncount(c);
+        mu_remote_next(&c->task->remote);
+    }
+    mu_buf_free(&c->lines);
+    free(c->command);
+    if (c->input)
+        explicit_bzero(c->input, c->req.input_len);
+    free(c->input);
+    for (size_t i = 0; c->env && c->env[i]; i++) {
+        explicit_bzero(c->env[i], strlen(c->env[i]));
+        free(c->env[i]);
+    }
+    free(c->env);
+    mu_ctx_unref(c->ctx);
+}
