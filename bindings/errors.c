@@ -10,6 +10,14 @@ static const char *const types[] = {"PerformanceBelowExpected", "CheckFailed", "
                                     "HostKeyError", "AuthError", "CommandError", "TimeoutError", "ScriptError",
                                     "HttpError", "ProvisionerError", "ServerStateError"};
 
+bool mu_bind_error_known(const char *type)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(types[i], type))
+            return true;
+    return false;
+}
+
 static int error_tostring(lua_State *L)
 {
     lua_getfield(L, 1, "type");

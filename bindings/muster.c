@@ -77,8 +77,10 @@ void mu_bind_open_muster(lua_State *L)
     lua_pop(L, 1);
     mu_bind_open_secret(L);
     mu_bind_open_semaphore(L);
+    mu_bind_open_retry(L);
     static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {"exec", exec_here},
-                                         {"semaphore", mu_bind_semaphore}, {"gather", mu_bind_gather}, {"secret", mu_bind_secret}, {NULL, NULL}};
+                                         {"semaphore", mu_bind_semaphore}, {"gather", mu_bind_gather}, {"retry", mu_bind_retry},
+                                         {"secret", mu_bind_secret}, {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, MUSTER_VERSION);
     lua_setfield(L, -2, "version");

@@ -8,6 +8,7 @@
 #define MU_BINDINGS_OPEN_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "bindings/bindings.h"
 #include "core/err.h"
@@ -46,6 +47,9 @@ struct mu_task *mu_bind_check_server(lua_State *L); /* of the server at index 1;
 void mu_bind_open_spawn(lua_State *L);
 int mu_bind_spawn(lua_State *L);
 int mu_bind_gather(lua_State *L);
+/* retry.c: muster.retry */
+void mu_bind_open_retry(lua_State *L);
+int mu_bind_retry(lua_State *L);
 /* claim.c: methods of the server */
 void mu_bind_open_claim(lua_State *L);
 int mu_bind_claim(lua_State *L);
@@ -55,6 +59,7 @@ int mu_bind_release(lua_State *L);
 
 /* errors.c: push a typed error { type, message, cause, where, … }; fields are added by the caller. */
 void mu_bind_push_error(lua_State *L, const char *type, const char *cause, const char *message);
+bool mu_bind_error_known(const char *type);
 /* Push the typed error that fits a host error. */
 void mu_bind_push_host_error(lua_State *L, const struct mu_err *err);
 

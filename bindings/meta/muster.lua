@@ -202,6 +202,20 @@ function Handle:cancel() end
 ---@return any ...
 function muster.gather(handles) end
 
+---Call fn, and when it raises call it again after a pause. What the last try raised is raised as it was; a cancellation
+---(a timeout of the step, an interrupt) is never tried again. Without fn: a function that takes it.
+---@param options muster.RetryOptions
+---@param fn? fun(try: integer): ...
+---@return any ... what fn returned
+function muster.retry(options, fn) end
+
+---@class muster.RetryOptions
+---@field times? integer tries in all, 3 when not given
+---@field backoff? number|string pause after the first, 1 s when not given; doubles each time, a half of it random
+---@field max? number|string the longest pause, 30 s when not given
+---@field on? string[]|fun(err: any): boolean which errors: types of muster.errors, or what the function says. Any when
+---  not given
+
 ---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 function Server:disconnect() end
 
