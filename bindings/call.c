@@ -90,7 +90,8 @@ int mu_bind_call_exec(lua_State *L, const struct mu_exec_request *req, const str
         lua_pushvalue(L, options->on_line);
         lua_setiuservalue(L, -2, UV_CALLBACK);
     }
-    mu_call_exec(&b->call, f->task, f->ctx, req, options->on_line != 0, options->here, options->timeout_ms);
+    mu_call_exec(&b->call, f->task, f->ctx, req, options->on_line != 0, options->here, options->as_root,
+                 options->timeout_ms);
     return await_box(L, b);
 }
 

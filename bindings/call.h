@@ -15,6 +15,7 @@ struct mu_bind_call_options {
     int on_line;         /* stack index of a function, 0: none */
     bool check;          /* for `then` */
     bool here;           /* on this machine */
+    bool as_root;        /* by sudo */
 };
 
 /* Push what the Lua function returns and give its count. The call is closed after it. */

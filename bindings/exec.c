@@ -94,12 +94,24 @@ static int exec_raise(lua_State *L, struct mu_call *c)
     return lua_error(L);
 }
 
+static int raise_refused(lua_State *L, struct mu_call *c, const struct mu_err *err)
+{
+    mu_bind_push_error(L, "CommandError", err->cause, err->msg);
+    lua_pushstring(L, c->command);
+    lua_setfield(L, -2, "command");
+    mu_call_close(c);
+    return lua_error(L);
+}
+
 static int exec_k(lua_State *L, struct mu_call *c)
 {
     const struct mu_exec_result *r = mu_call_result(c);
     if (!r || c->error.code)
         return exec_raise(L, c);
     bool ok = r->exit_status == 0 && !r->signal[0];
+    struct mu_err err;
+    if (c->as_root && mu_sudo_refused(&c->sudo, r, &err)) /* the command never ran: that is no result of it */
+        return raise_refused(L, c, &err);
     if (!ok && mu_bind_call_checks(c))
         return raise_command_error(L, c, r);
     lua_createtable(L, 0, 6);
@@ -125,13 +137,13 @@ static int exec_k(lua_State *L, struct mu_call *c)
 
 static void check_option_names(lua_State *L, int index, bool here)
 {
-    static const char known[] = " check timeout stdin env limit on_line ";
+    static const char known[] = " check timeout stdin env limit on_line sudo ";
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             continue; /* words of the command */
         lua_pushfstring(L, " %s ", lua_tostring(L, -2));
         if (!strstr(known, lua_tostring(L, -1)) && !(here && !strcmp(lua_tostring(L, -1), " read_only ")))
-            luaL_error(L, "exec has no option '%s'; it has check, timeout, stdin, env, limit, on_line%s", lua_tostring(L, -3),
+            luaL_error(L, "exec has no option '%s'; it has check, timeout, stdin, env, limit, on_line, sudo%s", lua_tostring(L, -3),
                        here ? ", read_only" : "");
         lua_pop(L, 1);
     }
@@ -190,6 +202,10 @@ static void read_options(lua_State *L, int index, struct mu_exec_request *req, s
     if (lua_getfield(L, index, "on_line") != LUA_TNIL) {
         luaL_argexpected(L, lua_isfunction(L, -1), index, "on_line to be a function");
         o->on_line = lua_gettop(L);
+    }
+    if (lua_getfield(L, index, "sudo") != LUA_TNIL) {
+        luaL_argexpected(L, lua_isboolean(L, -1), index, "sudo to be true or false");
+        o->as_root = lua_toboolean(L, -1);
     }
     req->env = read_env(L, index);
 }

@@ -230,6 +230,9 @@ function Server:reconnect(options) end
 ---@field env? table<string, string> sent on standard input, never seen in a process list; needs a POSIX login shell
 ---@field limit? integer bytes kept of stdout and of stderr each, 16 MiB when not given; more is an error
 ---@field on_line? fun(line: string, stream: "stdout"|"stderr") takes the output, which is then not in the result
+---@field sudo? boolean run it as root, by `sudo -n`, or with a password (--sudo-password-file, --sudo-password-env) by
+---`sudo -S`; that travels on standard input, never in an argument list. A CommandError says when sudo refused or is
+---missing. Needs a POSIX login shell. (With stdin or env a wrong password may count as three tries.)
 ---@field read_only? boolean muster.exec alone: it changes nothing, so that a dry run runs it too
 
 ---@class muster.ExecWords : muster.ExecOptions

@@ -93,7 +93,7 @@ static int check_reports(const struct run_args *a)
 }
 
 struct secrets {
-    struct secret password, passphrase;
+    struct secret password, passphrase, sudo_password;
 };
 
 static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
@@ -103,9 +103,13 @@ static int read_secrets(struct muster *m, const struct run_args *a, struct secre
 
     if (rc == 0)
         rc = secret_read(&s->passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
-    if (s->password.exposed || s->passphrase.exposed) {
+    if (rc == 0)
+        rc = secret_read(&s->sudo_password, "sudo-password", a->sudo_password_file, a->sudo_password_env);
+    if (s->password.exposed || s->passphrase.exposed || s->sudo_password.exposed) {
         snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
-                 s->password.exposed ? a->password_file : a->passphrase_file);
+                 s->password.exposed     ? a->password_file
+                 : s->passphrase.exposed ? a->passphrase_file
+                                         : a->sudo_password_file);
         muster_log(m, MUSTER_WARNING, line);
     }
     return rc;
@@ -115,6 +119,7 @@ static void wipe_secrets(struct secrets *s)
 {
     secret_wipe(&s->password);
     secret_wipe(&s->passphrase);
+    secret_wipe(&s->sudo_password);
 }
 
 static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, const struct secrets *s,
@@ -126,6 +131,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     a->run.key_files = a->keys.items;
     a->run.password = s->password.set ? s->password.text : NULL;
     a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
+    a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
 

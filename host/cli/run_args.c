@@ -42,6 +42,11 @@ struct verbosity {
     int level; /* -1: not said */
 };
 
+static const char *secret_name(int id)
+{
+    return id == OPT_PASSWORD ? "password" : id == OPT_PASSPHRASE ? "passphrase" : "sudo-password";
+}
+
 static int one_of_run(struct run_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
 {
     static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
@@ -111,11 +116,11 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return rc;
     case OPT_PASSWORD:
     case OPT_PASSPHRASE:
+    case OPT_SUDO_PASSWORD:
         return cli_misuse("run",
                           "a secret does not belong on the command line, where others can read it: use "
                           "--%s-file FILE or --%s-env NAME",
-                          id == OPT_PASSWORD ? "password" : "passphrase",
-                          id == OPT_PASSWORD ? "password" : "passphrase");
+                          secret_name(id), secret_name(id));
     case OPT_PASSWORD_FILE:
         return cli_value_text("run", "password-file", v, &a->password_file);
     case OPT_PASSWORD_ENV:
@@ -124,6 +129,10 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_text("run", "passphrase-file", v, &a->passphrase_file);
     case OPT_PASSPHRASE_ENV:
         return cli_value_text("run", "passphrase-env", v, &a->passphrase_env);
+    case OPT_SUDO_PASSWORD_FILE:
+        return cli_value_text("run", "sudo-password-file", v, &a->sudo_password_file);
+    case OPT_SUDO_PASSWORD_ENV:
+        return cli_value_text("run", "sudo-password-env", v, &a->sudo_password_env);
     case OPT_LOG_FORMAT:
         rc = cli_value_choice("run", "log-format", v, formats, &i);
         a->log_format = (enum muster_log_format)i;
@@ -158,6 +167,8 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--password-file and --password-env exclude each other");
     if (a->passphrase_file && a->passphrase_env)
         return cli_misuse("run", "--passphrase-file and --passphrase-env exclude each other");
+    if (a->sudo_password_file && a->sudo_password_env)
+        return cli_misuse("run", "--sudo-password-file and --sudo-password-env exclude each other");
     if (a->quiet && verbosity->verbose > 0)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
     if (a->junit && a->json && strcmp(a->junit, a->json) == 0)

@@ -31,6 +31,7 @@ struct run_args {
     bool list_hosts;
     struct muster_run_options run; /* all but the lists and the secrets */
     const char *password_file, *password_env, *passphrase_file, *passphrase_env;
+    const char *sudo_password_file, *sudo_password_env;
 
     enum muster_level level;
     enum muster_log_format log_format;

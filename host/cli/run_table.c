@@ -35,6 +35,9 @@ const struct cli_option run_table[] = {
     {OPT_PASSPHRASE_ENV, "passphrase-env", "NAME", "or in the environment variable NAME"},
     {OPT_PASSWORD_FILE, "password-file", "FILE", "the login password is in FILE (default: no password is tried)"},
     {OPT_PASSWORD_ENV, "password-env", "NAME", "or in the environment variable NAME"},
+    {OPT_SUDO_PASSWORD_FILE, "sudo-password-file", "FILE",
+     "the password that sudo wants on the servers is in FILE (default: none, sudo must not ask for one)"},
+    {OPT_SUDO_PASSWORD_ENV, "sudo-password-env", "NAME", "or in the environment variable NAME"},
     {OPT_NO_AGENT, "no-agent", NULL, "do not ask the SSH agent (default: it is asked when SSH_AUTH_SOCK is set)"},
     {OPT_AGENT_TIMEOUT, "agent-timeout", "DUR", "for one answer of the agent (default 5s)"},
     {OPT_KNOWN_HOSTS, "known-hosts", "FILE", "known host keys; repeatable (default: yours and the system's)"},
@@ -62,5 +65,6 @@ const struct cli_option run_table[] = {
     /* Hidden: people try them, and deserve to be told. */
     {OPT_PASSWORD, "password", NULL, NULL},
     {OPT_PASSPHRASE, "passphrase", NULL, NULL},
+    {OPT_SUDO_PASSWORD, "sudo-password", NULL, NULL},
     {0, NULL, NULL, NULL},
 };

@@ -30,6 +30,9 @@ struct mu_exec_request {
      * A line longer than limit ends the command with MU_ELIMIT. */
     void (*on_line)(void *arg, enum mu_exec_stream stream, const char *line, size_t len);
     void *on_line_arg;
+    /* Over SSH: how a shell is had that may end the command, when it is not the login's own: what is run, and what comes
+     * before the shell's script on its standard input. NULL: "exec sh", nothing. */
+    const char *end_command, *end_input;
     bool read_only;         /* it changes nothing: a dry run runs it too, where it is this machine's */
 };
 

@@ -133,6 +133,7 @@ struct muster_run_options {
     /* Called in the thread of muster_run_start() when a server is finished. */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
+    const char *sudo_password; /* for commands that run as root by sudo; NULL: none, sudo must not ask for one */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 

@@ -122,6 +122,8 @@ static void on_line(void *arg, enum mu_exec_stream stream, const char *line, siz
         }
         return;
     }
+    if (c->as_root && stream == MU_EXEC_STDERR)
+        mu_sudo_listen(&c->sudo, line, len);
     uint32_t n = (uint32_t)len;
     mu_buf_addc(&c->lines, (char)stream);
     mu_buf_add(&c->lines, &n, sizeof n);
@@ -252,6 +254,7 @@ static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
         if (!c->input)
             return false;
         memcpy(c->input, req->input, req->input_len);
+        c->input_len = req->input_len;
     }
     size_t n = 0;
     while (req->env && req->env[n])
@@ -269,14 +272,16 @@ static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
 }
 
 void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
-                  bool lines, bool here, uint64_t timeout_ms)
+                  bool lines, bool here, bool as_root, uint64_t timeout_ms)
 {
     mu_call_begin(c, MU_CALL_EXEC, task, ctx);
     c->timeout_ms = timeout_ms;
     c->here = here;
+    c->as_root = as_root;
+    const struct mu_engine *engine = task->worker->engine;
     if (!(here && req->read_only) && mu_call_only_told(c, req->command))
         return;
-    if (!copy_request(c, req)) {
+    if (!copy_request(c, req) || (as_root && !mu_sudo_wrap(&c->sudo, &c->req, engine->sudo_password))) {
         struct mu_err err;
         mu_err_set(&err, MU_ENOMEM, "out of memory");
         mu_call_done(c, &err);
@@ -318,8 +323,9 @@ void mu_call_close(struct mu_call *c)
     mu_buf_free(&c->lines);
     free(c->command);
     if (c->input)
-        explicit_bzero(c->input, c->req.input_len);
+        explicit_bzero(c->input, c->input_len);
     free(c->input);
+    mu_sudo_free(&c->sudo);
     for (size_t i = 0; c->env && c->env[i]; i++) {
         explicit_bzero(c->env[i], strlen(c->env[i]));
         free(c->env[i]);

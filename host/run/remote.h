@@ -14,6 +14,7 @@
 
 #include "core/exec.h"
 #include "run/fiber.h"
+#include "run/sudo.h"
 #include "ssh/ssh.h"
 
 struct mu_task;
@@ -70,7 +71,10 @@ struct mu_call {
     bool here;           /* a command of this machine, whatever the transport */
     bool counted;        /* in remote.busy */
     bool dry;            /* a dry run: it was only told of, and went well */
-    char *command, *input;
+    char *command, *input; /* the command as it was asked for */
+    size_t input_len;
+    struct mu_sudo sudo;   /* what it became, when it is to run as root */
+    bool as_root;
     char **env;
     struct mu_exec_request req;
     uint64_t timeout_ms;
@@ -88,9 +92,9 @@ struct mu_call {
  * now on (a local remote ignores it). req is copied. Never fails at once: see c->error when the wait is done. */
 void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_connect_request *req);
 /* Begin a command, connecting first where needed. req is copied; with lines, output goes to c->lines, and the waiting
- * fiber is woken for it. here: on this machine. timeout_ms 0: none. */
+ * fiber is woken for it. here: on this machine. as_root: by sudo. timeout_ms 0: none. */
 void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
-                  bool lines, bool here, uint64_t timeout_ms);
+                  bool lines, bool here, bool as_root, uint64_t timeout_ms);
 /* NULL when the command was never started; empty, with exit status 0, in a dry run. Valid until close. */
 const struct mu_exec_result *mu_call_result(const struct mu_call *c);
 /* The next line that came; false when there is none now. */

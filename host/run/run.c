@@ -132,7 +132,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
                                                                                    : MU_STEP_TIMEOUT_MS,
                                      .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,
-                                     .run_id = run->id, .owner = run->owner, .task_memory = c->task_memory,
+                                     .run_id = run->id, .owner = run->owner, .sudo_password = c->sudo_password, .task_memory = c->task_memory,
                                      .alloc_fail_at = c->alloc_fail_at};
     make_run_id(run->id);
     if (c->left) /* in its name: tags of that run are ours */

@@ -25,6 +25,7 @@ struct mu_run_config {
     bool local, fail_fast, dry_run;
     const char *max_broken;   /* the cap, as run/marks.h parses it; NULL: the script's, else 5 % */
     const char *user;
+    const char *sudo_password; /* NULL: none */
     const char *library_dir;
     struct mu_ssh_config ssh;
     const char *state_dir;    /* where claims are journalled; NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster */

@@ -152,12 +152,16 @@ static int run_script(struct mu_ender *n, struct mu_ssh_session *s, struct mu_er
     struct mu_buf text = MU_BUF_INIT;
     int rc = MU_ENOMEM;
 
+    req.command = e->end_command ? e->end_command : req.command;
+    mu_buf_adds(&text, e->end_input);
     mu_buf_addf(&text, script, e->result.pid, (unsigned long long)(e->kill_after_ms / 100),
                 (unsigned long long)(e->kill_after_ms / 100 + left_ms(e) / 100 + 10));
     req.input = mu_buf_cstr(&text);
     req.input_len = text.len;
     if (!text.failed)
         rc = mu_exec_start(&n->script, s, e->ctx, &req, false, on_script_done, n, err);
+    if (e->end_input && text.data)
+        explicit_bzero(text.data, text.len);
     mu_buf_free(&text);
     return rc;
 }

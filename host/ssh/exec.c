@@ -34,6 +34,10 @@ static void destroy(struct mu_ssh_exec *e)
     drop_buffers(e);
     mu_timer_free(e->timer);
     mu_ctx_unref(e->ctx);
+    free(e->end_command);
+    if (e->end_input)
+        explicit_bzero(e->end_input, strlen(e->end_input)); /* it may hold a password */
+    free(e->end_input);
     mu_buf_free(&e->result.out);
     mu_buf_free(&e->result.err);
     free(e);
@@ -280,6 +284,9 @@ int mu_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct mu_
     mu_lines_init(&e->lines[0], MU_EXEC_STDOUT, e->limit, line_out, e);
     mu_lines_init(&e->lines[1], MU_EXEC_STDERR, e->limit, line_out, e);
     rc = prepare(e, req, announce, err);
+    if (!rc && ((req->end_command && !(e->end_command = strdup(req->end_command))) ||
+                (req->end_input && !(e->end_input = strdup(req->end_input)))))
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     if (rc) {
         destroy(e);
         return rc;

@@ -117,6 +117,7 @@ struct mu_ssh_exec {
     struct mu_exec_result result;
     size_t limit;
     char *command;
+    char *end_command, *end_input; /* as the request says, or NULL */
     char *input; /* environment first, then the user's */
     size_t input_len, input_sent;
     void (*on_line)(void *arg, enum mu_exec_stream stream, const char *line, size_t len);
