@@ -50,6 +50,12 @@ int mu_bind_gather(lua_State *L);
 /* retry.c: muster.retry */
 void mu_bind_open_retry(lua_State *L);
 int mu_bind_retry(lua_State *L);
+/* files.c: methods of the server */
+void mu_bind_open_files(lua_State *L);
+int mu_bind_upload(lua_State *L);
+int mu_bind_download(lua_State *L);
+int mu_bind_write_file(lua_State *L);
+int mu_bind_read_file(lua_State *L);
 /* claim.c: methods of the server */
 void mu_bind_open_claim(lua_State *L);
 int mu_bind_claim(lua_State *L);

@@ -190,7 +190,7 @@ static int server_index(lua_State *L)
         push_vars(L, t);
     else
         return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
-                          "reconnect, spawn, claim, claimed, update_claim, release",
+                          "reconnect, spawn, upload, download, write_file, read_file, claim, claimed, update_claim, release",
                           key);
     return 1;
 }
@@ -221,6 +221,10 @@ void mu_bind_open_server(lua_State *L)
                                        {"disconnect", server_disconnect},
                                        {"reconnect", server_reconnect},
                                        {"spawn", mu_bind_spawn},
+                                       {"upload", mu_bind_upload},
+                                       {"download", mu_bind_download},
+                                       {"write_file", mu_bind_write_file},
+                                       {"read_file", mu_bind_read_file},
                                        {"claim", mu_bind_claim},
                                        {"claimed", mu_bind_claimed},
                                        {"update_claim", mu_bind_update_claim},
@@ -229,6 +233,7 @@ void mu_bind_open_server(lua_State *L)
     mu_bind_open_call(L);
     mu_bind_open_claim(L);
     mu_bind_open_spawn(L);
+    mu_bind_open_files(L);
     luaL_newmetatable(L, META);
     luaL_newlib(L, methods);
     lua_pushcclosure(L, server_index, 1);

@@ -216,6 +216,46 @@ function muster.retry(options, fn) end
 ---@field on? string[]|fun(err: any): boolean which errors: types of muster.errors, or what the function says. Any when
 ---  not given
 
+---Copy a file to the server. The bytes stream, whatever their number; a checksum (sha256) is taken on both sides; then
+---the whole is renamed into place: until then, and whatever goes wrong, what was there stays. A symbolic link or a
+---folder at the destination is an error. Who is killed outright leaves a file .muster.XXXXXXXX beside it.
+---@param path string a plain file of this machine
+---@param remote string of the server; relative to the login folder
+---@param options? muster.FileOptions
+---@return muster.FileResult
+function Server:upload(path, remote, options) end
+
+---Copy a file from the server, in the same way. Symbolic links there are followed.
+---@param remote string
+---@param path string
+---@param options? muster.FileOptions
+---@return muster.FileResult
+function Server:download(remote, path, options) end
+
+---As upload, of text.
+---@param remote string
+---@param text string any bytes
+---@param options? muster.FileOptions
+---@return muster.FileResult
+function Server:write_file(remote, text, options) end
+
+---The bytes of a file of the server, also of /proc and /sys. "" in a dry run.
+---@param remote string
+---@param options? { max?: integer, timeout?: number|string, sudo?: boolean } max: bytes, 1 MiB when not given
+---@return string
+function Server:read_file(remote, options) end
+
+---@class muster.FileOptions
+---@field mode? string permissions in octal, "0644". When not given: the source's; for write_file those of what is
+---replaced, else as the umask says
+---@field timeout? number|string then TimeoutError
+---@field sudo? boolean as root on the server, as for exec
+
+---@class muster.FileResult
+---@field bytes integer
+---@field sha256 string
+---@field dry_run? boolean true when nothing was done, in a dry run
+
 ---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 function Server:disconnect() end
 

@@ -30,6 +30,14 @@ struct mu_exec_request {
      * A line longer than limit ends the command with MU_ELIMIT. */
     void (*on_line)(void *arg, enum mu_exec_stream stream, const char *line, size_t len);
     void *on_line_arg;
+    /* Streams of any length, on the loop's thread, never after the done callback; they may not free the command.
+     * more_input: more of standard input, after `input`, when there is room: up to n bytes into buf. Gives how many, 0 at
+     * its end; negative when it failed: err says how, and the command is ended with that.
+     * on_output: standard output as it comes, which is then not in the result, nor under the limit. Negative: likewise. */
+    long (*more_input)(void *arg, char *buf, size_t n, struct mu_err *err);
+    int (*on_output)(void *arg, const char *bytes, size_t n, struct mu_err *err);
+    void *stream_arg;
+    const char *label;      /* what messages call it; NULL: the command itself */
     /* Over SSH: how a shell is had that may end the command, when it is not the login's own: what is run, and what comes
      * before the shell's script on its standard input. NULL: "exec sh", nothing. */
     const char *end_command, *end_input;

@@ -158,6 +158,9 @@ int mu_process_start(struct mu_process **out, struct mu_loop *loop, struct mu_ct
     p->ctx = mu_ctx_ref(ctx);
     p->done = done;
     p->arg = arg;
+    p->more_input = req->more_input;
+    p->on_output = req->on_output;
+    p->stream_arg = req->stream_arg;
     p->limit = req->limit ? req->limit : MU_EXEC_LIMIT_DEFAULT;
     p->result.exit_status = -1;
     p->input_fd = p->streams[0].fd = p->streams[1].fd = -1;

@@ -43,6 +43,9 @@ struct mu_process {
     size_t input_len, input_sent;
     int input_fd;
     struct mu_watch *input_watch; /* NULL: closed */
+    long (*more_input)(void *arg, char *buf, size_t n, struct mu_err *err); /* NULL: none, or no more */
+    int (*on_output)(void *arg, const char *bytes, size_t n, struct mu_err *err);
+    void *stream_arg;
     struct mu_process_stream streams[2];
 
     struct mu_timer *drain;

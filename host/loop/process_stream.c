@@ -1,10 +1,13 @@
 #include "loop/process_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
     LIMIT_KILL_AFTER_MS = 2000, /* between TERM and KILL for a command that wrote too much */
+    INPUT_CHUNK = 64 << 10,     /* of a stream, as much as a pipe takes */
     DRAIN_BYTES = 1 << 20       /* a pipe holds no more, so one who writes on for ever is cut here */
 };
 
@@ -49,12 +52,26 @@ static void too_much(struct mu_process_stream *s, int code)
         mu_process_abort(p, &why, LIMIT_KILL_AFTER_MS);
 }
 
+static void stream_failed(struct mu_process *p, const struct mu_err *why)
+{
+    p->streams[MU_EXEC_STDOUT].discard = true;
+    if (!p->aborting)
+        mu_process_abort(p, why, LIMIT_KILL_AFTER_MS);
+}
+
 static void take(struct mu_process_stream *s, const char *bytes, size_t n)
 {
     int code;
 
     if (s->discard)
         return;
+    if (s->p->on_output && s == &s->p->streams[MU_EXEC_STDOUT]) {
+        struct mu_err why = {0};
+
+        if (s->p->on_output(s->p->stream_arg, bytes, n, &why) < 0)
+            stream_failed(s->p, &why);
+        return;
+    }
     if (!s->kept) {
         code = mu_lines_feed(&s->lines, bytes, n);
     } else {
@@ -100,16 +117,48 @@ static void on_readable(void *arg, int events)
     mu_process_leave(p);
 }
 
+/* The next piece of a stream, in place of the input that was written. False: there is none. */
+static bool refill(struct mu_process *p)
+{
+    struct mu_err why = {0};
+    long n;
+
+    if (!p->more_input || p->aborting)
+        return false;
+    if (p->input)
+        explicit_bzero(p->input, p->input_len);
+    free(p->input);
+    p->input_len = p->input_sent = 0;
+    p->input = malloc(INPUT_CHUNK);
+    n = p->input ? p->more_input(p->stream_arg, p->input, INPUT_CHUNK, &why)
+                 : mu_err_set(&why, MU_ENOMEM, "out of memory");
+    if (n <= 0)
+        p->more_input = NULL;
+    if (n < 0)
+        stream_failed(p, &why);
+    p->input_len = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
 static void on_writable(void *arg, int events)
 {
     struct mu_process *p = arg;
-    ssize_t n = mu_process_write(p->input_fd, p->input + p->input_sent, p->input_len - p->input_sent);
+    ssize_t n;
+
+    if (p->input_sent == p->input_len && !refill(p)) {
+        if (!p->aborting) /* else the end of file would look like that of a whole stream: it ends with the command */
+            close_watched(&p->input_watch, &p->input_fd);
+        else
+            mu_watch_set(p->input_watch, 0);
+        return;
+    }
+    n = mu_process_write(p->input_fd, p->input + p->input_sent, p->input_len - p->input_sent);
 
     (void)events;
     if (n > 0)
         p->input_sent += (size_t)n;
     /* A command need not read all of its input: EPIPE is no trouble of ours. */
-    if (p->input_sent == p->input_len || (n < 0 && errno != EAGAIN && errno != EINTR))
+    if ((p->input_sent == p->input_len && !p->more_input) || (n < 0 && errno != EAGAIN && errno != EINTR))
         close_watched(&p->input_watch, &p->input_fd);
 }
 
@@ -146,7 +195,7 @@ int mu_process_streams_open(struct mu_process *p, const int fds[3], const struct
         if (code)
             return code;
     }
-    if (p->input_len > 0)
+    if (p->input_len > 0 || p->more_input)
         return watch(&p->input_watch, p, p->input_fd, MU_WRITABLE, on_writable, p, err);
     close_watched(&p->input_watch, &p->input_fd);
     return 0;

@@ -246,8 +246,9 @@ bool mu_call_only_told(struct mu_call *c, const char *what)
 static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
 {
     c->req = *req;
-    c->req.command = c->command = strdup(req->command);
-    if (!c->command)
+    c->command = strdup(req->label ? req->label : req->command);
+    c->req.command = c->text = strdup(req->command);
+    if (!c->command || !c->text)
         return false;
     if (req->input_len) {
         c->req.input = c->input = malloc(req->input_len);
@@ -279,7 +280,7 @@ void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, c
     c->here = here;
     c->as_root = as_root;
     const struct mu_engine *engine = task->worker->engine;
-    if (!(here && req->read_only) && mu_call_only_told(c, req->command))
+    if (!(here && req->read_only) && mu_call_only_told(c, req->label ? req->label : req->command))
         return;
     if (!copy_request(c, req) || (as_root && !mu_sudo_wrap(&c->sudo, &c->req, engine->sudo_password))) {
         struct mu_err err;
@@ -322,6 +323,7 @@ void mu_call_close(struct mu_call *c)
     }
     mu_buf_free(&c->lines);
     free(c->command);
+    free(c->text);
     if (c->input)
         explicit_bzero(c->input, c->input_len);
     free(c->input);

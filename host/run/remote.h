@@ -71,7 +71,8 @@ struct mu_call {
     bool here;           /* a command of this machine, whatever the transport */
     bool counted;        /* in remote.busy */
     bool dry;            /* a dry run: it was only told of, and went well */
-    char *command, *input; /* the command as it was asked for */
+    char *command;         /* what messages call it */
+    char *text, *input;    /* the command as it was asked for */
     size_t input_len;
     struct mu_sudo sudo;   /* what it became, when it is to run as root */
     bool as_root;

@@ -80,7 +80,7 @@ bool mu_sudo_wrap(struct mu_sudo *s, struct mu_exec_request *req, const char *pa
     char mark[32];
     make_mark(mark);
     add_env(&env, req->env);
-    bool has_input = env.len || req->input_len;
+    bool has_input = env.len || req->input_len || req->more_input;
     if (password) {
         mu_buf_reserve(&in, strlen(password) + sizeof mark + env.len + req->input_len); /* no copies left behind */
         mu_buf_addf(&in, "%s\n", password);

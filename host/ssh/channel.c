@@ -18,7 +18,7 @@ void mu_exec_take(struct mu_ssh_exec *e, enum mu_exec_stream stream, const char 
     e->seen_output = true;
     if (e->drop)
         return;
-    if (e->on_line) {
+    if (e->on_line || (e->on_output && stream == MU_EXEC_STDOUT)) {
         mu_buf_add(&e->raw[stream], bytes, n);
         return;
     }
@@ -168,11 +168,31 @@ bool mu_channel_request(struct mu_ssh_exec *e)
     return false;
 }
 
+/* The next piece of a stream, in place of the input that was sent. False: there is none. */
+static bool refill(struct mu_ssh_exec *e)
+{
+    long n;
+
+    if (!e->more_input)
+        return false;
+    if (e->input)
+        explicit_bzero(e->input, e->input_len);
+    free(e->input);
+    e->input_len = e->input_sent = 0;
+    e->input = malloc(WRITE_CHUNK);
+    n = e->input ? e->more_input(e->stream_arg, e->input, WRITE_CHUNK, &e->stream_error)
+                 : mu_err_set(&e->stream_error, MU_ENOMEM, "out of memory");
+    if (n <= 0)
+        e->more_input = NULL;
+    e->input_len = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
 void mu_channel_write(struct mu_ssh_exec *e)
 {
     ssh_session ssh = e->s->ssh;
 
-    while (!e->input_eof && e->input_sent < e->input_len) {
+    while (!e->input_eof && (e->input_sent < e->input_len || refill(e))) {
         size_t n = e->input_len - e->input_sent, window = ssh_channel_window_size(e->channel);
         int rc;
 
@@ -187,7 +207,7 @@ void mu_channel_write(struct mu_ssh_exec *e)
             return;
         e->input_sent += (size_t)rc;
     }
-    if (!e->input_eof) {
+    if (!e->input_eof && !e->stream_error.code) {
         ssh_channel_send_eof(e->channel);
         e->input_eof = true;
     }

@@ -87,11 +87,27 @@ static void on_timer(void *arg)
 
 /* ---- progress ---- */
 
-/* Hand over lines. False: e is gone, or at its end. */
+static void deliver_output(struct mu_ssh_exec *e)
+{
+    struct mu_buf *b = &e->raw[MU_EXEC_STDOUT];
+
+    if (b->failed)
+        e->result.out.failed = true;
+    if (b->len && !e->drop && e->on_output(e->stream_arg, b->data, b->len, &e->stream_error) < 0)
+        e->drop = true;
+    if (b->cap > RAW_KEEP)
+        mu_buf_free(b);
+    else
+        mu_buf_clear(b);
+}
+
+/* Hand over lines, or bytes. False: e is gone, or at its end. */
 static bool deliver(struct mu_ssh_exec *e)
 {
     int i, rc;
 
+    if (e->on_output)
+        deliver_output(e);
     for (i = 0; e->on_line && i < 2; i++) {
         struct mu_buf b = e->raw[i];
 
@@ -121,7 +137,9 @@ static bool deliver(struct mu_ssh_exec *e)
 /* What is wrong with the output; false: nothing. */
 static bool output_error(const struct mu_ssh_exec *e, struct mu_err *err)
 {
-    if (e->over) {
+    if (e->stream_error.code) {
+        *err = e->stream_error;
+    } else if (e->over) {
         mu_err_set(err, MU_ELIMIT, e->on_line ? "a line of the command's output is longer than %zu bytes"
                                               : "the command's output is longer than %zu bytes", e->limit);
         mu_err_cause(err, "output limit");
@@ -183,6 +201,10 @@ static void running(struct mu_ssh_exec *e)
         return;
     }
     mu_channel_write(e);
+    if (!is_complete(e) && output_error(e, &err)) {
+        mu_ssh_exec_abort(e, &err, LIMIT_KILL_AFTER_MS, LIMIT_END_TIMEOUT_MS);
+        return;
+    }
     if (e->got_status && !e->eof)
         linger(e);
     if (is_complete(e) && mu_session_alive(e->s))
@@ -281,6 +303,9 @@ int mu_exec_start(struct mu_ssh_exec **out, struct mu_ssh_session *s, struct mu_
     e->result.exit_status = -1;
     e->on_line = req->on_line;
     e->on_line_arg = req->on_line_arg;
+    e->more_input = req->more_input;
+    e->on_output = req->on_output;
+    e->stream_arg = req->stream_arg;
     mu_lines_init(&e->lines[0], MU_EXEC_STDOUT, e->limit, line_out, e);
     mu_lines_init(&e->lines[1], MU_EXEC_STDERR, e->limit, line_out, e);
     rc = prepare(e, req, announce, err);

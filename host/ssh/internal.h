@@ -122,8 +122,12 @@ struct mu_ssh_exec {
     size_t input_len, input_sent;
     void (*on_line)(void *arg, enum mu_exec_stream stream, const char *line, size_t len);
     void *on_line_arg;
+    long (*more_input)(void *arg, char *buf, size_t n, struct mu_err *err); /* NULL: none, or no more */
+    int (*on_output)(void *arg, const char *bytes, size_t n, struct mu_err *err);
+    void *stream_arg;
+    struct mu_err stream_error; /* of these two; code 0: none */
     struct mu_lines lines[2]; /* with on_line */
-    struct mu_buf raw[2];     /* with on_line: what came and was not handed over yet */
+    struct mu_buf raw[2];     /* with on_line and on_output: what came and was not handed over yet */
     char token[MU_TOKEN_SIZE]; /* "": no announcement is waited for */
     struct mu_buf held;        /* start of a stderr line that may be the announcement */
     uint64_t linger_until_ms;

@@ -153,11 +153,19 @@ describe("exec with the real sudo", function()
     print("ID", server:exec("id -u", { sudo = true }).stdout, server:exec("id -u").stdout)
     print("STDIN", server:exec("id -u; cat", { sudo = true, stdin = "first\nsecond\n" }).stdout)
     print("ENV", server:exec("id -u; echo \"$A\"", { sudo = true, env = { A = "it's" } }).stdout)
-    print("EMPTY", server:exec("cat", { sudo = true }).stdout == "")]]
-  local found = { "ID\t0\n\t65432", "STDIN\t0\nfirst\nsecond\n", "ENV\t0\nit's\n", "EMPTY\ttrue" }
+    print("EMPTY", server:exec("cat", { sudo = true }).stdout == "")
+    local dir = server:exec("mktemp -d", { sudo = true }).stdout:gsub("\n", "")
+    local text = ("some text\n"):rep(30000)
+    server:write_file(dir .. "/f", text, { sudo = true, mode = "0600" })
+    print("OWNED", server:exec({ "stat", "-c", "%u %a", dir .. "/f", sudo = true }).stdout)
+    print("READ", server:read_file(dir .. "/f", { sudo = true }) == text, message(server.read_file, server, dir .. "/f"))
+    server:exec({ "rm", "-r", dir, sudo = true })]]
+  local found = { "ID\t0\n\t65432", "STDIN\t0\nfirst\nsecond\n", "ENV\t0\nit's\n", "EMPTY\ttrue", "OWNED\t0 600",
+    "READ\ttrue\tCommandError: read_file " }
   local refused = script [[
     print("R", message(server.exec, server, "id", { sudo = true }))
-    print("S", message(server.exec, server, "cat", { sudo = true, stdin = "a\nb\nc\n" }))]]
+    print("S", message(server.exec, server, "cat", { sudo = true, stdin = "a\nb\nc\n" }))
+    print("F", message(server.read_file, server, "/etc/shadow", { sudo = true }))]]
 
   local function each(what, test)
     it(what .. " on this machine", function()
@@ -190,7 +198,8 @@ describe("exec with the real sudo", function()
 
   each("says when the password is missing, wrong, or the user may not", function(run)
     rules "Defaults timestamp_timeout=0\nmuster ALL=(ALL) ALL"
-    check(run(refused), { "R\tCommandError: sudo wants a password: give it with", "S\tCommandError: sudo wants a password" })
+    check(run(refused), { "R\tCommandError: sudo wants a password: give it with", "S\tCommandError: sudo wants a password",
+      "F\tCommandError: read_file /etc/shadow: sudo wants a password" })
     local result = run(refused, { args = { "--sudo-password-env", "SUDO_WORD" }, word = "wrong" })
     check(result, { "R\tCommandError: sudo did not accept the password", "S\tCommandError: sudo did not accept the password" })
     rules "root ALL=(ALL) ALL"
