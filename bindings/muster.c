@@ -88,7 +88,7 @@ void mu_bind_open_muster(lua_State *L)
         const char *name;
         void (*open)(lua_State *L);
     } modules[] = {{"errors", mu_bind_open_errors}, {"log", mu_bind_open_log}, {"run", mu_bind_open_run},
-                   {"http", mu_bind_open_http}};
+                   {"http", mu_bind_open_http}, {"json", mu_bind_open_json}};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         char name[32] = "muster.";
         modules[i].open(L);

@@ -171,6 +171,12 @@ static void push_vars(lua_State *L, struct mu_task *t)
     mu_task_set_slot(L, t, MU_SLOT_VARS);
 }
 
+static void push_groups(lua_State *L, struct mu_task *t)
+{
+    push_vars(L, t);
+    mu_bind_push_groups(L, lua_gettop(L));
+}
+
 static int server_index(lua_State *L)
 {
     struct mu_task *t = mu_bind_check_server(L);
@@ -188,9 +194,12 @@ static int server_index(lua_State *L)
         lua_pushstring(L, t->server->user); /* nil when the inventory names none */
     else if (!strcmp(key, "vars"))
         push_vars(L, t);
+    else if (!strcmp(key, "groups"))
+        push_groups(L, t);
     else
         return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
-                          "reconnect, spawn, upload, download, write_file, read_file, claim, claimed, update_claim, release",
+                          "reconnect, spawn, upload, download, write_file, read_file, facts, groups, claim, claimed, "
+                          "update_claim, release",
                           key);
     return 1;
 }
@@ -221,6 +230,7 @@ void mu_bind_open_server(lua_State *L)
                                        {"disconnect", server_disconnect},
                                        {"reconnect", server_reconnect},
                                        {"spawn", mu_bind_spawn},
+                                       {"facts", mu_bind_facts},
                                        {"upload", mu_bind_upload},
                                        {"download", mu_bind_download},
                                        {"write_file", mu_bind_write_file},

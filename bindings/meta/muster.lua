@@ -8,6 +8,7 @@
 ---@field errors muster.errors
 ---@field run muster.Run
 ---@field http muster.http
+---@field json muster.json
 local muster = {}
 
 ---The run that this task is part of; read-only. While a script is being loaded the id is a placeholder.
@@ -132,6 +133,7 @@ function Permit:release() end
 ---@field port integer
 ---@field user? string
 ---@field vars table what the inventory says of it beyond that
+---@field groups string[] the variable `groups`: a list, or text such as "a,b"; empty when there is none
 local Server = {}
 
 ---Run a command on the server, connecting first where needed. The text goes to the login shell as it is; with values
@@ -255,6 +257,28 @@ function Server:read_file(remote, options) end
 ---@field bytes integer
 ---@field sha256 string
 ---@field dry_run? boolean true when nothing was done, in a dry run
+
+---What the server says of itself, asked once a task (one command): the same table each time. What is not told is nil.
+---@return muster.Facts
+function Server:facts() end
+
+---@class muster.Facts
+---@field kernel? string "6.1.0-18-amd64"
+---@field arch? string "x86_64"
+---@field hostname? string
+---@field virtualization? string "none", "kvm", "vmware", "docker", …; "vm": of some kind
+---@field memory? integer bytes
+---@field distribution { id?: string, version?: string, name?: string } "debian", "12", "Debian GNU/Linux 12 (bookworm)"
+---@field cpu { model?: string, cores?: integer, threads?: integer }
+---@field gpus muster.Gpu[] PCI display controllers; without PCI in /sys, what nvidia-smi lists
+---@field dry_run? boolean true when it was not asked, in a dry run
+
+---@class muster.Gpu
+---@field name string as lspci says; where there is none "vendor:device"
+---@field address? string "0000:01:00.0"
+---@field vendor? string "10de"
+---@field device? string
+---@field driver? string of the kernel
 
 ---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 function Server:disconnect() end
@@ -426,6 +450,25 @@ function HttpClient:patch(path, options) end
 ---@param options? muster.HttpBodyOptions
 ---@return muster.HttpResponse
 function HttpClient:delete(path, options) end
+
+---JSON. Whole numbers are integers, however they were written (12, 12.0, 1e3): JSON makes no difference.
+---@class muster.json
+---@field null lightuserdata stands for null in both directions; the same as cjson.null
+muster.json = {}
+---Raises on what is no JSON, and on a whole number beyond 2^53, which would lose digits; both with their offset.
+---@param text string
+---@return any
+function muster.json.decode(text) end
+---A table with positions 1 to n is a list, one with names an object, an empty one {} (see array). Integers and other
+---numbers keep all their digits. Raises, with the place, on NaN and infinity, lists with holes, mixed keys, text that
+---is not UTF-8, functions and the like.
+---@param value any
+---@return string
+function muster.json.encode(value) end
+---Mark a table as a list, so that it is [] when empty; a new one when none is given.
+---@param list? table
+---@return table
+function muster.json.array(list) end
 
 ---Typed errors. Calling one makes an error to raise: error(muster.errors.CheckFailed("no GPU found")).
 ---@class muster.Error
