@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "loop/process.h"
@@ -89,6 +90,28 @@ static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
 static void ssh_exec_done(void *arg, struct mu_ssh_exec *e) { exec_done(arg, mu_ssh_exec_result(e)); }
 static void process_done(void *arg, struct mu_process *p) { exec_done(arg, mu_process_result(p)); }
 
+static void ender_done(void *arg, struct mu_process *p)
+{
+    (void)arg;
+    (void)p; /* whether the command has gone is seen by itself */
+}
+
+/* Signals of ours do not reach a process of root's: sudo has to send them. */
+static void end_as_root(struct mu_call *c, uint64_t kill_after_ms)
+{
+    struct mu_exec_request req = {0};
+    struct mu_buf text = MU_BUF_INIT;
+    struct mu_err err;
+    mu_buf_addf(&text, "P=%ld n=0; kill -TERM -$P; kill -CONT -$P; while [ $n -lt %llu ] && kill -0 -$P; do sleep 0.1; "
+                "n=$((n+1)); done; kill -KILL -$P", mu_process_result(c->process)->pid,
+                (unsigned long long)(kill_after_ms / 100));
+    req.command = mu_buf_cstr(&text);
+    if (!text.failed && mu_sudo_wrap(&c->ender_sudo, &req, c->task->worker->engine->sudo_password) &&
+        mu_process_start(&c->ender, c->task->worker->loop, c->ctx, &req, ender_done, c, &err))
+        mu_log(MU_DEBUG, "no way to end a command that runs as root: %s", err.msg);
+    mu_buf_free(&text);
+}
+
 /* End a command that runs, there too; exec_done follows. */
 static void end_command(struct mu_call *c, const struct mu_err *why)
 {
@@ -104,6 +127,8 @@ static void end_command(struct mu_call *c, const struct mu_err *why)
         mu_ssh_exec_abort(c->ssh, why, kill_after, total);
     else
         mu_process_abort(c->process, why, kill_after);
+    if (c->process && c->as_root && !c->ender && geteuid() != 0)
+        end_as_root(c, kill_after);
 }
 
 static void on_line(void *arg, enum mu_exec_stream stream, const char *line, size_t len)
@@ -313,6 +338,9 @@ void mu_call_close(struct mu_call *c)
     mu_list_remove(&c->link);
     mu_ssh_exec_free(c->ssh);
     mu_process_free(c->process);
+    mu_process_free(c->ender);
+    mu_sudo_free(&c->ender_sudo);
+    c->ender = NULL;
     c->ssh = NULL;
     c->process = NULL;
     mu_timer_free(c->timer);

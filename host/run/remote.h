@@ -82,6 +82,8 @@ struct mu_call {
     struct mu_timer *timer;
     struct mu_ssh_exec *ssh;
     struct mu_process *process;
+    struct mu_process *ender; /* of a command of this machine that runs as root, when we do not */
+    struct mu_sudo ender_sudo;
     bool ending;
     struct mu_err error; /* code 0: the command ran to its end, or connected */
     struct mu_buf lines; /* for a line callback: stream byte, 4-byte length, text; read from lines_read on */
