@@ -211,13 +211,6 @@ function muster.gather(handles) end
 ---@return any ... what fn returned
 function muster.retry(options, fn) end
 
----@class muster.RetryOptions
----@field times? integer tries in all, 3 when not given
----@field backoff? number|string pause after the first, 1 s when not given; doubles each time, a half of it random
----@field max? number|string the longest pause, 30 s when not given
----@field on? string[]|fun(err: any): boolean which errors: types of muster.errors, or what the function says. Any when
----  not given
-
 ---Copy a file to the server. The bytes stream, whatever their number; a checksum (sha256) is taken on both sides; then
 ---the whole is renamed into place: until then, and whatever goes wrong, what was there stays. A symbolic link or a
 ---folder at the destination is an error. Who is killed outright leaves a file .muster.XXXXXXXX beside it.
@@ -247,38 +240,9 @@ function Server:write_file(remote, text, options) end
 ---@return string
 function Server:read_file(remote, options) end
 
----@class muster.FileOptions
----@field mode? string permissions in octal, "0644". When not given: the source's; for write_file those of what is
----replaced, else as the umask says
----@field timeout? number|string then TimeoutError
----@field sudo? boolean as root on the server, as for exec
-
----@class muster.FileResult
----@field bytes integer
----@field sha256 string
----@field dry_run? boolean true when nothing was done, in a dry run
-
 ---What the server says of itself, asked once a task (one command): the same table each time. What is not told is nil.
 ---@return muster.Facts
 function Server:facts() end
-
----@class muster.Facts
----@field kernel? string "6.1.0-18-amd64"
----@field arch? string "x86_64"
----@field hostname? string
----@field virtualization? string "none", "kvm", "vmware", "docker", …; "vm": of some kind
----@field memory? integer bytes
----@field distribution { id?: string, version?: string, name?: string } "debian", "12", "Debian GNU/Linux 12 (bookworm)"
----@field cpu { model?: string, cores?: integer, threads?: integer }
----@field gpus muster.Gpu[] PCI display controllers; without PCI in /sys, what nvidia-smi lists
----@field dry_run? boolean true when it was not asked, in a dry run
-
----@class muster.Gpu
----@field name string as lspci says; where there is none "vendor:device"
----@field address? string "0000:01:00.0"
----@field vendor? string "10de"
----@field device? string
----@field driver? string of the kernel
 
 ---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 function Server:disconnect() end
@@ -450,25 +414,6 @@ function HttpClient:patch(path, options) end
 ---@param options? muster.HttpBodyOptions
 ---@return muster.HttpResponse
 function HttpClient:delete(path, options) end
-
----JSON. Whole numbers are integers, however they were written (12, 12.0, 1e3): JSON makes no difference.
----@class muster.json
----@field null lightuserdata stands for null in both directions; the same as cjson.null
-muster.json = {}
----Raises on what is no JSON, and on a whole number beyond 2^53, which would lose digits; both with their offset.
----@param text string
----@return any
-function muster.json.decode(text) end
----A table with positions 1 to n is a list, one with names an object, an empty one {} (see array). Integers and other
----numbers keep all their digits. Raises, with the place, on NaN and infinity, lists with holes, mixed keys, text that
----is not UTF-8, functions and the like.
----@param value any
----@return string
-function muster.json.encode(value) end
----Mark a table as a list, so that it is [] when empty; a new one when none is given.
----@param list? table
----@return table
-function muster.json.array(list) end
 
 ---Typed errors. Calling one makes an error to raise: error(muster.errors.CheckFailed("no GPU found")).
 ---@class muster.Error
