@@ -1,6 +1,7 @@
 /* Connecting: each phase's failure by name, losing a connection, closing one. */
 #include "sshpeer.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 
 static void use_shared_without_host_keys(const char *password, bool with_key)
@@ -530,19 +531,30 @@ static void lost_in_the_middle_of_a_command(void **state)
     mu_ssh_session_free(s);
 }
 
+/* Counted here: a command that counted could see its own pipe before popen() has closed the other end. */
+static int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
 static void descriptors_are_given_back(void **state)
 {
     struct server srv = server_named("srv01");
     struct peer p = peer_start(serve_close);
-    char command[64];
-    int before, after, i;
+    int before, i;
 
     (void)state;
     use_shared_without_host_keys(NULL, true);
-    snprintf(command, sizeof(command), "ls /proc/%d/fd | wc -l", getpid());
     mu_ssh_session_free(connected_to(&srv));
     expect_failure(&p.server, CONNECT_MS, MU_EKEX, "key exchange: connection closed");
-    before = atoi(output_of(command));
+    before = open_descriptors();
     for (i = 0; i < 5; i++) {
         struct mu_ssh_session *s = connected_to(&srv);
 
@@ -550,8 +562,7 @@ static void descriptors_are_given_back(void **state)
         mu_ssh_session_free(s);
         expect_failure(&p.server, CONNECT_MS, MU_EKEX, "key exchange: connection closed");
     }
-    after = atoi(output_of(command));
-    assert_int_equal(before, after);
+    assert_int_equal(before, open_descriptors());
     peer_stop(&p);
 }
 
