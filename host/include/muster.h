@@ -102,6 +102,45 @@ MUSTER_API const char *muster_script_description(const struct muster_script *s);
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
 
+enum muster_param_type { MUSTER_PARAM_STRING, MUSTER_PARAM_INTEGER, MUSTER_PARAM_NUMBER, MUSTER_PARAM_BOOLEAN };
+struct muster_param {
+    const char *name;
+    enum muster_param_type type;
+    const char *string; /* its default, or what was set: the one of its type; "" for the others */
+    int64_t integer;
+    double number;
+    bool boolean;
+};
+struct muster_threshold {
+    const char *metric;
+    const char *unit; /* "" when none */
+    bool has_min, has_max;
+    bool min_open, max_open; /* the bound itself does not pass */
+    double min, max;
+    bool some;  /* for servers with certain variables alone; a metric may have several such rules */
+    bool peers; /* compared with what its peers measure as well */
+};
+/* Each fills *out and returns 0, or a negative code when an index is past the end. Parameters are in order of name. */
+MUSTER_API int muster_script_param(const struct muster_script *s, size_t i, struct muster_param *out);
+MUSTER_API int muster_script_threshold(const struct muster_script *s, size_t step, size_t i, struct muster_threshold *out);
+
+/* What is wrong with a script, and what is doubtful, beyond whether it loads. A script with nothing but hints runs. */
+struct muster_check;
+enum muster_severity { MUSTER_FINDING_ERROR, MUSTER_FINDING_HINT };
+struct muster_finding {
+    enum muster_severity severity;
+    const char *file;
+    unsigned line, column; /* from 1; 0: not known */
+    const char *rule;      /* "load", "unknown-global", "luacheck", … */
+    const char *message;
+};
+/* 0 whatever is found, also in a script that cannot be loaded or read. Negative: no memory. */
+MUSTER_API int muster_check_new(struct muster *m, const char *path, struct muster_check **out, struct muster_error *err);
+MUSTER_API void muster_check_free(struct muster_check *c);
+MUSTER_API const struct muster_script *muster_check_script(const struct muster_check *c); /* NULL: cannot be loaded */
+/* By file and line. Fills *out and returns 0, or a negative code when i is past the end. */
+MUSTER_API int muster_check_finding(const struct muster_check *c, size_t i, struct muster_finding *out);
+
 /* ---- runs ---- */
 
 enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
