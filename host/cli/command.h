@@ -33,6 +33,8 @@ int cmd_cleanup(int argc, char **argv);
 void cmd_cleanup_help(FILE *to);
 int cmd_check(int argc, char **argv);
 void cmd_check_help(FILE *to);
+int cmd_list(int argc, char **argv);
+void cmd_list_help(FILE *to);
 int cmd_help(int argc, char **argv);
 void cmd_help_help(FILE *to);
 /* The program's own help: what it is, and its commands. */

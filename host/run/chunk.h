@@ -62,11 +62,12 @@ enum mu_op {
     MU_OP_CLOSURE = 79,
     MU_OP_EXTRAARG = 82
 };
-static inline unsigned mu_op(uint32_t i) { return i & 0x7f; }
-static inline unsigned mu_op_a(uint32_t i) { return i >> 7 & 0xff; }
-static inline unsigned mu_op_b(uint32_t i) { return i >> 16 & 0xff; }
-static inline unsigned mu_op_c(uint32_t i) { return i >> 24; }
-static inline bool mu_op_k(uint32_t i) { return i >> 15 & 1; }
-static inline long mu_op_jump(uint32_t i) { return (long)(i >> 7) - 0xffffff; }
+/* The parts of an instruction. */
+static inline unsigned mu_op(uint32_t i) { return i & 0x7f; }         /* one of enum mu_op */
+static inline unsigned mu_op_a(uint32_t i) { return i >> 7 & 0xff; }  /* its operands */
+static inline unsigned mu_op_b(uint32_t i) { return i >> 16 & 0xff; } /* the second */
+static inline unsigned mu_op_c(uint32_t i) { return i >> 24; }        /* the third */
+static inline bool mu_op_k(uint32_t i) { return i >> 15 & 1; }        /* the third is a constant, not a register */
+static inline long mu_op_jump(uint32_t i) { return (long)(i >> 7) - 0xffffff; } /* of MU_OP_JMP, from the next one */
 
 #endif

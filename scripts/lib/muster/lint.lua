@@ -1,6 +1,6 @@
--- For `muster check`: what luacheck (Debian's lua-check) says of a script, where it is installed. Kept is what is worth a
--- hint in a script: values nobody uses, names that hide others, code that is never reached. Globals and fields are muster's
--- own to judge, line lengths and spaces are taste.
+-- For `muster check`: what luacheck (Debian's lua-check) says of a script, where it is installed. Kept is what is worth
+-- a hint in a script: values nobody uses, names that hide others, code that is never reached. Globals and fields are
+-- muster's own to judge, line lengths and spaces are taste.
 
 -- Debian has luacheck among the modules of Lua 5.1 alone; it runs under 5.4 as well.
 local OTHER_PATHS = ";/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
