@@ -110,3 +110,50 @@ int mu_tool_lint(struct mu_tool *t, const char *path, mu_tool_hint *fn, void *ar
     lua_pushlightuserdata(t->L, &h);
     return call(t, 1, 0, err);
 }
+
+/* ---- busted ---- */
+
+static void set_text(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static int test(lua_State *L)
+{
+    const struct mu_tool_test *o = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "muster.specs");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "run");
+    lua_createtable(L, 0, 5);
+    set_text(L, "output", o->output);
+    set_text(L, "filter", o->filter);
+    lua_pushboolean(L, o->list);
+    lua_setfield(L, -2, "list");
+    lua_pushboolean(L, o->shuffle);
+    lua_setfield(L, -2, "shuffle");
+    lua_newtable(L);
+    for (lua_Integer i = 0; o->paths && o->paths[i]; i++) {
+        lua_pushstring(L, o->paths[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "paths");
+    lua_call(L, 1, 2);
+    return 2;
+}
+
+int mu_tool_test(struct mu_tool *t, const struct mu_tool_test *o, bool *passed, struct mu_err *err)
+{
+    lua_pushcfunction(t->L, test);
+    lua_pushlightuserdata(t->L, (void *)o);
+    int rc = call(t, 1, 2, err);
+    if (rc)
+        return rc;
+    const char *why = lua_tostring(t->L, -1);
+    if (why)
+        rc = mu_err_set(err, MU_EINVAL, "%s", why);
+    *passed = lua_tointeger(t->L, -2) == 0;
+    lua_settop(t->L, 0);
+    return rc;
+}

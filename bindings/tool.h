@@ -9,7 +9,7 @@
 #ifndef MU_BINDINGS_TOOL_H
 #define MU_BINDINGS_TOOL_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "core/err.h"
 
@@ -20,5 +20,14 @@ void mu_tool_free(struct mu_tool *t); /* NULL allowed */
 typedef void mu_tool_hint(void *arg, unsigned line, unsigned column, const char *message);
 /* What luacheck has to say of a Lua file; nothing where it is not installed. */
 int mu_tool_lint(struct mu_tool *t, const char *path, mu_tool_hint *fn, void *arg, struct mu_err *err);
+
+struct mu_tool_test {
+    const char *const *paths; /* specs, and folders of them; NULL-terminated; empty: where they usually are */
+    const char *output;       /* a busted output; NULL: its default */
+    const char *filter;       /* a pattern for names of tests; NULL: all */
+    bool list, shuffle;       /* only print the names; in random order */
+};
+/* Run them with busted, which prints. Whether all passed, or MU_EINVAL when none ran. */
+int mu_tool_test(struct mu_tool *t, const struct mu_tool_test *test, bool *passed, struct mu_err *err);
 
 #endif

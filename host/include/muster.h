@@ -141,6 +141,23 @@ MUSTER_API const struct muster_script *muster_check_script(const struct muster_c
 /* By file and line. Fills *out and returns 0, or a negative code when i is past the end. */
 MUSTER_API int muster_check_finding(const struct muster_check *c, size_t i, struct muster_finding *out);
 
+/* ---- tests of scripts ---- */
+
+struct muster_test_options {
+    size_t size;              /* sizeof(struct muster_test_options) */
+    const char *const *paths; /* specs and folders of them, NULL-terminated; NULL or empty: *_spec.lua here, in spec and in
+                                 scripts */
+    const char *output;       /* a busted output: "TAP", "junit", …; NULL: its default */
+    const char *filter;       /* a Lua pattern: only tests whose name matches; NULL: all */
+    bool list, shuffle;       /* only print their names; in random order */
+};
+#define MUSTER_TEST_OPTIONS_INIT {.size = sizeof(struct muster_test_options)}
+
+/* Run specs with busted, inside this process; it prints. 0 when tests ran, and then *passed; negative when none did. They
+ * may use muster.testing, which runs scripts without a server. */
+MUSTER_API int muster_test(struct muster *m, const struct muster_test_options *options, bool *passed,
+                           struct muster_error *err);
+
 /* ---- runs ---- */
 
 enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
