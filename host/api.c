@@ -356,6 +356,8 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .user = keep(run, 0, o->user, &failed),
         .state_dir = keep(run, 4, o->state_dir, &failed),
         .sudo_password = keep(run, 5, o->sudo_password, &failed),
+        .record_dir = keep(run, 6, o->record_dir, &failed),
+        .replay_dir = keep(run, 7, o->replay_dir, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
                 .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),

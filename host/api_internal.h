@@ -32,7 +32,8 @@ struct muster_run {
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[6]; /* user, password, passphrase, max_broken, state_dir, sudo_password: copies, wiped at the end */
+    char *strings[8]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir: copies,
+                         wiped at the end */
     char **known_hosts, **key_files; /* NULL-terminated copies, or NULL */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;

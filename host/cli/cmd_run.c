@@ -48,6 +48,19 @@ static int load_script(struct muster *m, const struct run_args *a, struct muster
     return rc ? rc : set_all(*out, &a->thresholds, muster_script_set_threshold);
 }
 
+/* The servers of the transcripts, when none is named in another way. */
+static int load_recorded(struct muster *m, const struct muster_script *script, const struct run_args *a)
+{
+    struct muster_error err;
+    size_t n = 0;
+
+    if (!a->run.replay_dir || a->n_servers || a->inventories.n)
+        return 0;
+    if (muster_replay_servers(m, script, a->run.replay_dir, &n, &err) < 0)
+        return complain(&err);
+    return n ? 0 : cli_error("run", "--replay: %s has no transcript of %s", a->run.replay_dir, a->script);
+}
+
 static int load_servers(struct muster *m, const struct run_args *a)
 {
     static const char *const localhost[] = {"localhost"};
@@ -162,7 +175,7 @@ static void say_start(struct muster *m, const struct run_args *a, size_t servers
 
     snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s%s", a->script, servers,
              servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
-             a->run.local ? ", on this machine" : "",
+             a->run.local ? ", on this machine" : a->run.replay_dir ? ", replayed" : "",
              a->run.dry_run ? ", dry run: nothing is changed" : "");
     muster_log(m, MUSTER_INFO, line);
 }
@@ -192,6 +205,8 @@ static int finish(struct muster_run *run, const struct run_args *a)
     else
         trouble = cli_error("run", "out of memory: no summary");
     fflush(to);
+    if (muster_run_record_problem(run))
+        trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
     if (code != 0)
         return code;
     return trouble ? trouble : trouble_json;
@@ -248,6 +263,8 @@ int cmd_run(int argc, char **argv)
     code = cli_add_sinks("run", m, &(struct cli_log){a.log_format, a.log_file, a.quiet, a.color});
     if (code == 0)
         code = load_script(m, &a, &script);
+    if (code == 0)
+        code = load_recorded(m, script, &a);
     if (code == 0)
         code = load_servers(m, &a);
     if (code == 0 && a.list_hosts)

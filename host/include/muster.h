@@ -184,6 +184,8 @@ struct muster_run_options {
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
     uint64_t agent_timeout_ms; /* 0: 5 s */
+    const char *record_dir;    /* write there, a file a server, what each command was asked and answered; NULL: nowhere */
+    const char *replay_dir;    /* run without servers: the files there answer instead; NULL: no */
     const char *state_dir;     /* where claims are journalled, see muster_leftovers; NULL: $XDG_STATE_HOME/muster, else
                                   ~/.local/state/muster */
     /* Called in the thread of muster_run_start() when a server is finished. */
@@ -193,6 +195,9 @@ struct muster_run_options {
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
+/* Add the servers that dir has transcripts of this script for, unless they are there; *n: how many it has. */
+MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_script *script, const char *dir, size_t *n,
+                                     struct muster_error *err);
 MUSTER_API int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
                               struct muster_run **out, struct muster_error *err);
 /* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start. Once per run. */
@@ -251,6 +256,8 @@ MUSTER_API int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, 
 
 /* ---- results, after muster_run_start() ---- */
 
+/* Why a transcript (record_dir) is not whole; NULL when all are. */
+MUSTER_API const char *muster_run_record_problem(const struct muster_run *run);
 MUSTER_API const char *muster_run_id(const struct muster_run *run);
 MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 4, 130 or 143: see README */
 MUSTER_API size_t muster_run_server_count(const struct muster_run *run);

@@ -17,6 +17,7 @@
 
 struct mu_task;
 struct mu_sources;
+struct mu_tapes;
 
 /* The Lua side, as function pointers so that run/ does not include bindings/. All run protected and may raise. */
 struct mu_bindings {
@@ -33,6 +34,7 @@ struct mu_engine {
     const char *library_dir; /* standard scripts; NULL: none */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
+    struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */

@@ -15,6 +15,7 @@
 #include "run/messages.h"
 #include "run/run_internal.h"
 #include "run/sources.h"
+#include "run/tape.h"
 #include "run/worker.h"
 
 #define WATCH_EVERY_MS 1000
@@ -159,7 +160,12 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         goto out;
     run->engine.home = run->home;
     rc = MU_ENOMEM;
-    rc = mu_run_open_claims(run, err);
+    if (c->record_dir)
+        rc = mu_tapes_record(&run->engine.tapes, c->record_dir, script->path, servers, n, err);
+    else
+        rc = c->replay_dir ? mu_tapes_replay(&run->engine.tapes, c->replay_dir, script->path, servers, n, err) : 0;
+    if (!rc)
+        rc = mu_run_open_claims(run, err);
     if (rc)
         goto out;
     rc = MU_ENOMEM;
@@ -182,7 +188,7 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
     bool needed = false;
     for (size_t i = 0; i < run->n; i++)
         needed = needed || !run->servers[i]->local;
-    if (run->engine.local || run->engine.dry_run || !needed)
+    if (run->engine.local || run->engine.dry_run || mu_tapes_replays(run->engine.tapes) || !needed)
         return 0;
     int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
     for (size_t i = 0; !rc && i < run->n; i++) {
@@ -288,6 +294,8 @@ void mu_run_interrupt(struct mu_run *run, int signal_number)
     mu_mailbox_nudge(run->home);
 }
 
+const char *mu_run_record_problem(const struct mu_run *run) { return mu_tapes_problem(run->engine.tapes); }
+
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
 
 bool mu_run_free(struct mu_run *run)
@@ -300,6 +308,7 @@ bool mu_run_free(struct mu_run *run)
     mu_timer_free(run->limit);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);
+    mu_tapes_free(run->engine.tapes);
     mu_mailbox_free(run->home, mu_message_free);
     mu_loop_free(run->loop);
     mu_ssh_shared_free(run->engine.ssh);

@@ -29,6 +29,8 @@ struct mu_run_config {
     const char *library_dir;
     struct mu_ssh_config ssh;
     const char *state_dir;    /* where claims are journalled; NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster */
+    const char *record_dir;   /* write transcripts there (run/tape.h); NULL: none */
+    const char *replay_dir;   /* answer from those there, and touch no server; NULL: no */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;
@@ -43,6 +45,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
 /* Run to the end. Negative when it could not start: keys, known hosts, threads. */
 int mu_run_go(struct mu_run *run, struct mu_err *err);
 void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; async-signal-safe */
+const char *mu_run_record_problem(const struct mu_run *run); /* why a transcript is not whole; NULL: all are */
 struct mu_run_result *mu_run_results(struct mu_run *run);
 /* False when a worker is still stuck in a call: the run, and all that it borrows, must then stay to the end of the process. */
 bool mu_run_free(struct mu_run *run);
