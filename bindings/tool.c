@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bindings/open.h"
+
 struct mu_tool {
     lua_State *L;
     const char *library_dir; /* while it is being set up */
@@ -20,6 +22,11 @@ static int set_up(lua_State *L)
     lua_getfield(L, -1, "path");
     lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", t->library_dir, t->library_dir, lua_tostring(L, -1));
     lua_setfield(L, -3, "path");
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "preload");
+    lua_pushstring(L, t->library_dir);
+    lua_pushcclosure(L, mu_bind_testing, 1);
+    lua_setfield(L, -2, "muster.testing.engine");
     return 0;
 }
 

@@ -58,7 +58,8 @@ install(TARGETS muster RUNTIME)
 install(TARGETS libmuster EXPORT musterTargets LIBRARY)
 install(TARGETS libmuster_static EXPORT musterStaticTargets ARCHIVE)
 install(FILES include/muster.h TYPE INCLUDE)
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/muster/scripts)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/muster/scripts
+        PATTERN spec EXCLUDE)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/muster)
 configure_package_config_file(cmake/musterConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/musterConfig.cmake

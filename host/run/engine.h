@@ -32,6 +32,7 @@ struct mu_engine {
     struct mu_sources *sources;
     const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
     const char *library_dir; /* standard scripts; NULL: none */
+    const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */

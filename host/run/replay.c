@@ -41,6 +41,8 @@ bool mu_call_replay(struct mu_call *c)
         mu_call_done(c, &err);
         return true;
     }
+    struct mu_field asked[] = {{"command", MU_FIELD_STR, {.str = c->text}}, {"here", MU_FIELD_BOOL, {.b = c->here}}};
+    mu_log_fields(MU_DEBUG, asked, 2, "Answered from the transcript.");
     struct mu_tape_question q = question_of(c);
     const struct mu_exec_result *answer = mu_tapes_answer(tapes_of(c), c->task->index, &q, &err);
     if (!answer) {

@@ -27,6 +27,7 @@ struct mu_run_config {
     const char *user;
     const char *sudo_password; /* NULL: none */
     const char *library_dir;
+    const char *module_dir;   /* where require looks before all; NULL: nowhere else */
     struct mu_ssh_config ssh;
     const char *state_dir;    /* where claims are journalled; NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster */
     const char *record_dir;   /* write transcripts there (run/tape.h); NULL: none */
