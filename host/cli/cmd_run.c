@@ -75,7 +75,7 @@ static int load_servers(struct muster *m, const struct run_args *a)
         words = localhost;
         n = 1;
     }
-    return targets_choose(m, words, n, a->limits.items, a->limits.n);
+    return targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
 }
 
 static void list_hosts(const struct muster *m)
@@ -112,12 +112,12 @@ struct secrets {
 static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
 {
     char line[PATH_MAX + 64];
-    int rc = secret_read(&s->password, "password", a->password_file, a->password_env);
+    int rc = secret_read(&s->password, "run", "password", a->password_file, a->password_env);
 
     if (rc == 0)
-        rc = secret_read(&s->passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
+        rc = secret_read(&s->passphrase, "run", "passphrase", a->passphrase_file, a->passphrase_env);
     if (rc == 0)
-        rc = secret_read(&s->sudo_password, "sudo-password", a->sudo_password_file, a->sudo_password_env);
+        rc = secret_read(&s->sudo_password, "run", "sudo-password", a->sudo_password_file, a->sudo_password_env);
     if (s->password.exposed || s->passphrase.exposed || s->sudo_password.exposed) {
         snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
                  s->password.exposed     ? a->password_file
@@ -142,6 +142,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
 
     a->run.known_hosts = a->known_hosts.items;
     a->run.key_files = a->keys.items;
+    a->run.steps = a->steps.items;
     a->run.password = s->password.set ? s->password.text : NULL;
     a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
     a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;

@@ -11,6 +11,7 @@ const struct cli_command cli_commands[] = {
     {"list", "show scripts, with their parameters and thresholds", cmd_list, cmd_list_help},
     {"new", "write a script to start from, and its tests", cmd_new, cmd_new_help},
     {"test", "run tests of scripts, without a server", cmd_test, cmd_test_help},
+    {"console", "Lua line by line, with one server at hand", cmd_console, cmd_console_help},
     {"help", "explain a command", cmd_help, cmd_help_help},
     {NULL, NULL, NULL, NULL},
 };

@@ -79,6 +79,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_number("run", "workers", v, 1024, &a->run.workers);
     case OPT_STATE_DIR:
         return cli_value_text("run", "state-dir", v, &a->run.state_dir);
+    case OPT_STEP:
+        return add(&a->steps, v, argc);
     case OPT_RECORD:
         return cli_value_text("run", "record", v, &a->run.record_dir);
     case OPT_REPLAY:
@@ -224,5 +226,6 @@ void run_args_free(struct run_args *a)
     free(a->limits.items);
     free(a->known_hosts.items);
     free(a->keys.items);
+    free(a->steps.items);
     *a = (struct run_args){0};
 }

@@ -184,6 +184,7 @@ struct muster_run_options {
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
     uint64_t agent_timeout_ms; /* 0: 5 s */
+    const char *const *steps;  /* NULL-terminated: these steps alone, the others are skipped; NULL: all */
     const char *record_dir;    /* write there, a file a server, what each command was asked and answered; NULL: nowhere */
     const char *replay_dir;    /* run without servers: the files there answer instead; NULL: no */
     const char *state_dir;     /* where claims are journalled, see muster_leftovers; NULL: $XDG_STATE_HOME/muster, else
@@ -206,6 +207,24 @@ MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
 MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
 MUSTER_API void muster_run_free(struct muster_run *run);
+
+/* ---- a console ---- */
+
+struct muster_console {
+    size_t size; /* sizeof(struct muster_console) */
+    /* The next line of Lua, malloc'd; NULL ends the console. answer: what the line before came to, several lines, raw bytes
+     * from servers in it; NULL: nothing. more: it was the beginning of a chunk only, and is to be given again with what
+     * follows. Called in the thread of muster_run_start(), with no line at work; other runs may be made in it. */
+    char *(*next)(void *arg, const char *answer, bool more);
+    void *arg;
+};
+/* A run that runs Lua line by line against the one server chosen; its variable `server` is that server. What is printed and
+ * logged goes to the log. options may be NULL; start it as any other. */
+MUSTER_API int muster_console_new(struct muster *m, const struct muster_console *console,
+                                  const struct muster_run_options *options, struct muster_run **out,
+                                  struct muster_error *err);
+/* Cancel the line at work, if there is one. Any thread, and async-signal-safe. */
+MUSTER_API void muster_console_cancel(struct muster_run *run);
 
 /* ---- what earlier runs left behind ---- */
 

@@ -92,7 +92,8 @@ static void name_owner(char out[MU_OWNER_SIZE])
 static int settle_cap(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
 {
     const char *said = run->config.max_broken ? run->config.max_broken : script->max_broken ? script->max_broken : MU_CAP_DEFAULT;
-    unsigned on = run->config.dry_run || run->config.left ? 0 : script->mark_on;
+    bool part = run->config.steps && run->config.steps[0]; /* some of the steps judge no server */
+    unsigned on = run->config.dry_run || run->config.left || part ? 0 : script->mark_on;
     struct mu_cap cap;
     int rc = mu_cap_parse(&cap, said, err);
     if (rc) {
@@ -103,6 +104,32 @@ static int settle_cap(struct mu_run *run, const struct mu_script *script, struct
     run->results->dry_run = run->config.dry_run;
     if (mu_marks_init(&run->marks, on, run->results->marks.cap, run->n) || (on && !(run->results->marks.said = strdup(said))))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
+    return 0;
+}
+
+static int choose_steps(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
+{
+    const char *const *names = run->config.steps;
+    if (!names || !names[0])
+        return 0;
+    bool *only = calloc(script->n_steps + 1, sizeof *only);
+    run->engine.only = only;
+    if (!only)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    for (; *names; names++) {
+        size_t i = 0;
+        while (i < script->n_steps && strcmp(script->steps[i].name, *names) != 0)
+            i++;
+        if (i == script->n_steps) {
+            struct mu_buf known = MU_BUF_INIT;
+            for (size_t j = 0; j < script->n_steps; j++)
+                mu_buf_addf(&known, "%s%s", j ? ", " : "", script->steps[j].name);
+            mu_err_set(err, MU_EINVAL, "%s has no step '%s'; it has: %s", script->path, *names, mu_buf_cstr(&known));
+            mu_buf_free(&known);
+            return MU_EINVAL;
+        }
+        only[i] = true;
+    }
     return 0;
 }
 
@@ -152,6 +179,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     if (!rc && !c->left) /* a mistake in a threshold keeps nobody from cleaning up */
         rc = mu_rules_new(&run->rules, script, servers, n, err);
     run->engine.rules = run->rules;
+    if (!rc)
+        rc = choose_steps(run, script, err);
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
@@ -317,6 +346,7 @@ bool mu_run_free(struct mu_run *run)
     mu_rules_free(run->rules);
     mu_second_free(run);
     mu_run_result_free(run->results);
+    free((void *)run->engine.only);
     free(run->workers);
     free(run->stuck_said_ms);
     free(run);
