@@ -1,6 +1,11 @@
 /* api_script.c: what a script says of itself, through muster.h. */
 #include "api_internal.h"
 
+const char *muster_script_file(const struct muster_script *s, size_t i)
+{
+    return i < s->script->n_files ? s->script->files[i] : NULL;
+}
+
 int muster_script_param(const struct muster_script *s, size_t i, struct muster_param *out)
 {
     if (i >= s->script->n_params)

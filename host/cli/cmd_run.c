@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "secret.h"
 #include "sinks.h"
 #include "targets.h"
+#include "watch.h"
 
 static int complain(const struct muster_error *err)
 {
@@ -213,29 +215,78 @@ static int finish(struct muster_run *run, const struct run_args *a)
     return trouble ? trouble : trouble_json;
 }
 
-static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct secrets *secrets)
 {
     struct muster_run *run = NULL;
-    struct secrets secrets = {.password = {.set = false}};
     struct muster_error err;
+    int code = make_run(m, script, a, secrets, &run);
+
+    if (!a->watch)
+        wipe_secrets(secrets); /* the engine keeps its own copy as long as it needs it */
+    if (code == 0) {
+        say_start(m, a, targets_count(m));
+        interrupt_begin(run);
+        int rc = muster_run_start(run, &err);
+        code = rc < 0 ? complain(&err) : finish(run, a);
+        interrupt_end();
+    }
+    muster_run_free(run);
+    return code;
+}
+
+static int cannot_watch(void) { return cli_error("run", "--watch: %s", strerror(errno)); }
+
+/* What was read to load the script; all Lua files beside it, in case it cannot be loaded any more. */
+static int watch_script(struct watch *w, const struct muster_script *script, const struct run_args *a)
+{
+    const char *path;
+
+    if (watch_add(w, a->script, 1) < 0)
+        return cannot_watch();
+    for (size_t i = 0; script && (path = muster_script_file(script, i)) != NULL; i++)
+        if (watch_add(w, path, 0) < 0)
+            return cannot_watch();
+    return 0;
+}
+
+/* Until an interrupt: 130 and above. While nothing runs, a signal simply ends the program. */
+static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a, struct secrets *secrets)
+{
+    struct watch *w = watch_new();
+    int code = w ? watch_script(w, *script, a) : cannot_watch();
+
+    while (code == 0) {
+        if (*script && run_all(m, *script, a, secrets) > 128)
+            break;
+        fputs("Waiting for a change.\n", stderr);
+        if (watch_wait(w) < 0) {
+            code = cannot_watch();
+            break;
+        }
+        muster_script_free(*script);
+        *script = NULL;
+        if (load_script(m, a, script) != 0) { /* said; the next change may be the cure */
+            muster_script_free(*script);
+            *script = NULL;
+        }
+        code = watch_script(w, *script, a);
+    }
+    watch_free(w);
+    return code ? code : 130;
+}
+
+static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a)
+{
+    struct secrets secrets = {.password = {.set = false}};
     int code = check_reports(a);
 
     if (code == 0)
         code = read_secrets(m, a, &secrets);
     if (code == 0) {
         settle_size(a, targets_count(m));
-        code = make_run(m, script, a, &secrets, &run);
-    }
-    if (code == 0) {
-        say_start(m, a, targets_count(m));
-        interrupt_begin(run);
-        int rc = muster_run_start(run, &err);
-        wipe_secrets(&secrets); /* the engine keeps its own copy as long as it needs it */
-        code = rc < 0 ? complain(&err) : finish(run, a);
-        interrupt_end();
+        code = a->watch ? run_again_and_again(m, script, a, &secrets) : run_all(m, *script, a, &secrets);
     }
     wipe_secrets(&secrets);
-    muster_run_free(run);
     return code;
 }
 
@@ -271,7 +322,7 @@ int cmd_run(int argc, char **argv)
     if (code == 0 && a.list_hosts)
         list_hosts(m);
     else if (code == 0)
-        code = run_all(m, script, &a);
+        code = prepare_and_run(m, &script, &a);
 out:
     muster_script_free(script);
     muster_free(m);

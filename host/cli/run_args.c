@@ -79,6 +79,9 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_number("run", "workers", v, 1024, &a->run.workers);
     case OPT_STATE_DIR:
         return cli_value_text("run", "state-dir", v, &a->run.state_dir);
+    case OPT_WATCH:
+        a->watch = true;
+        return 0;
     case OPT_STEP:
         return add(&a->steps, v, argc);
     case OPT_RECORD:

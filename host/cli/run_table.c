@@ -18,6 +18,7 @@ const struct cli_option run_table[] = {
     {OPT_MAX_BROKEN, "max-broken", "CAP",
      "mark no more servers as broken than this, or else none: 5%, 20 or 5%,20 (default: what the script says, else 5%)"},
     {OPT_DRY_RUN, "dry-run", NULL, "change nothing and measure nothing: hooks say what they would do"},
+    {OPT_WATCH, "watch", NULL, "run again whenever the script, or a module of it, is saved; Ctrl-C ends"},
     {OPT_RECORD, "record", "DIR", "write what each server was asked and answered to a transcript in DIR, a file a server"},
     {OPT_REPLAY, "replay", "DIR",
      "run without servers: the transcripts in DIR answer; with no server named: all that it has of the script"},

@@ -102,6 +102,9 @@ MUSTER_API const char *muster_script_description(const struct muster_script *s);
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
 
+/* The files that were read to load it, the script and modules; NULL past the end. */
+MUSTER_API const char *muster_script_file(const struct muster_script *s, size_t i);
+
 enum muster_param_type { MUSTER_PARAM_STRING, MUSTER_PARAM_INTEGER, MUSTER_PARAM_NUMBER, MUSTER_PARAM_BOOLEAN };
 struct muster_param {
     const char *name;

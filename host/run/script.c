@@ -165,6 +165,8 @@ int mu_script_check(struct mu_script **out, const char *path, const char *librar
         struct loading ld = {.script = s, .source = text, .found = found, .err = err};
         rc = run_top_level(&w, &ld);
         mu_worker_close(&w);
+        if (!rc && !(s->files = mu_sources_list(sources, &s->n_files)))
+            rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     }
     mu_logger_use(former);
 out:
@@ -207,6 +209,9 @@ void mu_script_free(struct mu_script *s)
     free(s->steps);
     free(s->params);
     free(s->description);
+    for (size_t i = 0; i < s->n_files; i++)
+        free(s->files[i]);
+    free(s->files);
     free(s->max_broken);
     free(s->path);
     free(s->dir);

@@ -55,6 +55,8 @@ struct mu_bound {
 
 struct mu_script {
     char *path;        /* as given */
+    char **files;      /* that were read to load it, itself among them */
+    size_t n_files;
     char *dir;         /* its folder, where require looks first */
     char *description; /* "" when none */
     uint64_t timeout_ms, setup_timeout_ms, teardown_timeout_ms; /* 0: not said */
