@@ -9,8 +9,10 @@ local function watch(dir, ...)
   local self = setmetatable({ at = 1, log = dir .. "/log" }, Session)
   -- timeout hands signals on, and ends what a failed test leaves at work.
   local words = T.quote("timeout", "-s", "KILL", T.time_limit, T.muster, "run", dir .. "/script.lua", "--local", "--watch", ...)
+  T.write(self.log, "")
   -- Job control, so that the shell does not have it ignore SIGINT.
-  local pipe = assert(io.popen(("set -m; %s >%s 2>&1 & echo $!; wait $!; echo $?"):format(words, T.quote(self.log))))
+  local line = ("set -m; %s >%s 2>&1 & echo $!; wait $!; echo $?"):format(words, T.quote(self.log))
+  local pipe = assert(io.popen("exec bash -c " .. T.quote(line)))
   self.pid, self.pipe = pipe:read "l", pipe
   return self
 end
