@@ -7,8 +7,8 @@ Session.__index = Session
 
 local function watch(dir, ...)
   local self = setmetatable({ at = 1, log = dir .. "/log" }, Session)
-  -- timeout hands signals on, and ends what a failed test leaves at work.
-  local words = T.quote("timeout", "-s", "KILL", T.time_limit, T.muster, "run", dir .. "/script.lua", "--local", "--watch", ...)
+  -- timeout hands signals on, once each, and ends what a failed test leaves at work.
+  local words = T.quote("timeout", "--foreground", "-s", "KILL", T.time_limit, T.muster, "run", dir .. "/script.lua", "--local", "--watch", ...)
   T.write(self.log, "")
   -- Job control, so that the shell does not have it ignore SIGINT.
   local line = ("set -m; %s >%s 2>&1 & echo $!; wait $!; echo $?"):format(words, T.quote(self.log))
