@@ -79,6 +79,9 @@ void mu_bind_push_quoted(lua_State *L, const char *text, size_t len);
 /* Push the command that the arguments from index `first` to `last` stand for: a format and its values. */
 void mu_bind_push_command(lua_State *L, int first, int last);
 
+/* testing.c: opens muster.testing.engine; upvalue 1 is the folder of the standard scripts. */
+int mu_bind_testing(lua_State *L);
+
 /* values.c: a duration at index: seconds, or "5m"; 0 when nil. Raises, naming what. */
 uint64_t mu_bind_duration(lua_State *L, int index, const char *what);
 

@@ -62,6 +62,10 @@ void mu_bind_push_package(lua_State *L)
                         e->library_dir, e->library_dir, system ? system : "");
     else
         lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", e->script->dir, e->script->dir, system ? system : "");
+    if (e->module_dir) {
+        lua_pushfstring(L, "%s/?.lua;%s", e->module_dir, lua_tostring(L, -1));
+        lua_replace(L, -2);
+    }
     lua_setfield(L, env + 1, "path");
     lua_settop(L, env + 1);
     lua_pushliteral(L, "");

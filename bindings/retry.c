@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "loop/loop.h"
 #include "run/fiber.h"
+#include "run/tape.h"
 #include "run/worker.h"
 
 #define META "muster.retry"
@@ -92,7 +93,8 @@ static int pause_then_try(lua_State *L, struct retry *r)
     if (!r->timer)
         return luaL_error(L, "out of memory");
     mu_loop_update_time(w->loop);
-    mu_timer_start(r->timer, mu_ctx_current(), ms);
+    /* In a replay what it waits for has happened. */
+    mu_timer_start(r->timer, mu_ctx_current(), mu_tapes_replays(w->engine->tapes) ? 0 : ms);
     return mu_await(L, &r->wait, paused);
 }
 

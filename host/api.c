@@ -356,6 +356,9 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .user = keep(run, 0, o->user, &failed),
         .state_dir = keep(run, 4, o->state_dir, &failed),
         .sudo_password = keep(run, 5, o->sudo_password, &failed),
+        .record_dir = keep(run, 6, o->record_dir, &failed),
+        .replay_dir = keep(run, 7, o->replay_dir, &failed),
+        .steps = keep_list(&run->steps, o->steps, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
                 .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),
@@ -373,7 +376,7 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
 
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
                    struct mu_server **servers, size_t n, const char *library_dir, struct mu_left *left,
-                   struct muster_run **out, struct mu_err *err)
+                   const struct muster_console *console, struct muster_run **out, struct mu_err *err)
 {
     const struct muster_run_options defaults = MUSTER_RUN_OPTIONS_INIT;
     struct mu_run_config config;
@@ -389,6 +392,10 @@ int mu_api_run_new(struct muster *m, const struct mu_script *script, const struc
     if (translate(options && options->size >= sizeof defaults ? options : &defaults, run, &config)) {
         config.library_dir = library_dir;
         config.left = left;
+        if (console) {
+            run->console_io = (struct mu_console_io){console->next, console->arg};
+            config.console = &run->console_io;
+        }
         rc = mu_run_new(&run->run, &config, script, servers, n, &mu_bindings, m->logger, err);
     }
     if (rc)
@@ -414,7 +421,7 @@ int muster_run_new(struct muster *m, struct muster_script *script, const struct 
         mu_err_set(&e, MU_EINVAL, "no servers to run on");
         return mu_api_give(err, &e);
     }
-    int rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, NULL, out, &e);
+    int rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, NULL, NULL, out, &e);
     return mu_api_give_result(err, rc, &e);
 }
 
@@ -441,6 +448,7 @@ void muster_run_free(struct muster_run *run)
     }
     free_list(run->known_hosts);
     free_list(run->key_files);
+    free_list(run->steps);
     mu_buf_free(&run->summary);
     muster_script_free(run->own_script);
     free(run->servers);

@@ -32,18 +32,20 @@ struct muster_run {
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[6]; /* user, password, passphrase, max_broken, state_dir, sudo_password: copies, wiped at the end */
-    char **known_hosts, **key_files; /* NULL-terminated copies, or NULL */
+    char *strings[8]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir: copies,
+                         wiped at the end */
+    char **known_hosts, **key_files, **steps; /* NULL-terminated copies, or NULL */
+    struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     struct mu_buf summary;
 };
 
-/* A run of script over servers (taken), or with left: the cleanup after that one. library_dir is borrowed. On an error
- * only servers are freed. */
+/* A run of script over servers (taken), or with left: the cleanup after that one, with console: a console. library_dir is
+ * borrowed. On an error only servers are freed. */
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
                    struct mu_server **servers_take, size_t n, const char *library_dir, struct mu_left *left,
-                   struct muster_run **out, struct mu_err *err);
+                   const struct muster_console *console, struct muster_run **out, struct mu_err *err);
 
 /* Copy err into out (may be NULL) and return its code. */
 int mu_api_give(struct muster_error *out, const struct mu_err *err);

@@ -39,7 +39,7 @@ endforeach()
 # The program: linked with the static library, so that it is one file that runs from anywhere.
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 add_executable(muster main.c ${cli_sources})
-target_link_libraries(muster PRIVATE libmuster_static)
+target_link_libraries(muster PRIVATE libmuster_static PkgConfig::LIBEDIT)
 set_target_properties(muster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # It finds the standard scripts relative to itself; the build folder is laid out as an installation is, with a link.
@@ -58,7 +58,8 @@ install(TARGETS muster RUNTIME)
 install(TARGETS libmuster EXPORT musterTargets LIBRARY)
 install(TARGETS libmuster_static EXPORT musterStaticTargets ARCHIVE)
 install(FILES include/muster.h TYPE INCLUDE)
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/muster/scripts)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/muster/scripts
+        PATTERN spec EXCLUDE)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/muster)
 configure_package_config_file(cmake/musterConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/musterConfig.cmake

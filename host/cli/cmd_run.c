@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "secret.h"
 #include "sinks.h"
 #include "targets.h"
+#include "watch.h"
 
 static int complain(const struct muster_error *err)
 {
@@ -48,6 +50,19 @@ static int load_script(struct muster *m, const struct run_args *a, struct muster
     return rc ? rc : set_all(*out, &a->thresholds, muster_script_set_threshold);
 }
 
+/* The servers of the transcripts, when none is named in another way. */
+static int load_recorded(struct muster *m, const struct muster_script *script, const struct run_args *a)
+{
+    struct muster_error err;
+    size_t n = 0;
+
+    if (!a->run.replay_dir || a->n_servers || a->inventories.n)
+        return 0;
+    if (muster_replay_servers(m, script, a->run.replay_dir, &n, &err) < 0)
+        return complain(&err);
+    return n ? 0 : cli_error("run", "--replay: %s has no transcript of %s", a->run.replay_dir, a->script);
+}
+
 static int load_servers(struct muster *m, const struct run_args *a)
 {
     static const char *const localhost[] = {"localhost"};
@@ -62,7 +77,7 @@ static int load_servers(struct muster *m, const struct run_args *a)
         words = localhost;
         n = 1;
     }
-    return targets_choose(m, words, n, a->limits.items, a->limits.n);
+    return targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
 }
 
 static void list_hosts(const struct muster *m)
@@ -99,12 +114,12 @@ struct secrets {
 static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
 {
     char line[PATH_MAX + 64];
-    int rc = secret_read(&s->password, "password", a->password_file, a->password_env);
+    int rc = secret_read(&s->password, "run", "password", a->password_file, a->password_env);
 
     if (rc == 0)
-        rc = secret_read(&s->passphrase, "passphrase", a->passphrase_file, a->passphrase_env);
+        rc = secret_read(&s->passphrase, "run", "passphrase", a->passphrase_file, a->passphrase_env);
     if (rc == 0)
-        rc = secret_read(&s->sudo_password, "sudo-password", a->sudo_password_file, a->sudo_password_env);
+        rc = secret_read(&s->sudo_password, "run", "sudo-password", a->sudo_password_file, a->sudo_password_env);
     if (s->password.exposed || s->passphrase.exposed || s->sudo_password.exposed) {
         snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
                  s->password.exposed     ? a->password_file
@@ -129,6 +144,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
 
     a->run.known_hosts = a->known_hosts.items;
     a->run.key_files = a->keys.items;
+    a->run.steps = a->steps.items;
     a->run.password = s->password.set ? s->password.text : NULL;
     a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
     a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
@@ -162,7 +178,7 @@ static void say_start(struct muster *m, const struct run_args *a, size_t servers
 
     snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s%s", a->script, servers,
              servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
-             a->run.local ? ", on this machine" : "",
+             a->run.local ? ", on this machine" : a->run.replay_dir ? ", replayed" : "",
              a->run.dry_run ? ", dry run: nothing is changed" : "");
     muster_log(m, MUSTER_INFO, line);
 }
@@ -192,34 +208,85 @@ static int finish(struct muster_run *run, const struct run_args *a)
     else
         trouble = cli_error("run", "out of memory: no summary");
     fflush(to);
+    if (muster_run_record_problem(run))
+        trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
     if (code != 0)
         return code;
     return trouble ? trouble : trouble_json;
 }
 
-static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct secrets *secrets)
 {
     struct muster_run *run = NULL;
-    struct secrets secrets = {.password = {.set = false}};
     struct muster_error err;
+    int code = make_run(m, script, a, secrets, &run);
+
+    if (!a->watch)
+        wipe_secrets(secrets); /* the engine keeps its own copy as long as it needs it */
+    if (code == 0) {
+        say_start(m, a, targets_count(m));
+        interrupt_begin(run);
+        int rc = muster_run_start(run, &err);
+        code = rc < 0 ? complain(&err) : finish(run, a);
+        interrupt_end();
+    }
+    muster_run_free(run);
+    return code;
+}
+
+static int cannot_watch(void) { return cli_error("run", "--watch: %s", strerror(errno)); }
+
+/* What was read to load the script; all Lua files beside it, in case it cannot be loaded any more. */
+static int watch_script(struct watch *w, const struct muster_script *script, const struct run_args *a)
+{
+    const char *path;
+
+    if (watch_add(w, a->script, 1) < 0)
+        return cannot_watch();
+    for (size_t i = 0; script && (path = muster_script_file(script, i)) != NULL; i++)
+        if (watch_add(w, path, 0) < 0)
+            return cannot_watch();
+    return 0;
+}
+
+/* Until an interrupt: 130 and above. While nothing runs, a signal simply ends the program. */
+static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a, struct secrets *secrets)
+{
+    struct watch *w = watch_new();
+    int code = w ? watch_script(w, *script, a) : cannot_watch();
+
+    while (code == 0) {
+        if (*script && run_all(m, *script, a, secrets) > 128)
+            break;
+        fputs("Waiting for a change.\n", stderr);
+        if (watch_wait(w) < 0) {
+            code = cannot_watch();
+            break;
+        }
+        muster_script_free(*script);
+        *script = NULL;
+        if (load_script(m, a, script) != 0) { /* said; the next change may be the cure */
+            muster_script_free(*script);
+            *script = NULL;
+        }
+        code = watch_script(w, *script, a);
+    }
+    watch_free(w);
+    return code ? code : 130;
+}
+
+static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a)
+{
+    struct secrets secrets = {.password = {.set = false}};
     int code = check_reports(a);
 
     if (code == 0)
         code = read_secrets(m, a, &secrets);
     if (code == 0) {
         settle_size(a, targets_count(m));
-        code = make_run(m, script, a, &secrets, &run);
-    }
-    if (code == 0) {
-        say_start(m, a, targets_count(m));
-        interrupt_begin(run);
-        int rc = muster_run_start(run, &err);
-        wipe_secrets(&secrets); /* the engine keeps its own copy as long as it needs it */
-        code = rc < 0 ? complain(&err) : finish(run, a);
-        interrupt_end();
+        code = a->watch ? run_again_and_again(m, script, a, &secrets) : run_all(m, *script, a, &secrets);
     }
     wipe_secrets(&secrets);
-    muster_run_free(run);
     return code;
 }
 
@@ -249,11 +316,13 @@ int cmd_run(int argc, char **argv)
     if (code == 0)
         code = load_script(m, &a, &script);
     if (code == 0)
+        code = load_recorded(m, script, &a);
+    if (code == 0)
         code = load_servers(m, &a);
     if (code == 0 && a.list_hosts)
         list_hosts(m);
     else if (code == 0)
-        code = run_all(m, script, &a);
+        code = prepare_and_run(m, &script, &a);
 out:
     muster_script_free(script);
     muster_free(m);

@@ -79,6 +79,15 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_number("run", "workers", v, 1024, &a->run.workers);
     case OPT_STATE_DIR:
         return cli_value_text("run", "state-dir", v, &a->run.state_dir);
+    case OPT_WATCH:
+        a->watch = true;
+        return 0;
+    case OPT_STEP:
+        return add(&a->steps, v, argc);
+    case OPT_RECORD:
+        return cli_value_text("run", "record", v, &a->run.record_dir);
+    case OPT_REPLAY:
+        return cli_value_text("run", "replay", v, &a->run.replay_dir);
     case OPT_FAIL_FAST:
         a->run.fail_fast = true;
         return 0;
@@ -169,6 +178,12 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--passphrase-file and --passphrase-env exclude each other");
     if (a->sudo_password_file && a->sudo_password_env)
         return cli_misuse("run", "--sudo-password-file and --sudo-password-env exclude each other");
+    if (a->run.record_dir && a->run.replay_dir)
+        return cli_misuse("run", "--record and --replay exclude each other");
+    if (a->run.dry_run && (a->run.record_dir || a->run.replay_dir))
+        return cli_misuse("run", "--dry-run runs nothing that --%s could use", a->run.record_dir ? "record" : "replay");
+    if (a->run.local && a->run.replay_dir)
+        return cli_misuse("run", "--local and --replay exclude each other: a replay runs nothing anywhere");
     if (a->quiet && verbosity->verbose > 0)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
     if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
@@ -214,5 +229,6 @@ void run_args_free(struct run_args *a)
     free(a->limits.items);
     free(a->known_hosts.items);
     free(a->keys.items);
+    free(a->steps.items);
     *a = (struct run_args){0};
 }

@@ -27,8 +27,8 @@ struct run_args {
     char **servers; /* the rest of argv */
     size_t n_servers;
 
-    struct str_list inventories, params, thresholds, limits, known_hosts, keys;
-    bool list_hosts;
+    struct str_list inventories, params, thresholds, limits, known_hosts, keys, steps;
+    bool list_hosts, watch;
     struct muster_run_options run; /* all but the lists and the secrets */
     const char *password_file, *password_env, *passphrase_file, *passphrase_env;
     const char *sudo_password_file, *sudo_password_env;

@@ -16,9 +16,9 @@ static int check(struct secret *s, const char *option, const char *how, const ch
     if (len > 0 && s->text[len - 1] == '\r')
         s->text[--len] = '\0';
     if (len == 0)
-        return cli_error("run", "--%s-%s: %s is empty", option, how, where);
+        return cli_error(s->command, "--%s-%s: %s is empty", option, how, where);
     if (memchr(s->text, '\0', len))
-        return cli_error("run", "--%s-%s: %s has a NUL byte in it", option, how, where);
+        return cli_error(s->command, "--%s-%s: %s has a NUL byte in it", option, how, where);
     s->set = true;
     return 0;
 }
@@ -41,9 +41,9 @@ static int from_file(struct secret *s, const char *option, const char *path)
     if (fd >= 0)
         close(fd);
     if (n < 0)
-        return cli_error("run", "--%s-file: cannot read %s: %s", option, path, strerror(errnum));
+        return cli_error(s->command, "--%s-file: cannot read %s: %s", option, path, strerror(errnum));
     if (len >= sizeof s->text)
-        return cli_error("run", "--%s-file: %s is too long for a %s (at most %zu bytes)", option, path, option,
+        return cli_error(s->command, "--%s-file: %s is too long for a %s (at most %zu bytes)", option, path, option,
                          sizeof s->text - 1);
     return check(s, option, "file", path, len);
 }
@@ -53,10 +53,10 @@ static int from_env(struct secret *s, const char *option, const char *name)
     char *value = getenv(name);
 
     if (!value)
-        return cli_error("run", "--%s-env: the environment has no variable %s", option, name);
+        return cli_error(s->command, "--%s-env: the environment has no variable %s", option, name);
     size_t len = strlen(value);
     if (len >= sizeof s->text)
-        return cli_error("run", "--%s-env: %s is too long for a %s (at most %zu bytes)", option, name, option,
+        return cli_error(s->command, "--%s-env: %s is too long for a %s (at most %zu bytes)", option, name, option,
                          sizeof s->text - 1);
     memcpy(s->text, value, len + 1);
     explicit_bzero(value, len);
@@ -64,11 +64,11 @@ static int from_env(struct secret *s, const char *option, const char *name)
     return check(s, option, "env", name, len);
 }
 
-int secret_read(struct secret *s, const char *option, const char *file, const char *env)
+int secret_read(struct secret *s, const char *command, const char *option, const char *file, const char *env)
 {
     int rc = 0;
 
-    memset(s, 0, sizeof *s);
+    *s = (struct secret){.command = command};
     if (file)
         rc = from_file(s, option, file);
     else if (env)

@@ -11,15 +11,17 @@
 #include <stdbool.h>
 
 struct secret {
+    const char *command; /* for messages */
     bool set;
     bool exposed; /* its file can be read by others */
     char text[1024];
 };
 
 /* From `file`, else from the environment variable `env` (which is removed: programs we start need not have it), else
- * not set. One newline at the end is cut. `option` names the secret in messages: "password".
+ * not set. One newline at the end is cut. `command` and `option` name the secret in messages: "run",
+ * "password".
  * 0, or CLI_USAGE when a message was printed. */
-int secret_read(struct secret *s, const char *option, const char *file, const char *env);
+int secret_read(struct secret *s, const char *command, const char *option, const char *file, const char *env);
 void secret_wipe(struct secret *s);
 
 #endif

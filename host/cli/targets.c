@@ -10,6 +10,7 @@
 /* The terms found so far, joined with commas: what muster_select() takes. */
 struct choice {
     struct muster *m;
+    const char *command; /* for messages */
     bool inventory; /* there were servers before the command line named any */
     char *pattern;
     size_t len, size;
@@ -23,7 +24,7 @@ static int choose(struct choice *c, const char *term)
         size_t size = (c->len + len + 2) * 2;
         char *grown = realloc(c->pattern, size);
         if (!grown)
-            return cli_error("run", "out of memory");
+            return cli_error(c->command, "out of memory");
         c->pattern = grown;
         c->size = size;
     }
@@ -34,9 +35,9 @@ static int choose(struct choice *c, const char *term)
     return 0;
 }
 
-static int complain(const struct muster_error *err)
+static int complain(const char *command, const struct muster_error *err)
 {
-    return cli_error("run", "%s", err->message);
+    return cli_error(command, "%s", err->message);
 }
 
 static int add_host(struct choice *c, const char *term)
@@ -46,23 +47,23 @@ static int add_host(struct choice *c, const char *term)
     char why[128], port[16], line[512];
 
     if (target_spec_parse(term, &spec, why, sizeof why) < 0)
-        return cli_misuse("run", "server '%s': %s", term, why);
+        return cli_misuse(c->command, "server '%s': %s", term, why);
     if (muster_server_known(c->m, spec.id)) {
         if (strcmp(term, spec.host) == 0)
             return choose(c, spec.id);
-        return cli_misuse("run",
+        return cli_misuse(c->command,
                           "server '%s': there is a server '%s' already; its user and port are those of its "
                           "inventory, or of its first mention",
                           term, spec.id);
     }
     if (muster_server_add(c->m, spec.id, spec.host, &err) < 0)
-        return complain(&err);
+        return complain(c->command, &err);
     if (spec.user[0] && muster_server_set(c->m, spec.id, "user", spec.user, &err) < 0)
-        return complain(&err);
+        return complain(c->command, &err);
     if (spec.port) {
         snprintf(port, sizeof port, "%u", spec.port);
         if (muster_server_set(c->m, spec.id, "port", port, &err) < 0)
-            return complain(&err);
+            return complain(c->command, &err);
     }
     if (c->inventory) { /* perhaps a slip of the finger: say what becomes of it */
         snprintf(line, sizeof line, "%s is not in the inventory: taken as a host name", term);
@@ -84,13 +85,13 @@ static bool is_pattern(const char *term)
 static int one_term(struct choice *c, const char *term)
 {
     if (term[0] == '-')
-        return cli_misuse("run", "'%s' is not a server: a name does not start with '-'", term);
+        return cli_misuse(c->command, "'%s' is not a server: a name does not start with '-'", term);
     if (muster_server_known(c->m, term))
         return choose(c, term);
     if (!is_pattern(term))
         return add_host(c, term);
     if (!c->inventory)
-        return cli_misuse("run", "'%s' chooses servers from an inventory, and none is given (-i FILE)", term);
+        return cli_misuse(c->command, "'%s' chooses servers from an inventory, and none is given (-i FILE)", term);
     return choose(c, term);
 }
 
@@ -104,7 +105,7 @@ static bool separates(char c)
 static int one_word(struct choice *c, const char *word)
 {
     char *copy = strdup(word), *term = copy;
-    int rc = copy ? 0 : cli_error("run", "out of memory");
+    int rc = copy ? 0 : cli_error(c->command, "out of memory");
 
     while (rc == 0 && term) {
         char *p = term;
@@ -129,25 +130,25 @@ size_t targets_count(const struct muster *m)
     return n;
 }
 
-int targets_choose(struct muster *m, const char *const *words, size_t n_words, const char *const *limits,
-                   size_t n_limits)
+int targets_choose(struct muster *m, const char *command, const char *const *words, size_t n_words,
+                   const char *const *limits, size_t n_limits)
 {
-    struct choice c = {.m = m, .inventory = muster_server_count(m) > 0};
+    struct choice c = {.m = m, .command = command, .inventory = muster_server_count(m) > 0};
     struct muster_error err;
     int rc = 0;
 
     for (size_t i = 0; i < n_words && rc == 0; i++)
         rc = one_word(&c, words[i]);
     if (rc == 0 && n_words > 0 && !c.pattern) /* an empty shell variable must not mean the whole fleet */
-        rc = cli_misuse("run", "the servers given are empty");
+        rc = cli_misuse(command, "the servers given are empty");
     if (rc == 0 && c.pattern && muster_select(m, c.pattern, &err) < 0)
-        rc = complain(&err);
+        rc = complain(command, &err);
     for (size_t i = 0; i < n_limits && rc == 0; i++)
         if (muster_select(m, limits[i], &err) < 0)
-            rc = complain(&err);
+            rc = complain(command, &err);
     free(c.pattern);
     if (rc == 0 && targets_count(m) == 0)
-        rc = n_limits > 0 ? cli_error("run", "no server is left after --limit")
-                          : cli_misuse("run", "no servers: name them, give an inventory with -i FILE, or use --local");
+        rc = n_limits > 0 ? cli_error(command, "no server is left after --limit")
+                          : cli_misuse(command, "no servers: name them, give an inventory with -i FILE, or use --local");
     return rc;
 }

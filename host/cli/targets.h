@@ -27,8 +27,8 @@ int target_spec_parse(const char *text, struct target_spec *out, char *why, size
 /* Choose the servers of the run: those named in words (commas separate as well; none: all of the inventory), narrowed
  * by each of the limits. An id of the inventory is looked up; a glob, node set or !term chooses from it; anything else
  * is added as a host. 0, or CLI_USAGE when a message was printed. */
-int targets_choose(struct muster *m, const char *const *words, size_t n_words, const char *const *limits,
-                   size_t n_limits);
+int targets_choose(struct muster *m, const char *command, const char *const *words, size_t n_words,
+                   const char *const *limits, size_t n_limits);
 size_t targets_count(const struct muster *m); /* servers chosen */
 
 #endif

@@ -102,6 +102,65 @@ MUSTER_API const char *muster_script_description(const struct muster_script *s);
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
 
+/* The files that were read to load it, the script and modules; NULL past the end. */
+MUSTER_API const char *muster_script_file(const struct muster_script *s, size_t i);
+
+enum muster_param_type { MUSTER_PARAM_STRING, MUSTER_PARAM_INTEGER, MUSTER_PARAM_NUMBER, MUSTER_PARAM_BOOLEAN };
+struct muster_param {
+    const char *name;
+    enum muster_param_type type;
+    const char *string; /* its default, or what was set: the one of its type; "" for the others */
+    int64_t integer;
+    double number;
+    bool boolean;
+};
+struct muster_threshold {
+    const char *metric;
+    const char *unit; /* "" when none */
+    bool has_min, has_max;
+    bool min_open, max_open; /* the bound itself does not pass */
+    double min, max;
+    bool some;  /* for servers with certain variables alone; a metric may have several such rules */
+    bool peers; /* compared with what its peers measure as well */
+};
+/* Each fills *out and returns 0, or a negative code when an index is past the end. Parameters are in order of name. */
+MUSTER_API int muster_script_param(const struct muster_script *s, size_t i, struct muster_param *out);
+MUSTER_API int muster_script_threshold(const struct muster_script *s, size_t step, size_t i, struct muster_threshold *out);
+
+/* What is wrong with a script, and what is doubtful, beyond whether it loads. A script with nothing but hints runs. */
+struct muster_check;
+enum muster_severity { MUSTER_FINDING_ERROR, MUSTER_FINDING_HINT };
+struct muster_finding {
+    enum muster_severity severity;
+    const char *file;
+    unsigned line, column; /* from 1; 0: not known */
+    const char *rule;      /* "load", "unknown-global", "luacheck", … */
+    const char *message;
+};
+/* 0 whatever is found, also in a script that cannot be loaded or read. Negative: no memory. */
+MUSTER_API int muster_check_new(struct muster *m, const char *path, struct muster_check **out, struct muster_error *err);
+MUSTER_API void muster_check_free(struct muster_check *c);
+MUSTER_API const struct muster_script *muster_check_script(const struct muster_check *c); /* NULL: cannot be loaded */
+/* By file and line. Fills *out and returns 0, or a negative code when i is past the end. */
+MUSTER_API int muster_check_finding(const struct muster_check *c, size_t i, struct muster_finding *out);
+
+/* ---- tests of scripts ---- */
+
+struct muster_test_options {
+    size_t size;              /* sizeof(struct muster_test_options) */
+    const char *const *paths; /* specs and folders of them, NULL-terminated; NULL or empty: *_spec.lua here, in spec and in
+                                 scripts */
+    const char *output;       /* a busted output: "TAP", "junit", …; NULL: its default */
+    const char *filter;       /* a Lua pattern: only tests whose name matches; NULL: all */
+    bool list, shuffle;       /* only print their names; in random order */
+};
+#define MUSTER_TEST_OPTIONS_INIT {.size = sizeof(struct muster_test_options)}
+
+/* Run specs with busted, inside this process; it prints. 0 when tests ran, and then *passed; negative when none did. They
+ * may use muster.testing, which runs scripts without a server. */
+MUSTER_API int muster_test(struct muster *m, const struct muster_test_options *options, bool *passed,
+                           struct muster_error *err);
+
 /* ---- runs ---- */
 
 enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
@@ -128,6 +187,9 @@ struct muster_run_options {
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
     uint64_t agent_timeout_ms; /* 0: 5 s */
+    const char *const *steps;  /* NULL-terminated: these steps alone, the others are skipped; NULL: all */
+    const char *record_dir;    /* write there, a file a server, what each command was asked and answered; NULL: nowhere */
+    const char *replay_dir;    /* run without servers: the files there answer instead; NULL: no */
     const char *state_dir;     /* where claims are journalled, see muster_leftovers; NULL: $XDG_STATE_HOME/muster, else
                                   ~/.local/state/muster */
     /* Called in the thread of muster_run_start() when a server is finished. */
@@ -137,6 +199,9 @@ struct muster_run_options {
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
+/* Add the servers that dir has transcripts of this script for, unless they are there; *n: how many it has. */
+MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_script *script, const char *dir, size_t *n,
+                                     struct muster_error *err);
 MUSTER_API int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
                               struct muster_run **out, struct muster_error *err);
 /* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start. Once per run. */
@@ -145,6 +210,24 @@ MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
 MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
 MUSTER_API void muster_run_free(struct muster_run *run);
+
+/* ---- a console ---- */
+
+struct muster_console {
+    size_t size; /* sizeof(struct muster_console) */
+    /* The next line of Lua, malloc'd; NULL ends the console. answer: what the line before came to, several lines, raw bytes
+     * from servers in it; NULL: nothing. more: it was the beginning of a chunk only, and is to be given again with what
+     * follows. Called in the thread of muster_run_start(), with no line at work; other runs may be made in it. */
+    char *(*next)(void *arg, const char *answer, bool more);
+    void *arg;
+};
+/* A run that runs Lua line by line against the one server chosen; its variable `server` is that server. What is printed and
+ * logged goes to the log. options may be NULL; start it as any other. */
+MUSTER_API int muster_console_new(struct muster *m, const struct muster_console *console,
+                                  const struct muster_run_options *options, struct muster_run **out,
+                                  struct muster_error *err);
+/* Cancel the line at work, if there is one. Any thread, and async-signal-safe. */
+MUSTER_API void muster_console_cancel(struct muster_run *run);
 
 /* ---- what earlier runs left behind ---- */
 
@@ -195,6 +278,8 @@ MUSTER_API int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, 
 
 /* ---- results, after muster_run_start() ---- */
 
+/* Why a transcript (record_dir) is not whole; NULL when all are. */
+MUSTER_API const char *muster_run_record_problem(const struct muster_run *run);
 MUSTER_API const char *muster_run_id(const struct muster_run *run);
 MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 4, 130 or 143: see README */
 MUSTER_API size_t muster_run_server_count(const struct muster_run *run);

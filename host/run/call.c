@@ -28,7 +28,7 @@ void mu_call_done(struct mu_call *c, const struct mu_err *err)
 
 /* ---- the line of commands that wait for the connection, or for a channel of it ---- */
 
-bool mu_call_in_line(const struct mu_call *c) { return !c->wait.done && !c->ssh && !c->process && !c->here; }
+bool mu_call_in_line(const struct mu_call *c) { return !c->wait.done && !c->ssh && !c->process && !c->replayed && !c->here; }
 
 static void uncount(struct mu_call *c)
 {
@@ -59,7 +59,7 @@ void mu_remote_next(struct mu_remote *r)
     }
 }
 
-static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
+void mu_call_ended(struct mu_call *c, const struct mu_exec_result *result)
 {
     struct mu_remote *r = &c->task->remote;
     bool ssh = c->ssh != NULL;
@@ -72,6 +72,7 @@ static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
         c->timer = NULL;
         return;
     }
+    mu_call_record(c, result);
     if (result->unended)
         mu_task_unended(c->task, c->command);
     /* The connection may be as dead as the command is not: whoever comes next finds out with a new one. */
@@ -87,8 +88,8 @@ static void exec_done(struct mu_call *c, const struct mu_exec_result *result)
         mu_remote_next(r);
 }
 
-static void ssh_exec_done(void *arg, struct mu_ssh_exec *e) { exec_done(arg, mu_ssh_exec_result(e)); }
-static void process_done(void *arg, struct mu_process *p) { exec_done(arg, mu_process_result(p)); }
+static void ssh_exec_done(void *arg, struct mu_ssh_exec *e) { mu_call_ended(arg, mu_ssh_exec_result(e)); }
+static void process_done(void *arg, struct mu_process *p) { mu_call_ended(arg, mu_process_result(p)); }
 
 static void ender_done(void *arg, struct mu_process *p)
 {
@@ -112,7 +113,7 @@ static void end_as_root(struct mu_call *c, uint64_t kill_after_ms)
     mu_buf_free(&text);
 }
 
-/* End a command that runs, there too; exec_done follows. */
+/* End a command that runs, there too; mu_call_ended() follows. */
 static void end_command(struct mu_call *c, const struct mu_err *why)
 {
     uint64_t kill_after = KILL_AFTER_MS, total = END_TIMEOUT_MS;
@@ -134,11 +135,12 @@ static void end_command(struct mu_call *c, const struct mu_err *why)
 static void on_line(void *arg, enum mu_exec_stream stream, const char *line, size_t len)
 {
     struct mu_call *c = arg;
+    mu_call_record_line(c, stream, line, len);
     if (c->lines_read == c->lines.len) {
         mu_buf_clear(&c->lines);
         c->lines_read = 0;
     }
-    if (c->lines.len > LINES_MAX) {
+    if (c->lines.len > LINES_MAX && !c->replayed) {
         if (!c->ending) {
             struct mu_err err;
             mu_err_set(&err, MU_ELIMIT, "lines come faster than the line callback takes them (%zu MiB behind)", LINES_MAX >> 20);
@@ -195,6 +197,8 @@ void mu_call_go(struct mu_call *c)
         mu_call_done(c, NULL);
         return;
     }
+    if (mu_call_replay(c))
+        return;
     bool local = c->here || c->task->remote.local;
     if (!local && c->task->remote.busy >= c->task->remote.channels)
         return; /* mu_remote_next() comes back to it */
@@ -325,6 +329,8 @@ const struct mu_exec_result *mu_call_result(const struct mu_call *c)
     static const struct mu_exec_result nothing;
     if (c->dry)
         return &nothing;
+    if (c->replayed)
+        return c->replayed;
     return c->ssh ? mu_ssh_exec_result(c->ssh) : c->process ? mu_process_result(c->process) : NULL;
 }
 
@@ -350,6 +356,8 @@ void mu_call_close(struct mu_call *c)
         mu_remote_next(&c->task->remote);
     }
     mu_buf_free(&c->lines);
+    mu_buf_free(&c->seen[0]);
+    mu_buf_free(&c->seen[1]);
     free(c->command);
     free(c->text);
     if (c->input)

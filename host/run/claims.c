@@ -76,6 +76,8 @@ static void note(struct mu_claims *c, struct question *q)
         mu_err_set(&q->err, MU_ESTATE, "the server is not claimed");
     else if (q->op != MU_CLAIM_RELEASE && !q->data)
         mu_err_set(&q->err, MU_ENOMEM, "out of memory");
+    else if (!c->journal)
+        return;
     else if (q->op == MU_CLAIM)
         mu_journal_claim(c->journal, s, q->data, &q->err);
     else if (q->op == MU_CLAIM_UPDATE)
@@ -120,7 +122,7 @@ void mu_claims_flush(struct mu_claims *c)
     struct mu_err err = {0};
     if (!c->n_asked)
         return;
-    if (mu_journal_sync(c->journal, &err))
+    if (c->journal && mu_journal_sync(c->journal, &err))
         mu_log(MU_ERROR, "%s", err.msg);
     for (size_t i = 0; i < c->n_asked; i++) {
         struct question *q = &c->asked[i];
@@ -135,4 +137,4 @@ void mu_claims_flush(struct mu_claims *c)
 }
 
 const char *mu_claims_data(const struct mu_claims *c, size_t server) { return c->data[server]; }
-const char *mu_claims_path(const struct mu_claims *c) { return mu_journal_path(c->journal); }
+const char *mu_claims_path(const struct mu_claims *c) { return c->journal ? mu_journal_path(c->journal) : NULL; }

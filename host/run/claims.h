@@ -14,6 +14,7 @@ enum mu_claim_op { MU_CLAIM, MU_CLAIM_UPDATE, MU_CLAIM_RELEASE };
 struct mu_claims;
 /* The question with this ticket is answered: err NULL, or why not. Called from mu_claims_flush(). */
 typedef void mu_claims_fn(void *arg, int worker, uint64_t ticket, const struct mu_err *err);
+/* journal NULL: claims are kept in memory alone. */
 int mu_claims_new(struct mu_claims **out, struct mu_journal *journal_take, struct mu_server *const *servers, size_t n,
                   mu_claims_fn *fn, void *arg, struct mu_err *err);
 /* Closes the journal, and removes it when nothing is open. NULL allowed. */

@@ -129,10 +129,12 @@ static void compile(lua_State *L, const char *path)
     lua_remove(L, -2);
 }
 
+void mu_script_push_factories(lua_State *L) { luaL_getsubtable(L, LUA_REGISTRYINDEX, CACHE); }
+
 void mu_script_push_factory(lua_State *L, const char *path)
 {
     struct mu_worker *w = mu_worker_of(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, CACHE);
+    mu_script_push_factories(L);
     if (lua_getfield(L, -1, path) == LUA_TNIL) {
         lua_pop(L, 1);
         struct mu_account *payer = w->allocator.charge;

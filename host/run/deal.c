@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "run/collect.h"
+#include "run/console.h"
 #include "run/run_internal.h"
 
 /* ---- interrupts ---- */
@@ -87,8 +88,12 @@ static void deal_server(struct mu_run *run)
     run->results->tasks[run->dealt].dealt = true;
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
-    deal_task(run, run->config.dry_run ? MU_TASK_DRY : run->config.left ? MU_TASK_CLEANUP : MU_TASK_RUN, run->dealt,
-              verdict, NULL);
+    deal_task(run,
+              run->config.console   ? MU_TASK_CONSOLE
+              : run->config.dry_run ? MU_TASK_DRY
+              : run->config.left    ? MU_TASK_CLEANUP
+                                    : MU_TASK_RUN,
+              run->dealt, verdict, NULL);
     run->dealt++;
 }
 
@@ -147,7 +152,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     if (m && m->head.kind == MU_MSG_EXITED) {
         run->workers[m->worker].exited = true;
         run->n_exited++;
-    } else if (m && mu_run_asked(run, m)) {
+    } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
     } else if (m && !run->over) {
         bool again = m->kind == MU_TASK_AGAIN && m->head.kind != MU_MSG_UNENDED; /* what still runs is the server's */
@@ -156,6 +161,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
             task_done(run, m);
     }
     mu_message_free(msg);
+    mu_run_see_break(run);
     mu_run_deal(run);
 }
 

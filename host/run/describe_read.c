@@ -8,8 +8,7 @@
 
 #include "core/clock.h"
 
-/* The line of the source where `word` stands as a field's name, for `word =` or `["word"] =`; 0 when there is none. */
-static int line_of_field(const char *source, const char *word)
+int mu_reading_line(const char *source, const char *word)
 {
     size_t n = strlen(word);
     int line = 1;
@@ -35,7 +34,7 @@ void mu_reading_complain(struct mu_reading *r, const char *word, const char *fmt
     va_start(ap, fmt);
     r->failed = mu_err_vset(r->err, MU_EINVAL, fmt, ap);
     va_end(ap);
-    int line = word ? line_of_field(r->source, word) : 0;
+    int line = word ? mu_reading_line(r->source, word) : 0;
     if (line)
         mu_err_prefix(r->err, "%s:%d", r->s->path, line);
     else

@@ -17,6 +17,7 @@
 
 struct mu_task;
 struct mu_sources;
+struct mu_tapes;
 
 /* The Lua side, as function pointers so that run/ does not include bindings/. All run protected and may raise. */
 struct mu_bindings {
@@ -31,10 +32,13 @@ struct mu_engine {
     struct mu_sources *sources;
     const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
     const char *library_dir; /* standard scripts; NULL: none */
+    const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
+    struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
+    const bool *only;          /* a step each: whether it is to run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
     bool cleanup;              /* destroying what an earlier run left behind */
     const char *run_id;        /* NULL while loading */

@@ -1,4 +1,5 @@
 /* Which phase comes next, for each kind of task. */
+#include "run/console.h"
 #include "run/engine.h"
 #include "run/phase.h"
 #include "run/task.h"
@@ -64,6 +65,7 @@ static bool run(struct mu_task *t)
         return teardown(t);
     case MU_PHASE_TEARDOWN:
     case MU_PHASE_MARK:
+    case MU_PHASE_CONSOLE:
     case MU_PHASE_END:
         return false;
     }
@@ -116,6 +118,9 @@ void mu_task_advance(struct mu_task *t)
         break;
     case MU_TASK_CLEANUP:
         goes_on = cleanup(t);
+        break;
+    case MU_TASK_CONSOLE:
+        goes_on = mu_console_advance(t);
         break;
     case MU_TASK_DRY:
         goes_on = dry(t);

@@ -16,6 +16,8 @@ enum mu_message_kind {
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
     MU_MSG_ANSWER,   /* number: to the question with this ticket; code, text, cause: no, and why */
+    MU_MSG_LINE,     /* text, NULL: the end. For the console (console.h) */
+    MU_MSG_BREAK,    /* cancel the console's line that is at work */
     /* to the main thread */
     MU_MSG_STARTED,
     MU_MSG_STEP,     /* step */
@@ -26,6 +28,7 @@ enum mu_message_kind {
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
     MU_MSG_LEAVE,    /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
+    MU_MSG_PROMPT,   /* worker; text: the answer to the line before, or NULL; first: it goes on. Answered by MU_MSG_LINE */
     MU_MSG_CLAIM     /* worker, number: ticket; task, amount: enum mu_claim_op, text: data. Answered when journalled */
 };
 

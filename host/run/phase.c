@@ -56,7 +56,7 @@ static int prepare_load(lua_State *L, struct mu_task *t)
 void mu_phase_push_hook(lua_State *L, const struct mu_task *t, const char *field)
 {
     mu_task_push_slot(L, t, MU_SLOT_SCRIPT);
-    if (t->phase == MU_PHASE_STEP || t->phase == MU_PHASE_WHEN) {
+    if (t->phase == MU_PHASE_STEP || t->phase == MU_PHASE_WHEN || t->phase == MU_PHASE_CONSOLE) {
         lua_getfield(L, -1, "steps");
         lua_rawgeti(L, -1, (lua_Integer)t->step + 1);
         lua_replace(L, -3);

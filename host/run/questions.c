@@ -43,7 +43,8 @@ int mu_run_open_claims(struct mu_run *run, struct mu_err *err)
                                    .hostkey_policy = policy_name(c->ssh.policy), .known_hosts = c->ssh.known_hosts,
                                    .key_files = c->ssh.key_files};
     struct mu_journal *journal = NULL;
-    int rc = c->left ? mu_journal_adopt(&journal, c->left->path, c->left->fd, err)
+    /* What a replay claims is nowhere: nobody is to clean up after it. */
+    int rc = c->replay_dir ? 0 : c->left ? mu_journal_adopt(&journal, c->left->path, c->left->fd, err)
                      : mu_journal_new(&journal, c->state_dir, &head, err);
     if (rc)
         return rc;

@@ -20,6 +20,7 @@ static void start_connect(struct mu_remote *r);
 
 static void connect_over(struct mu_remote *r, const struct mu_err *err)
 {
+    mu_remote_record(r, err);
     r->state = err->code ? MU_REMOTE_FAILED : MU_REMOTE_UP;
     r->error = *err;
     r->retry_until_ms = 0;
@@ -75,6 +76,12 @@ static void start_connect(struct mu_remote *r)
     const struct mu_engine *e = engine_of(r);
     const struct mu_server *srv = r->task->server;
     r->state = MU_REMOTE_CONNECTING;
+    if (mu_remote_replay(r, &err)) {
+        if (!err.code)
+            mu_log(MU_INFO, "Connected to %s, in the transcript.", mu_remote_address(r));
+        connect_over(r, &err);
+        return;
+    }
     int rc = 0;
     if (!r->ssh) {
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
@@ -95,7 +102,7 @@ void mu_remote_want(struct mu_call *c, uint64_t wait_ms)
         mu_call_go(c);
         return;
     }
-    if (r->state == MU_REMOTE_UP && !mu_ssh_session_connected(r->ssh)) {
+    if (r->state == MU_REMOTE_UP && r->ssh && !mu_ssh_session_connected(r->ssh)) {
         r->state = MU_REMOTE_LOST;
         mu_err_set(&r->error, MU_ELOST, "connection lost");
     }

@@ -88,6 +88,9 @@ struct mu_call {
     struct mu_err error; /* code 0: the command ran to its end, or connected */
     struct mu_buf lines; /* for a line callback: stream byte, 4-byte length, text; read from lines_read on */
     size_t lines_read;
+    const struct mu_exec_result *replayed; /* from a transcript (tape.h), or NULL */
+    struct mu_exec_result lined;           /* the same without what was handed over as lines */
+    struct mu_buf seen[2];                 /* what lines were handed over, for a transcript: stdout, stderr */
     bool held; /* the server waits until the lines that are there are taken */
 };
 

@@ -19,6 +19,17 @@ bool mu_call_only_told(struct mu_call *c, const char *what);
 void mu_remote_fail_line(struct mu_remote *r, const struct mu_err *err);
 void mu_remote_next(struct mu_remote *r); /* a command over the connection has ended: what waits goes on */
 
+void mu_call_ended(struct mu_call *c, const struct mu_exec_result *result); /* its command is over */
+
+/* replay.c: */
+/* In a replay: answer the command from the transcript. False: it is none. */
+bool mu_call_replay(struct mu_call *c);
+bool mu_remote_replay(const struct mu_remote *r, struct mu_err *result); /* the same of a connection */
+/* Where a transcript is written: note the command that has ended, a line that it printed, a connection that was tried. */
+void mu_call_record(struct mu_call *c, const struct mu_exec_result *result);
+void mu_call_record_line(struct mu_call *c, enum mu_exec_stream stream, const char *line, size_t len);
+void mu_remote_record(const struct mu_remote *r, const struct mu_err *result);
+
 /* remote.c: */
 /* Go on with c when there is a connection: now, or when it was made. */
 void mu_remote_want(struct mu_call *c, uint64_t wait_ms);

@@ -15,6 +15,7 @@
 #include "run/messages.h"
 #include "run/run_internal.h"
 #include "run/sources.h"
+#include "run/tape.h"
 #include "run/worker.h"
 
 #define WATCH_EVERY_MS 1000
@@ -91,7 +92,8 @@ static void name_owner(char out[MU_OWNER_SIZE])
 static int settle_cap(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
 {
     const char *said = run->config.max_broken ? run->config.max_broken : script->max_broken ? script->max_broken : MU_CAP_DEFAULT;
-    unsigned on = run->config.dry_run || run->config.left ? 0 : script->mark_on;
+    bool part = run->config.steps && run->config.steps[0]; /* some of the steps judge no server */
+    unsigned on = run->config.dry_run || run->config.left || part ? 0 : script->mark_on;
     struct mu_cap cap;
     int rc = mu_cap_parse(&cap, said, err);
     if (rc) {
@@ -102,6 +104,32 @@ static int settle_cap(struct mu_run *run, const struct mu_script *script, struct
     run->results->dry_run = run->config.dry_run;
     if (mu_marks_init(&run->marks, on, run->results->marks.cap, run->n) || (on && !(run->results->marks.said = strdup(said))))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
+    return 0;
+}
+
+static int choose_steps(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
+{
+    const char *const *names = run->config.steps;
+    if (!names || !names[0])
+        return 0;
+    bool *only = calloc(script->n_steps + 1, sizeof *only);
+    run->engine.only = only;
+    if (!only)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    for (; *names; names++) {
+        size_t i = 0;
+        while (i < script->n_steps && strcmp(script->steps[i].name, *names) != 0)
+            i++;
+        if (i == script->n_steps) {
+            struct mu_buf known = MU_BUF_INIT;
+            for (size_t j = 0; j < script->n_steps; j++)
+                mu_buf_addf(&known, "%s%s", j ? ", " : "", script->steps[j].name);
+            mu_err_set(err, MU_EINVAL, "%s has no step '%s'; it has: %s", script->path, *names, mu_buf_cstr(&known));
+            mu_buf_free(&known);
+            return MU_EINVAL;
+        }
+        only[i] = true;
+    }
     return 0;
 }
 
@@ -126,7 +154,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     c->workers = c->workers ? c->workers : cores > 0 ? (unsigned)cores : 1;
     run->servers = servers;
     run->n = n;
-    run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir,
+    run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir, .module_dir = c->module_dir,
                                      .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
@@ -152,6 +180,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         rc = mu_rules_new(&run->rules, script, servers, n, err);
     run->engine.rules = run->rules;
     if (!rc)
+        rc = choose_steps(run, script, err);
+    if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
         rc = mu_mailbox_new(&run->home, run->loop, mu_run_home_mail, run, err);
@@ -159,7 +189,12 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         goto out;
     run->engine.home = run->home;
     rc = MU_ENOMEM;
-    rc = mu_run_open_claims(run, err);
+    if (c->record_dir)
+        rc = mu_tapes_record(&run->engine.tapes, c->record_dir, script->path, servers, n, err);
+    else
+        rc = c->replay_dir ? mu_tapes_replay(&run->engine.tapes, c->replay_dir, script->path, servers, n, err) : 0;
+    if (!rc)
+        rc = mu_run_open_claims(run, err);
     if (rc)
         goto out;
     rc = MU_ENOMEM;
@@ -182,7 +217,7 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
     bool needed = false;
     for (size_t i = 0; i < run->n; i++)
         needed = needed || !run->servers[i]->local;
-    if (run->engine.local || run->engine.dry_run || !needed)
+    if (run->engine.local || run->engine.dry_run || mu_tapes_replays(run->engine.tapes) || !needed)
         return 0;
     int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
     for (size_t i = 0; !rc && i < run->n; i++) {
@@ -288,6 +323,8 @@ void mu_run_interrupt(struct mu_run *run, int signal_number)
     mu_mailbox_nudge(run->home);
 }
 
+const char *mu_run_record_problem(const struct mu_run *run) { return mu_tapes_problem(run->engine.tapes); }
+
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
 
 bool mu_run_free(struct mu_run *run)
@@ -300,6 +337,7 @@ bool mu_run_free(struct mu_run *run)
     mu_timer_free(run->limit);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);
+    mu_tapes_free(run->engine.tapes);
     mu_mailbox_free(run->home, mu_message_free);
     mu_loop_free(run->loop);
     mu_ssh_shared_free(run->engine.ssh);
@@ -308,6 +346,7 @@ bool mu_run_free(struct mu_run *run)
     mu_rules_free(run->rules);
     mu_second_free(run);
     mu_run_result_free(run->results);
+    free((void *)run->engine.only);
     free(run->workers);
     free(run->stuck_said_ms);
     free(run);

@@ -17,6 +17,14 @@
 struct mu_bindings;
 struct mu_left;
 
+/* Where lines come from and answers go; called in the main thread, in the middle of mu_run_go(). */
+struct mu_console_io {
+    /* The next line, malloc'd, or NULL for the end. answer: of the line before, NULL when it has none; more: that was the
+     * beginning of a chunk, and is to come again with what follows. */
+    char *(*next)(void *arg, const char *answer, bool more);
+    void *arg;
+};
+
 struct mu_run_config {
     unsigned forks, workers;  /* 0: 50; the number of cores */
     uint64_t timeout_ms;      /* 0: the script's, else 1 h */
@@ -27,8 +35,13 @@ struct mu_run_config {
     const char *user;
     const char *sudo_password; /* NULL: none */
     const char *library_dir;
+    const char *module_dir;   /* where require looks before all; NULL: nowhere else */
     struct mu_ssh_config ssh;
     const char *state_dir;    /* where claims are journalled; NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster */
+    const char *record_dir;   /* write transcripts there (run/tape.h); NULL: none */
+    const char *replay_dir;   /* answer from those there, and touch no server; NULL: no */
+    const struct mu_console_io *console; /* lines for the one server, instead of the script's steps; or NULL */
+    const char *const *steps; /* NULL-terminated: these alone, the others are skipped; NULL: all */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;
@@ -43,6 +56,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
 /* Run to the end. Negative when it could not start: keys, known hosts, threads. */
 int mu_run_go(struct mu_run *run, struct mu_err *err);
 void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; async-signal-safe */
+const char *mu_run_record_problem(const struct mu_run *run); /* why a transcript is not whole; NULL: all are */
+void mu_run_break(struct mu_run *run); /* cancel the console's line that is at work; any thread; async-signal-safe */
 struct mu_run_result *mu_run_results(struct mu_run *run);
 /* False when a worker is still stuck in a call: the run, and all that it borrows, must then stay to the end of the process. */
 bool mu_run_free(struct mu_run *run);

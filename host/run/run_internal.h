@@ -41,6 +41,8 @@ struct mu_run {
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
     _Atomic(int) interrupts, signal;
     int interrupts_seen;
+    _Atomic(int) breaks;     /* of the console's line at work */
+    int breaks_seen;
     bool over;               /* the main thread has given up on what is left */
     bool abandoned;          /* a worker could not be joined */
 };

@@ -30,6 +30,7 @@ struct loading {
     struct mu_task task; /* without a server */
     struct mu_script *script;
     const char *source;
+    struct mu_findings *found; /* where mistakes go that do not keep it from loading; NULL: they are not looked for */
     struct mu_err *err;
     int rc;
 };
@@ -86,6 +87,8 @@ static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
     if (status == LUA_OK) {
         lua_settop(L, base);
         ld->rc = mu_script_describe(L, ld->script, ld->source, ld->err);
+        if (!ld->rc && ld->found)
+            mu_lint_script(L, ld->script, ld->source, ld->found);
     } else if (f->scope->cancelled) {
         ld->rc = mu_err_set(ld->err, MU_EINVAL, "%s: %s", path, f->scope->why.msg);
     } else {
@@ -133,6 +136,12 @@ out:
 int mu_script_load(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
                    struct mu_logger *logger, struct mu_err *err)
 {
+    return mu_script_check(out, path, library_dir, bindings, logger, NULL, err);
+}
+
+int mu_script_check(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
+                    struct mu_logger *logger, struct mu_findings *found, struct mu_err *err)
+{
     struct mu_err local;
     struct mu_worker w = {0};
     struct mu_sources *sources = mu_sources_new();
@@ -153,9 +162,11 @@ int mu_script_load(struct mu_script **out, const char *path, const char *library
     struct mu_logger *former = mu_logger_use(logger);
     rc = mu_worker_open(&w, &engine, 0, err);
     if (!rc) {
-        struct loading ld = {.script = s, .source = text, .err = err};
+        struct loading ld = {.script = s, .source = text, .found = found, .err = err};
         rc = run_top_level(&w, &ld);
         mu_worker_close(&w);
+        if (!rc && !(s->files = mu_sources_list(sources, &s->n_files)))
+            rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     }
     mu_logger_use(former);
 out:
@@ -198,6 +209,9 @@ void mu_script_free(struct mu_script *s)
     free(s->steps);
     free(s->params);
     free(s->description);
+    for (size_t i = 0; i < s->n_files; i++)
+        free(s->files[i]);
+    free(s->files);
     free(s->max_broken);
     free(s->path);
     free(s->dir);

@@ -17,6 +17,7 @@
 #include "run/rules.h"
 
 struct mu_bindings;
+struct mu_findings;
 struct mu_logger;
 
 enum mu_param_type { MU_PARAM_STR, MU_PARAM_INT, MU_PARAM_NUM, MU_PARAM_BOOL };
@@ -54,6 +55,8 @@ struct mu_bound {
 
 struct mu_script {
     char *path;        /* as given */
+    char **files;      /* that were read to load it, itself among them */
+    size_t n_files;
     char *dir;         /* its folder, where require looks first */
     char *description; /* "" when none */
     uint64_t timeout_ms, setup_timeout_ms, teardown_timeout_ms; /* 0: not said */
@@ -75,6 +78,9 @@ struct mu_script {
 /* Read, compile, run the top level (with a time limit), and check the description. */
 int mu_script_load(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
                    struct mu_logger *logger, struct mu_err *err);
+/* The same, and what else is wrong or doubtful in it goes to found; NULL: that is not looked for. */
+int mu_script_check(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
+                    struct mu_logger *logger, struct mu_findings *found, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
 /* script_threshold.c: what judges "cpu.score" from now on, whatever script and inventory say: ">= 40". */

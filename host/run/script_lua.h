@@ -6,6 +6,7 @@
 
 #include <lua.h>
 
+#include "run/lint.h"
 #include "run/script.h"
 
 /* The description on top of L's stack into *s (describe.c). Raises nothing; MU_EINVAL with file:line. source is for
@@ -15,5 +16,9 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
 /* Push the function of a source file: called with an environment it returns the file's main function. Compiled once a
  * worker, kept in the registry. Raises with file:line:column on a syntax error. */
 void mu_script_push_factory(lua_State *L, const char *path);
+void mu_script_push_factories(lua_State *L); /* those made so far: a table, path → factory */
+
+/* Look for mistakes in the script that was just loaded, description on top (lint_chunk.c). May raise. */
+void mu_lint_script(lua_State *L, const struct mu_script *s, const char *source, struct mu_findings *found);
 
 #endif

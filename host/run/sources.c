@@ -100,3 +100,18 @@ int mu_sources_get(struct mu_sources *s, const char *path, const char **text, si
     *len = src->text.len;
     return 0;
 }
+
+char **mu_sources_list(struct mu_sources *s, size_t *n)
+{
+    size_t all = 0;
+    *n = 0;
+    pthread_mutex_lock(&s->mutex);
+    for (struct source *src = s->first; src; src = src->next)
+        all++;
+    char **list = calloc(all + 1, sizeof *list);
+    for (struct source *src = s->first; list && src; src = src->next)
+        if (!src->error.code && (list[*n] = strdup(src->path)))
+            (*n)++;
+    pthread_mutex_unlock(&s->mutex);
+    return list;
+}

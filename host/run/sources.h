@@ -13,5 +13,7 @@ struct mu_sources *mu_sources_new(void); /* NULL when out of memory */
 void mu_sources_free(struct mu_sources *s);
 /* The file's text. MU_ENOENT (also remembered) when there is none, MU_EIO when it cannot be read. */
 int mu_sources_get(struct mu_sources *s, const char *path, const char **text, size_t *len, struct mu_err *err);
+/* The paths of those that could be read, as a malloc'd list of copies; *n: how many. NULL when out of memory. */
+char **mu_sources_list(struct mu_sources *s, size_t *n);
 
 #endif

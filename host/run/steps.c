@@ -33,11 +33,14 @@ static void post_skipped(struct mu_task *t, size_t i)
     mu_post_step_take(t, r);
 }
 
+static bool chosen(const struct mu_task *t, size_t step) { return !engine_of(t)->only || engine_of(t)->only[step]; }
+
+/* A step that was not chosen is not missed by those that need it: whoever chose them meant it. */
 static bool needs_met(const struct mu_task *t, const struct mu_step *st)
 {
     for (size_t i = 0; i < st->n_needs; i++)
         for (size_t j = 0; j < t->step; j++)
-            if (!strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)
+            if (chosen(t, j) && !strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)
                 return false;
     return true;
 }
@@ -95,7 +98,7 @@ bool mu_steps_next(struct mu_task *t)
     while (t->step < s->n_steps) {
         const struct mu_step *st = &s->steps[t->step];
         note_deadline(t);
-        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || !needs_met(t, st)) {
+        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || !chosen(t, t->step) || !needs_met(t, st)) {
             post_skipped(t, t->step++);
             continue;
         }

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
+#include "run/console.h"
 #include "run/engine.h"
 #include "run/messages.h"
 #include "run/permit.h"
@@ -50,7 +51,7 @@ void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot)
 
 static const char *phase_name(enum mu_phase phase)
 {
-    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "end"};
+    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "console", "end"};
     return names[phase];
 }
 
@@ -153,6 +154,8 @@ void mu_task_hurry(struct mu_task *t, uint64_t until_ms)
 
 void mu_task_kill(struct mu_task *t)
 {
+    if (mu_console_leave(t))
+        return;
     t->cancelled = true;
     t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
     if (t->scope.fiber)
@@ -178,7 +181,7 @@ void mu_task_end(struct mu_task *t)
     uint64_t took = mu_clock_ms() - t->started_ms;
     if (t->kind == MU_TASK_MARK)
         mu_mark_report(t);
-    else
+    else if (t->kind != MU_TASK_CONSOLE)
         mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
                mu_status_name(t->worst), (double)took / 1000.0);
     mu_post_done(t, took);
@@ -187,6 +190,7 @@ void mu_task_end(struct mu_task *t)
     free(t->step_status);
     free(t->mark.note);
     mu_timer_free(t->mark.timer);
+    mu_console_free(t);
     mu_verdict_free(t->verdict);
     mu_repeat_free(t->repeat);
     mu_list_remove(&t->link);
@@ -229,7 +233,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
             mu_post_started(t);
             if (t->repeat)
                 mu_log(MU_WARNING, "Started again: measured once more, since it is behind its peers: %s.", t->repeat->why);
-            else
+            else if (t->kind != MU_TASK_CONSOLE)
                 mu_log(MU_INFO, "Started.");
         }
         /* From here on the task reports its own end, whatever happens. */

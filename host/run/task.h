@@ -24,6 +24,7 @@ enum mu_task_kind {
     MU_TASK_AGAIN,   /* the same with some of the steps, for a server behind its peers (second.h) */
     MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
     MU_TASK_CLEANUP, /* load → teardown */
+    MU_TASK_CONSOLE, /* load → lines as they are typed (console.h); nothing of it becomes a result */
     MU_TASK_DRY      /* load → setup → teardown → mark, with nothing changed; the steps are skipped */
 };
 
@@ -35,6 +36,7 @@ enum mu_phase {
     MU_PHASE_ON_FAILURE,
     MU_PHASE_TEARDOWN,
     MU_PHASE_MARK,
+    MU_PHASE_CONSOLE,
     MU_PHASE_END
 };
 
@@ -80,6 +82,7 @@ struct mu_task {
     struct mu_err phase_error;     /* of a phase outside steps, code 0: went well */
     size_t failures_before;        /* the step at work: as it was when it began, for when it is measured again */
     enum mu_status worst_before;
+    struct mu_console *console;    /* of MU_TASK_CONSOLE, once it is loaded */
     struct mu_verdict *verdict;
     struct mu_repeat *repeat;      /* NULL: all steps */
     struct {

@@ -1,6 +1,7 @@
 #include "run/web.h"
 
 #include "run/engine.h"
+#include "run/tape.h"
 #include "run/worker.h"
 
 #define SHOWN_BODY 2000
@@ -33,6 +34,8 @@ int mu_web_start(struct mu_web_call *c, struct mu_fiber *f, const struct mu_http
 {
     struct mu_worker *w = f->worker;
     *c = (struct mu_web_call){.wait = {.abandon = abandon}};
+    if (mu_tapes_replays(w->engine->tapes))
+        return mu_err_set(err, MU_ESTATE, "a replay sends nothing, and HTTP requests are in no transcript: %s", req->method);
     if (w->engine->dry_run && !mu_http_read_only(req->method)) {
         int rc = mu_http_check(req, err);
         if (rc)

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "run/ask.h"
+#include "run/console.h"
 #include "run/run_internal.h"
 #include "run/task.h"
 #include "ssh/ssh.h"
@@ -47,6 +48,8 @@ static void worker_mail(void *arg, struct mu_msg *msg)
             struct mu_task *t = mu_list_entry(l, struct mu_task, link);
             struct mu_err why;
             next = l->next;
+            if (mu_console_leave(t))
+                continue;
             mu_err_set(&why, MU_ECANCELED, "interrupted");
             mu_task_hurry(t, m->number);
             mu_task_cancel(t, MU_ST_CANCELLED, &why);
@@ -59,6 +62,13 @@ static void worker_mail(void *arg, struct mu_msg *msg)
         break;
     case MU_MSG_STOP:
         w->stop = true;
+        break;
+    case MU_MSG_LINE:
+        mu_console_line(w, m->text);
+        m->text = NULL;
+        break;
+    case MU_MSG_BREAK:
+        mu_console_break(w);
         break;
     case MU_MSG_ANSWER:
         mu_ask_answered(w, m);

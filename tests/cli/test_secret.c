@@ -49,13 +49,13 @@ static void from_file(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put(cases[i].content, strlen(cases[i].content), 0600);
-        assert_int_equal(secret_read(&s, "password", path, NULL), 0);
+        assert_int_equal(secret_read(&s, "run", "password", path, NULL), 0);
         assert_true(s.set);
         assert_false(s.exposed);
         assert_string_equal(s.text, cases[i].secret);
     }
     put("x\n", 2, 0640);
-    assert_int_equal(secret_read(&s, "password", path, NULL), 0);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 0);
     assert_true(s.exposed);
 
     secret_wipe(&s);
@@ -71,20 +71,20 @@ static void bad_files(void **state)
     (void)state;
     memset(big, 'x', sizeof big);
     put("", 0, 0600);
-    assert_int_equal(secret_read(&s, "password", path, NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 2);
     put("\n", 1, 0600);
-    assert_int_equal(secret_read(&s, "password", path, NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 2);
     put("a\0b\n", 4, 0600);
-    assert_int_equal(secret_read(&s, "password", path, NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 2);
     put(big, sizeof big, 0600);
-    assert_int_equal(secret_read(&s, "password", path, NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 2);
     assert_false(s.set);
     assert_int_equal(s.text[0], 0);
     put(big, sizeof s.text - 1, 0600); /* the longest there is */
-    assert_int_equal(secret_read(&s, "password", path, NULL), 0);
+    assert_int_equal(secret_read(&s, "run", "password", path, NULL), 0);
     assert_int_equal(strlen(s.text), sizeof s.text - 1);
-    assert_int_equal(secret_read(&s, "password", "/nonexistent/file", NULL), 2);
-    assert_int_equal(secret_read(&s, "password", "/tmp", NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", "/nonexistent/file", NULL), 2);
+    assert_int_equal(secret_read(&s, "run", "password", "/tmp", NULL), 2);
 }
 
 static void from_environment(void **state)
@@ -95,14 +95,14 @@ static void from_environment(void **state)
     (void)state;
     assert_int_equal(setenv("MUSTER_TEST_SECRET", "hush", 1), 0);
     value = getenv("MUSTER_TEST_SECRET");
-    assert_int_equal(secret_read(&s, "passphrase", NULL, "MUSTER_TEST_SECRET"), 0);
+    assert_int_equal(secret_read(&s, "run", "passphrase", NULL, "MUSTER_TEST_SECRET"), 0);
     assert_string_equal(s.text, "hush");
     assert_null(getenv("MUSTER_TEST_SECRET"));
     assert_int_equal(value[0], 0); /* nor left in the environment's memory */
-    assert_int_equal(secret_read(&s, "passphrase", NULL, "MUSTER_TEST_SECRET"), 2);
+    assert_int_equal(secret_read(&s, "run", "passphrase", NULL, "MUSTER_TEST_SECRET"), 2);
     assert_int_equal(setenv("MUSTER_TEST_SECRET", "", 1), 0);
-    assert_int_equal(secret_read(&s, "passphrase", NULL, "MUSTER_TEST_SECRET"), 2);
-    assert_int_equal(secret_read(&s, "passphrase", NULL, NULL), 0);
+    assert_int_equal(secret_read(&s, "run", "passphrase", NULL, "MUSTER_TEST_SECRET"), 2);
+    assert_int_equal(secret_read(&s, "run", "passphrase", NULL, NULL), 0);
     assert_false(s.set);
 }
 

@@ -40,6 +40,9 @@ if(NOT MUSTER_SANITIZE)
                                              COMPILE_OPTIONS "-Wno-missing-prototypes")
 endif()
 
+# The standard scripts' own specs, run as their users run theirs.
+muster_add_program_test(lua_scripts lua COMMAND ${muster_program} test ${CMAKE_SOURCE_DIR}/scripts/spec)
+
 # What runs nothing of this build is done once: not again for each sanitizer.
 if(NOT MUSTER_SANITIZE)
   # One at a time: they compare the machine before and after.

@@ -1,0 +1,80 @@
+---@meta muster.testing
+-- Annotations for editors (LuaLS) of muster.testing, which specs use under `muster test`.
+
+---@class muster.testing
+local testing = {}
+
+---What an exec answers: text is its standard output. error: exec raises instead, "timeout" or "lost".
+---@class muster.testing.Answer
+---@field stdout? string
+---@field stderr? string
+---@field exit_status? integer
+---@field signal? string
+---@field error? "timeout"|"lost"
+
+---@class muster.testing.ServerOptions
+---@field id? string "server" when not given
+---@field address? string
+---@field user? string
+---@field port? integer
+---@field vars? table<string, any>
+---@field connect? string|string[] how connections go: "ok", "refused", "unreachable", "timeout", "auth", "host_key"
+
+---@class muster.testing.Server
+
+---@class muster.testing.Failure
+---@field status string
+---@field type? string
+---@field where? string
+---@field metric? string
+---@field cause? string
+---@field message? string
+
+---@class muster.testing.Step
+---@field name string
+---@field status string
+---@field reason string of its first failure; "" when there is none
+---@field metrics table<string, number>
+---@field units table<string, string>
+---@field failures muster.testing.Failure[]
+---@field measured integer how often it ran
+---@field earlier? string what it came to before the last time
+---@field log string what it printed
+
+---@class muster.testing.Result
+---@field status string
+---@field reason string
+---@field steps table<integer|string, muster.testing.Step> by place, and by name
+---@field failures muster.testing.Failure[] outside steps
+---@field asked string[] the commands, in order
+---@field log table[] { level, message, … }
+---@field mark? table { state, reason, note, tries }
+---@field claim? string what is claimed when all is over, as JSON
+
+---@class muster.testing.Script
+local Script = {}
+
+---A script to run: beside the spec, or from the current folder.
+---@param path string
+---@param options? { modules?: string, timeout?: number } modules: a folder where require looks first
+---@return muster.testing.Script
+function testing.load(path, options) end
+
+---A stand-in for a server: what it answers to commands, in which * is any text. A list answers in turn.
+---@param answers table<string, string|muster.testing.Answer|(string|muster.testing.Answer)[]>
+---@param options? muster.testing.ServerOptions
+---@return muster.testing.Server
+function testing.server(answers, options) end
+
+---What a file holds; beside the spec, or from the current folder.
+---@param path string
+---@return string
+function testing.file(path) end
+
+---Run the script on the stand-in, by the engine itself.
+---@param server muster.testing.Server
+---@param params? table<string, any>
+---@return muster.testing.Result
+function Script:run(server, params) end
+
+return testing

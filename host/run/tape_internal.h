@@ -1,0 +1,50 @@
+/* tape_internal.h: transcripts from inside: what tape.c, tape_write.c and tape_read.c share.
+ * Owner: tape.c makes and frees. Thread: as tape.h. Must not know: what tape.h hides.
+ */
+#ifndef MU_RUN_TAPE_INTERNAL_H
+#define MU_RUN_TAPE_INTERNAL_H
+
+#include <jansson.h>
+
+#include "core/buf.h"
+#include "run/tape.h"
+
+#define MU_TAPE_HASH 65 /* hex and a NUL */
+#define MU_TAPE_SALT 16
+
+struct mu_tape_entry {
+    char *command, *glob;  /* one of them, or neither: a connection */
+    bool here;
+    char input[MU_TAPE_HASH]; /* "": none */
+    json_t *env;              /* name → hash, or NULL */
+    struct mu_err connect;
+    struct mu_exec_result *answers;
+    size_t n_answers, used;   /* answers given; of a glob the last one is given again and again */
+};
+
+struct mu_tape {
+    char *path;
+    char salt[2 * MU_TAPE_SALT + 1];
+    struct mu_err problem; /* of writing it, or reading */
+    bool read;
+    struct mu_tape_entry *entries;
+    size_t n;
+};
+
+struct mu_tapes {
+    bool replay;
+    struct mu_tape *tapes;
+    size_t n;
+};
+
+/* HMAC of bytes, keyed with the salt, in hex. */
+void mu_tape_hash(const struct mu_tape *tape, const void *bytes, size_t len, char out[MU_TAPE_HASH]);
+/* {"NAME": hash} of "NAME=value" strings; NULL when there are none, or no memory. */
+json_t *mu_tape_hash_env(const struct mu_tape *tape, const char *const *env);
+/* tape_write.c: a new file with its head, only for this user to read. */
+int mu_tape_begin(struct mu_tape *tape, const char *script, const char *server, struct mu_err *err);
+/* tape_read.c: the file into entries, once; why not is tape->problem. */
+void mu_tape_read(struct mu_tape *tape);
+void mu_tape_clear(struct mu_tape *tape);
+
+#endif

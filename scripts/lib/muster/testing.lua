@@ -1,0 +1,260 @@
+-- muster.testing: scripts tested without a server, in specs that `muster test` runs.
+--
+--   local testing = require "muster.testing"
+--   local script = testing.load "cpu.lua"                    -- beside the spec, or from the current folder
+--   local server = testing.server {                          -- a stand-in: command → answer; * is any text
+--     ["nproc"] = "4\n",                                     -- what it prints
+--     ["sysbench cpu*"] = testing.file "sysbench.txt",       -- recorded output, beside the spec
+--     ["systemctl is-active *"] = { stdout = "failed\n", stderr = "", exit_status = 3 },
+--     ["cat /sys/*/temp"] = { "71\n", "95\n" },              -- one after the other, the last again and again
+--     ["fio *"] = { error = "timeout" },                     -- exec raises: "timeout", "lost"
+--   }
+--   local result = script:run(server, { seconds = 1 })       -- with these parameters
+--   assert.equals("passed", result.status, result.reason)
+--   assert.equals(912.4, result.steps.cpu.metrics.events_per_second)
+--
+-- The script is run by the engine itself: its hooks, thresholds, needs, confirm and errors work as in `muster run`, and
+-- what it does on this machine (muster.exec, io.popen) is answered likewise. Nothing is run and nobody is asked:
+-- muster.sleep does not wait, claims are not kept, muster.http is an error.
+--
+-- A result has status, reason ("" where it passed), failures, log, asked and steps, each by its place and its name:
+--   { name, status, reason, metrics = { name = number }, units = { name = text }, failures, measured, log = text }
+-- A failure is { status, type, where, metric, cause, message }. log is what was logged, each { level, message, … };
+-- asked the commands in order, mark what the script's mark hook was told, if it was to be called.
+local cjson = require "cjson"
+local there, engine = pcall(require, "muster.testing.engine")
+if not there then error("muster.testing is for specs: run them with `muster test`", 0) end
+
+local M = {}
+
+-- ---- files ----
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- Where path is meant: beside the spec that calls, else from here.
+local function find(path, level)
+  local folder = debug.getinfo(level + 1, "S").source:match "^@(.*/)"
+  if not path:find "^/" and folder and exists(folder .. path) then return folder .. path end
+  if exists(path) then return path end
+  error(("%s: no such file%s"):format(path, folder and " in " .. folder .. " or here" or ""), level + 1)
+end
+
+--- What a file holds; the path is as for load.
+function M.file(path) return read(find(path, 2)) end
+
+-- ---- the stand-in for a server ----
+
+local ERRORS = {
+  timeout = { code = "MU_ETIMEDOUT", message = "command took longer than it was given", cause = "command timed out" },
+  lost = { code = "MU_ELOST", message = "connection lost", cause = "connection lost" },
+}
+local CONNECTS = {
+  refused = { code = "MU_EREFUSED", message = "cannot connect: connection refused", cause = "connection refused" },
+  unreachable = { code = "MU_EUNREACH", message = "cannot connect: no route to host", cause = "no route to host" },
+  timeout = { code = "MU_ECONNTIMEOUT", message = "no answer in time", cause = "timed out" },
+  auth = { code = "MU_EAUTH", message = "login refused", cause = "login refused" },
+  host_key = { code = "MU_EHOSTKEYUNKNOWN", message = "unknown host key", cause = "unknown host key" },
+}
+local FIELDS = { stdout = "string", stderr = "string", exit_status = "number", signal = "string", error = "string" }
+
+local function names_of(t)
+  local names = {}
+  for name in pairs(t) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function one_of(known, value, what, level)
+  if known[value] then return known[value] end
+  error(("%s: there is no '%s'; there are %s"):format(what, tostring(value), names_of(known)), level + 1)
+end
+
+-- JSON knows no bytes: what is no UTF-8 travels as base64.
+local DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+local function base64(bytes)
+  local out = {}
+  for at = 1, #bytes, 3 do
+    local a, b, c = bytes:byte(at, at + 2)
+    local n = a << 16 | (b or 0) << 8 | (c or 0)
+    for shift = 18, 0, -6 do
+      local i = (n >> shift & 63) + 1
+      out[#out + 1] = DIGITS:sub(i, i)
+    end
+    if not c then out[#out] = "=" end
+    if not b then out[#out - 1] = "=" end
+  end
+  return table.concat(out)
+end
+
+local function answer_of(value, command, level)
+  if type(value) == "string" then value = { stdout = value } end
+  if type(value) ~= "table" then
+    local form = "the answer to '%s' is a %s: it is text, or { stdout =, stderr =, exit_status = }"
+    error(form:format(command, type(value)), level)
+  end
+  local answer = {}
+  for name, v in pairs(value) do
+    if not FIELDS[name] or type(v) ~= FIELDS[name] then
+      error(("the answer to '%s': %s is not one of %s"):format(command, tostring(name), names_of(FIELDS)), level)
+    end
+    if (name == "stdout" or name == "stderr") and not utf8.len(v) then
+      name, v = name .. "_base64", base64(v)
+    end
+    answer[name] = v
+  end
+  if answer.error then answer.error = one_of(ERRORS, answer.error, "error", level) end
+  return answer
+end
+
+local function answers_of(value, command, level)
+  if type(value) ~= "table" or value[1] == nil then return { answer_of(value, command, level + 1) } end
+  local all = {}
+  for i, v in ipairs(value) do all[i] = answer_of(v, command, level + 1) end
+  return all
+end
+
+local OPTIONS = { id = true, address = true, user = true, port = true, vars = true, connect = true }
+
+--- A stand-in for a server that answers so. options: id, address, user, port and vars, as in an inventory; connect:
+--- how the first connection goes, "refused", "unreachable", "timeout", "auth" or "host_key", or a list of what happens
+--- to one after the other ("ok": it is made).
+function M.server(answers, options)
+  options = options or {}
+  for name in pairs(options) do one_of(OPTIONS, name, "options of a server", 2) end
+  local self = { lines = {}, id = options.id or "server", options = options }
+  local connects = options.connect or {}
+  for _, how in ipairs(type(connects) == "table" and connects or { connects }) do
+    local e = how ~= "ok" and one_of(CONNECTS, how, "connect", 2) or nil
+    table.insert(self.lines, { connect = self.id, error = e })
+  end
+  local globs = {}
+  for glob in pairs(answers) do globs[#globs + 1] = glob end
+  -- The one that says most of a command comes first.
+  table.sort(globs, function(a, b)
+    local m, n = #a:gsub("%*", ""), #b:gsub("%*", "")
+    if m ~= n then return m > n end
+    return a < b
+  end)
+  for _, glob in ipairs(globs) do
+    table.insert(self.lines, { glob = glob, answers = answers_of(answers[glob], glob, 3) })
+  end
+  return self
+end
+
+-- ---- results ----
+
+local function plain(v)
+  if v == cjson.null then return nil end
+  if type(v) ~= "table" then return v end
+  local t = {}
+  for k, x in pairs(v) do t[k] = plain(x) end
+  return t
+end
+
+local ODD = { inf = math.huge, ["-inf"] = -math.huge, nan = 0 / 0 }
+
+local function step_of(s)
+  local step = { name = s.name, status = s.status, failures = s.failures, measured = math.tointeger(s.measured),
+    log = s.log, earlier = s.earlier, metrics = {}, units = {},
+    reason = s.failures[1] and s.failures[1].message or "" }
+  for name, metric in pairs(s.metrics) do
+    step.metrics[name] = metric.value or ODD[metric.text]
+    step.units[name] = metric.unit
+  end
+  return step
+end
+
+local function result_of(report, log)
+  local server = report.servers[1]
+  local result = { status = server.status, failures = server.failures, mark = server.mark, claim = server.claim,
+    steps = {}, log = {}, asked = {}, reason = server.failures[1] and server.failures[1].message or "" }
+  for i, s in ipairs(server.steps) do
+    local step = step_of(s)
+    result.steps[i], result.steps[s.name] = step, step
+  end
+  for _, step in ipairs(result.steps) do
+    if step.status == result.status and step.reason ~= "" then
+      result.reason = step.reason
+      break
+    end
+  end
+  for line in log:gmatch "[^\n]+" do
+    local entry = plain(cjson.decode(line))
+    if entry.command and entry.here ~= nil then
+      result.asked[#result.asked + 1] = entry.command
+    else
+      entry.message, entry.event = entry.event, nil
+      result.log[#result.log + 1] = entry
+    end
+  end
+  return result
+end
+
+-- ---- scripts ----
+
+local Script = {}
+Script.__index = Script
+
+--- A script to run, beside the spec that calls, or from the current folder. options.modules: a folder where require
+--- looks before all, for modules that stand in for others; options.timeout: seconds for one run, 60 when not given.
+function M.load(path, options)
+  options = options or {}
+  return setmetatable({ path = find(path, 2), modules = options.modules and find(options.modules .. "/.", 2):sub(1, -3),
+    timeout = options.timeout or 60 }, Script)
+end
+
+-- A folder for one run, and what takes it away again.
+local function scratch()
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(require "lfs".mkdir(dir))
+  local names = {}
+  return function(name, text)
+    names[#names + 1] = name
+    if text then write(dir .. "/" .. name, text) end
+    return dir .. "/" .. name
+  end, function()
+    for _, name in ipairs(names) do os.remove(dir .. "/" .. name) end
+    assert(require "lfs".rmdir(dir))
+  end, dir
+end
+
+--- Run it on the stand-in. A script that cannot be loaded, and a parameter that it does not have, are errors.
+function Script:run(server, params)
+  local put, clear, dir = scratch()
+  local lines = { cjson.encode { muster = "transcript", version = 1 } }
+  for _, line in ipairs(server.lines) do lines[#lines + 1] = cjson.encode(line) end
+  local stem = self.path:match "([^/]*)$":gsub("%.lua$", "")
+  local id = server.id:gsub("[/%%]", function(c) return ("%%%02X"):format(c:byte()) end)
+  put(stem .. "." .. id .. ".jsonl", table.concat(lines, "\n") .. "\n")
+  local o, texts = server.options, {}
+  for name, value in pairs(params or {}) do texts[name] = tostring(value) end
+  local log = put "log"
+  local ok, report = pcall(engine.run, { script = self.path, replay = dir, log = log, params = texts,
+    modules = self.modules, timeout_ms = math.ceil(self.timeout * 1000),
+    inventory = put("inventory.json", cjson.encode { servers = { { id = server.id, address = o.address, user = o.user,
+      port = o.port, vars = o.vars } } }) })
+  local said = ok and read(log)
+  clear()
+  if not ok then error(report, 2) end
+  return result_of(plain(cjson.decode(report)), said)
+end
+
+return M

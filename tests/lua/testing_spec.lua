@@ -1,0 +1,161 @@
+-- muster.testing, as specs use it under `muster test`: stand-ins, runs, results, and what is said of mistakes.
+local T = require "muster_test"
+
+local SCRIPT = [[
+local muster = require "muster"
+return muster.script {
+  params = { floor = 50, name = "x", deep = false },
+  setup = function(server) if server.vars.claims then server:claim { a = 1 } end end,
+  steps = {
+    { name = "speed", confirm = 1, thresholds = { score = { min = "params.floor", unit = "MB/s" } },
+      run = function(server) return tonumber(server:exec "speed --now".stdout) end },
+    { name = "rest", needs = { "speed" },
+      run = function(server, params)
+        muster.log.info("Resting.", { deep = params.deep })
+        print("rack " .. tostring(server.vars.rack))
+        return { a = #server:exec("rest %q", params.name).stdout, b = 1 / 0, port = server.port }
+      end },
+  },
+  mark = function(_, verdict) muster.exec("mark " .. verdict.status) end,
+} ]]
+
+-- Run specs in a folder with script.lua: what muster test prints, and its code.
+local function test(body, files)
+  local dir = T.tmpdir()
+  T.write(dir .. "/script.lua", SCRIPT)
+  T.write(dir .. "/a_spec.lua", [[
+local testing = require "muster.testing"
+local script = testing.load "script.lua"
+local ANSWERS = { ["speed *"] = "70\n", ["rest *"] = "zzz", ["mark *"] = "" }
+it("works", function()
+]] .. body .. "\nend)\n")
+  for name, text in pairs(files or {}) do T.write(dir .. "/" .. name, text) end
+  local tmp = T.tmpdir()
+  local result = T.run { "test", dir .. "/a_spec.lua", env = { TMPDIR = tmp } }
+  return result
+end
+
+local function works(body, files)
+  local result = test(body, files)
+  assert.equals(0, result.code, result.stdout .. result.stderr)
+end
+
+-- It fails, and says so.
+local function says(want, body)
+  local result = test(body)
+  assert.equals(1, result.code, result.stdout)
+  assert.is_truthy(result.stdout:find(want, 1, true), result.stdout)
+end
+
+describe("muster.testing", function()
+  it("tells what a run found out", function()
+    works [[
+      local result = script:run(testing.server(ANSWERS, { id = "srv/1", port = 2222, vars = { rack = "r1", n = 3 } }),
+        { deep = true, name = "it's" })
+      assert.same({ "passed", "" }, { result.status, result.reason })
+      assert.same({ score = 70 }, result.steps.speed.metrics)
+      assert.same({ score = "MB/s" }, result.steps.speed.units)
+      assert.equals(result.steps[2], result.steps.rest)
+      assert.same({ a = 3, b = math.huge, port = 2222 }, result.steps.rest.metrics)
+      assert.equals("rack r1\n", result.steps.rest.log)
+      assert.same({ "speed --now", "rest 'it'\\''s'" }, result.asked)
+      local rested
+      for _, line in ipairs(result.log) do rested = line.message == "Resting." and line or rested end
+      assert.same({ "info", true, "rest", "srv/1" }, { rested.level, rested.deep, rested.step, rested.server_id })
+    ]]
+  end)
+
+  it("judges, confirms, skips, claims and marks as a run does", function()
+    works [[
+      ANSWERS["speed *"] = { "7", "8" }
+      local result = script:run(testing.server(ANSWERS, { vars = { claims = true } }))
+      assert.same({ "failed", "speed.score 8 < 50 MB/s" }, { result.status, result.reason })
+      assert.same({ 2, "failed", "skipped" }, { result.steps.speed.measured, result.steps[1].status, result.steps[2].status })
+      assert.is_truthy(result.claim)
+      assert.equals("made", result.mark.state)
+      assert.same({ "speed --now", "speed --now", "mark failed" }, result.asked)
+      assert.equals("passed", script:run(testing.server(ANSWERS), { floor = 8 }).status)
+    ]]
+  end)
+
+  it("answers by the pattern that says most, lists in turn, and any bytes", function()
+    works [[
+      ANSWERS = { ["*"] = "1", ["s*"] = "2", ["speed --n*w"] = { "60", { stdout = "90" } }, ["speed*now*"] = "4",
+        ["rest *"] = "\0\255\254" }
+      local server = testing.server(ANSWERS)
+      assert.equals(60, script:run(server).steps.speed.metrics.score)
+      assert.equals(3, script:run(server).steps.rest.metrics.a)
+      ANSWERS["speed --n*w"] = nil
+      assert.equals(4, script:run(testing.server(ANSWERS), { floor = 1 }).steps.speed.metrics.score)
+      ANSWERS["rest *"] = ("x"):rep(99999)
+      assert.equals(99999, script:run(testing.server(ANSWERS), { floor = 1 }).steps.rest.metrics.a)
+    ]]
+  end)
+
+  it("plays failing commands and connections", function()
+    works [[
+      local function run(speed, options) return script:run(testing.server({ ["speed *"] = speed }, options)) end
+      local result = run { stdout = "1", stderr = "no\nroom\n", exit_status = 2 }
+      assert.same({ "error", "exit status 2: speed" }, { result.status, result.steps.speed.failures[1].cause })
+      assert.is_truthy(result.reason:find "speed %-%-now: room")
+      assert.equals("killed by signal KILL: speed", run { signal = "KILL" }.steps.speed.failures[1].cause)
+      assert.equals("timeout", run { error = "timeout" }.status)
+      assert.equals("error", run { error = "lost" }.status)
+      for how, kind in pairs { refused = "ConnectError", unreachable = "ConnectError", timeout = "ConnectError",
+        auth = "AuthError", host_key = "HostKeyError" } do
+        result = run("70", { connect = how })
+        assert.same({ "unreachable", kind }, { result.status, result.steps.speed.failures[1].type })
+      end
+      result = script:run(testing.server(ANSWERS, { connect = { "ok", "refused" } }))
+      assert.equals("passed", result.status)
+    ]]
+  end)
+
+  it("is an error in the script's result where a command has no answer", function()
+    works [[
+      local result = script:run(testing.server { ["rest *"] = "" })
+      assert.same({ "error", "a command that is not in the transcript" }, { result.status, result.steps[1].failures[1].cause })
+      assert.is_truthy(result.reason:find("nothing is known of `speed --now`; there are answers to: `rest *`", 1, true))
+    ]]
+  end)
+
+  it("runs an endless script no longer than it may", function()
+    works([[
+      local result = testing.load("endless.lua", { timeout = 0.2 }):run(testing.server { ["*"] = "no" })
+      assert.equals("timeout", result.status)
+    ]], { ["endless.lua"] = [[ local muster = require "muster" return { steps = { { name = "s", run = function(server)
+      while server:exec "ready".stdout ~= "yes" do muster.sleep "1m" end end } } } ]] })
+  end)
+
+  it("says what is wrong in a spec", function()
+    says("nothing.lua: no such file in ", [[testing.load "nothing.lua"]])
+    says("has no parameter 'celing'; it has: deep, floor, name", [[script:run(testing.server(ANSWERS), { celing = 1 })]])
+    says("parameter floor of ", [[script:run(testing.server(ANSWERS), { floor = "x" })]])
+    says("the answer to 'a': exitstatus is not one of error, exit_status, signal, stderr, stdout",
+      [[testing.server { a = { exitstatus = 1 } }]])
+    says("the answer to 'a' is a number", [[testing.server { a = 1 }]])
+    says("error: there is no 'gone'; there are lost, timeout", [[testing.server { a = { error = "gone" } }]])
+    says("connect: there is no 'gone'", [[testing.server({}, { connect = "gone" })]])
+    says("options of a server: there is no 'var'", [[testing.server({}, { var = {} })]])
+    says("a_spec.lua:5", [[testing.server { a = 1 }]])
+  end)
+
+  it("leaves no file", function()
+    local before = T.exec { "sh", "-c", "ls -A /tmp | grep '^lua_' | sort" }.stdout
+    works [[script:run(testing.server(ANSWERS)) pcall(script.run, script, testing.server(ANSWERS), { none = 1 })]]
+    assert.equals(before, T.exec { "sh", "-c", "ls -A /tmp | grep '^lua_' | sort" }.stdout)
+  end)
+
+  it("is for specs alone", function()
+    local result = T.run_local [[return { steps = { { name = "s", run = function() require "muster.testing" end } } }]]
+    assert.is_truthy(result.results.servers[1].steps[1].failures[1].message:find("run them with `muster test`", 1, true))
+  end)
+
+  it("tests what muster new writes", function()
+    local dir = T.tmpdir()
+    assert.equals(0, T.run { "new", "nvme", cwd = dir }.code)
+    local result = T.run { "test", cwd = dir }
+    assert.equals(0, result.code, result.stdout)
+    assert.is_truthy(result.stdout:find("4 successes", 1, true))
+  end)
+end)
