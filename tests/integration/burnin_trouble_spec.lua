@@ -116,16 +116,33 @@ describe("burn-in", function()
     assert.equal(0, cleanup("--list").code)
   end)
 
+  local function lead(id, target, state)
+    assert.equal(202, (ironic:call("PUT", "nodes/" .. id .. "/states/provision", { target = target })))
+    S.wait_for(id .. " to be " .. state, function() return ironic:nodes()[id].provision_state == state end)
+  end
+
   it("waits for an Ironic that crashed and came back, and blames nobody", function()
     for _, moment in ipairs { { '"Installing."', 4 }, { '"Destroying the installation."', 3 } } do
       local job = start("-j", "6", "--max-broken", "12", "!srv12")
       job:wait_log(table.unpack(moment))
       ironic:kill()
-      job:wait_log '"Started."'
       ironic:start(SLOWLY)
       local result = job:wait()
-      assert.equal(0, result.code, result.stdout .. result.stderr)
-      assert.equal(SERVERS - 1, result.results.counts.passed)
+      assert.same({}, result.results.failed_servers, result.stdout)
+      -- Of a crash while it cleaned a node Ironic itself makes `clean failed`, which only an operator leads out of: this is
+      -- named, and blamed on nobody.
+      local states, broken = B.seen_by(ironic)
+      local stuck = states["clean failed"] or {}
+      assert.same({}, broken)
+      assert.same(stuck, result.results.left_behind_servers, result.stdout)
+      assert.equal(SERVERS - 1 - #stuck, result.results.counts.passed, result.stdout)
+      assert.equal(#stuck > 0 and 4 or 0, result.code)
+      for _, id in ipairs(stuck) do
+        lead(id, "manage", "manageable")
+        lead(id, "provide", "available")
+      end
+      local done = cleanup()
+      assert.equal(0, done.code, done.stdout .. done.stderr)
       assert_clean(result.stdout)
     end
   end)
