@@ -116,9 +116,9 @@ describe("burn-in", function()
     assert.equal(0, cleanup("--list").code)
   end)
 
-  local function lead(id, target, state)
+  local function lead(id, target, to)
     assert.equal(202, (ironic:call("PUT", "nodes/" .. id .. "/states/provision", { target = target })))
-    S.wait_for(id .. " to be " .. state, function() return ironic:nodes()[id].provision_state == state end)
+    S.wait_for(id .. " to be " .. to, function() return ironic:nodes()[id].provision_state == to end)
   end
 
   it("waits for an Ironic that crashed and came back, and blames nobody", function()
