@@ -354,6 +354,6 @@ describe("a threshold is refused, with the line,", function()
     local path = T.write(T.tmpdir() .. "/x.lua", script("{}", "m = { reference = 5 }"))
     local r = T.run { "check", path }
     assert.equal(2, r.code)
-    assert.truthy(r.stderr:find("x.lua:6: threshold m: reference needs a tolerance", 1, true), r.stderr)
+    assert.truthy(r.stderr:find("x.lua:6: error: threshold m: reference needs a tolerance", 1, true), r.stderr)
   end)
 end)
