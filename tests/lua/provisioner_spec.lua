@@ -193,6 +193,14 @@ describe("a provisioner", function()
     assert.equals(1, #house:requests "^DELETE /servers/cut/install")
   end)
 
+  it("gives back a claim that was taken only after whoever asked for it had been cancelled", function()
+    local result = run({ a = { trouble = { claim = "slow" } } }, { config = CLAIMS, more = "setup_timeout = '300ms'," })
+    assert.same({ 3, "timeout" }, { result.code, result.servers.a.status })
+    assert.is_false(result.servers.a.left_behind)
+    assert.equals(1, #house:requests "^DELETE /servers/a/owner 200")
+    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+  end)
+
   it("rides out an API that is down for a while", function()
     start { a = { trouble = { polls = 3 } } }
     local job = S.start(script { more = "timeout = '100s'," }, { args = { "--local", "--state-dir", T.tmpdir(),

@@ -3,8 +3,8 @@ local muster = require "muster"
 local asking = require "provisioner.core.asking"
 local P = require "provisioner.core.base"
 
--- An install whose call was cut short may begin so long after.
-local LATE_BEGIN_SECONDS = 2
+-- A claim or an install whose call was cut short may be taken so long after.
+local LATE_SECONDS = 5
 
 --- A clean node with our tag: nothing was installed, or the tag outlived it. Take the tag off.
 function P:give_back(node, claim, deadline)
@@ -58,6 +58,10 @@ end
 function P:see_destroyed(server, node, claim, deadline)
   local patience, wait = asking.patience(deadline), asking.pauses(self.poll, self.poll_longest)
   local asked, tries, is_old, clean_since = false, 0, P.never, nil
+  local function waited_for_late()
+    clean_since = clean_since or os.time()
+    return os.time() - clean_since >= LATE_SECONDS
+  end
   while true do
     local s = self:look(node, deadline)
     local now = decide(s, claim, asked, is_old)
@@ -68,6 +72,8 @@ function P:see_destroyed(server, node, claim, deadline)
       now = s.tag == claim.tag and decide(s, claim, asked, is_old) or "look again"
       if now == "look again" then claim.phase = "installing" end
     end
+    local unheard = not asked and claim.phase ~= "destroying" and s.state == "clean" and not s.tag
+    if now == "gone" and unheard and not waited_for_late() then now = "wait" end
     if now == "gone" then
       return
     elseif now == "lost" then
@@ -83,10 +89,7 @@ function P:see_destroyed(server, node, claim, deadline)
       if not asked and not patience(err) then asked = self:is_being_destroyed(node, claim, deadline, err) end
       tries = tries + (asked and 1 or 0)
     elseif now == "give back" then
-      clean_since = clean_since or os.time()
-      if asked or claim.phase ~= "installing" or os.time() - clean_since >= LATE_BEGIN_SECONDS then
-        self:give_back(node, claim, deadline)
-      end
+      if asked or claim.phase ~= "installing" or waited_for_late() then self:give_back(node, claim, deadline) end
     end
     if os.time() >= deadline then error(self:too_late("destroy", node, s, self.destroy_timeout)) end
     wait()
