@@ -1,6 +1,7 @@
 /* The module muster: script, sleep, exec, and the modules that hang on it. */
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bindings/open.h"
 #include "bindings/secret.h"
@@ -72,6 +73,19 @@ static int sleep_for(lua_State *L)
 
 static int exec_here(lua_State *L) { return mu_bind_exec(L, 1, true); }
 
+/* ---- parse ---- */
+
+/* __index: muster.parse is the library's module of that name, loaded in the task that first asks for it. */
+static int load_module(lua_State *L)
+{
+    static const char name[] = "muster.parse";
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), name + sizeof "muster." - 1) != 0)
+        return 0;
+    lua_settop(L, 0);
+    lua_pushstring(L, name);
+    return mu_bind_require(L);
+}
+
 void mu_bind_open_muster(lua_State *L)
 {
     luaL_newmetatable(L, SLEEP);
@@ -100,4 +114,8 @@ void mu_bind_open_muster(lua_State *L)
         mu_bind_protect(L, name);
         lua_setfield(L, -2, modules[i].name);
     }
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, load_module);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
 }

@@ -9,6 +9,7 @@
 ---@field run muster.Run
 ---@field http muster.http
 ---@field json muster.json
+---@field parse muster.parse
 local muster = {}
 
 ---The run that this task is part of; read-only. While a script is being loaded the id is a placeholder.

@@ -1,56 +1,6 @@
--- The parts of cpu.lua, memory.lua, disk.lua and burnin.lua: what the programs' real output comes to (tests/data, recorded
--- on Debian 12), what is said when a program is not there, and that nothing stays behind.
+-- The scripts cpu.lua, memory.lua and disk.lua: that they measure, what is said when a program is not there, and that nothing
+-- stays behind. What the programs print is read by muster.parse: parse_spec.lua.
 local T = require "muster_test"
-
-local function data(name) return T.read(T.source .. "/tests/data/" .. name) end
-
--- What parse(text) of a module returns or raises, inside muster.
-local function parse(module, call, text)
-  local dir = T.tmpdir()
-  T.write(dir .. "/output", text)
-  local result = T.run_local(([[
-    local cjson, m = require "cjson", require "benchmarks.%s"
-    return { steps = { { name = "s", run = function()
-      local text = io.open(%q):read "a"
-      print("> " .. cjson.encode { m.%s(text) })
-    end } } }]]):format(module, dir .. "/output", call))
-  local step = result.results.servers[1].steps[1]
-  if step.failures[1] then return nil, step.failures[1] end
-  return require "cjson".decode(step.log:match "> ([^\n]*)")[1]
-end
-
-describe("the parts of the benchmarks", function()
-  it("read sysbench, mbw, fio and clpeak", function()
-    assert.same({ events_per_second = 1659.04 }, parse("cpu", "parse", data "sysbench-cpu.txt"))
-    assert.equals(9178.27, parse("memory", "parse_sysbench", data "sysbench-memory.txt"))
-    assert.equals(19115.890, parse("memory", "parse_mbw", data "mbw.txt")) -- the best of three
-    local disk = parse("disk", "parse", data "fio.json")
-    assert.equals(27381.237525, disk.read_iops)
-    assert.is_true(disk.read_p99 > 1 and disk.read_p99 < 20, disk.read_p99)
-    assert.same({ bandwidth = 50.2131 }, parse("gpu", "parse", data "clpeak.xml"))
-  end)
-
-  it("take the worst of several GPUs", function()
-    local xml = data "clpeak.xml"
-    local slow = xml:match "<device .-</device>":gsub("50.2131", "48.7")
-    assert.same({ bandwidth = 48.7 }, parse("gpu", "parse", (xml:gsub("</platform>", function(tag) return slow .. tag end))))
-  end)
-
-  it("call what is no score an error, and a disk that cannot be read failed", function()
-    for _, case in ipairs {
-      { "cpu", "parse", "FATAL: no threads\n", "error", "sysbench printed no score" },
-      { "memory", "parse_mbw", "Allocation failed\n", "error", "mbw printed no score" },
-      { "disk", "parse", "fio: out of luck\n", "error", "fio printed no report" },
-      { "disk", "parse", data "fio-noent.json", "error", "fio: No such file or directory" },
-      { "disk", "parse", (data "fio-noent.json":gsub('"error" : 2,', '"error" : 5,')), "failed", "the disk has a read error" },
-      { "gpu", "parse", "<clpeak></clpeak>", "error", "clpeak: no OpenCL device" },
-    } do
-      local _, failure = parse(case[1], case[2], case[3])
-      assert.is_truthy(failure, case[5])
-      assert.same({ case[4], true }, { failure.status, failure.cause:find(case[5], 1, true) == 1 }, failure.cause)
-    end
-  end)
-end)
 
 describe("the scripts", function()
   local function run(script, args, env)
@@ -78,6 +28,18 @@ describe("the scripts", function()
     assert.same({ events_per_second = "events/s", throughput = "MiB/s", copy = "MiB/s", read_iops = "IOPS",
       read_p99 = "ms" }, metrics)
     assert.equals("", T.exec { "ls", folder }.stdout)
+  end)
+
+  it("take the worst of several GPUs, each at its best", function()
+    local xml = T.read(T.source .. "/tests/data/clpeak.xml")
+    local slow = xml:match "<device .-</device>":gsub("50.2131", "48.7")
+    local file = T.write(T.tmpdir() .. "/xml", (xml:gsub("</platform>", function(tag) return slow .. tag end)))
+    local result = T.run_local(([[
+      local muster, gpu = require "muster", require "benchmarks.gpu"
+      return { steps = { { name = "s", run = function()
+        return gpu.worst(muster.parse.clpeak(io.open(%q):read "a"))
+      end } } }]]):format(file))
+    assert.equals(48.7, result.results.servers[1].steps[1].metrics.score.value, result.stderr)
   end)
 
   it("judge by their parameters", function()

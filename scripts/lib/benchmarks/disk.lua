@@ -1,29 +1,9 @@
 -- Disk: random reads with fio. For disk.lua and burnin.lua. It only ever reads from a device; without one it reads a
 -- file of its own, in a folder of its own, which is removed afterwards.
 local muster = require "muster"
-local cjson = require "cjson.safe"
 local tool = require "benchmarks.tool"
 local errors = muster.errors
 local M = {}
-
-local EIO = 5 -- the disk itself could not read: that is what a broken one does
-
---- fio's JSON (before which it may print warnings) as metrics.
-function M.parse(text)
-  local report = cjson.decode(text:match "{.*}" or "")
-  local job = type(report) == "table" and type(report.jobs) == "table" and report.jobs[1]
-  if not job then
-    error(errors.ScriptError("fio printed no report; its output ends: " .. text:sub(-200),
-      { cause = "fio printed no report" }))
-  end
-  if job.error == EIO then error(errors.CheckFailed("the disk has a read error (fio: error 5, input/output error)")) end
-  if job.error ~= 0 then
-    local why = (text:match "error=([^\n]+)" or ("error %d"):format(job.error)):gsub("%s+$", "")
-    error(errors.CommandError("fio: " .. why, { cause = "fio: " .. why }))
-  end
-  local read = job.read
-  return { read_iops = read.iops, read_p99 = read.clat_ns.percentile["99.000000"] / 1e6 }
-end
 
 -- 16 in flight: enough for an SSD to show what it can do, while a hard disk still answers each within a fair time.
 local FIO = "fio --name=read --readonly --rw=randread --bs=4k --iodepth=16 --ioengine=libaio --direct=1 " ..
@@ -56,7 +36,8 @@ function M.run(server, device, folder, megabytes, seconds)
     error(errors.CommandError("fio could not run: " .. why, { cause = "fio could not run", stderr = out.stderr,
       exit_status = out.exit_status, signal = out.signal }))
   end
-  return M.parse(out.stdout)
+  local read = muster.parse.fio(out.stdout)[1].read
+  return { read_iops = read.iops, read_p99 = read.p99 }
 end
 
 return M

@@ -4,17 +4,14 @@ local tool = require "benchmarks.tool"
 local M = {}
 
 -- The best width of each device; the worst device counts: one bad GPU of eight is to be found.
-function M.parse(xml)
+function M.worst(devices)
   local worst
-  for device in xml:gmatch "<device[ >].-</device>" do
-    local block = device:match "<global_memory_bandwidth[^>]*>(.-)</global_memory_bandwidth>"
+  for _, device in ipairs(devices) do
     local best
-    for value in (block or ""):gmatch ">%s*([%d.]+)%s*<" do best = math.max(best or 0, tonumber(value)) end
+    for _, value in pairs(device.global_memory_bandwidth or {}) do best = math.max(best or 0, value) end
     if best then worst = math.min(worst or best, best) end
   end
-  if worst then return { bandwidth = worst } end
-  error(muster.errors.ScriptError("clpeak found no OpenCL device that it could measure",
-    { cause = "clpeak: no OpenCL device" }))
+  return worst
 end
 
 local MEASURE = [[
@@ -26,6 +23,9 @@ POCL_CACHE_DIR="$d" clpeak --global-bandwidth --xml-file "$d/xml" >"$d/out" 2>&1
 cat "$d/xml"
 ]]
 
-function M.run(server) return M.parse(tool.run(server, "clpeak", "clpeak", { "sh", "-c", MEASURE }).stdout) end
+function M.run(server)
+  local out = tool.run(server, "clpeak", "clpeak", { "sh", "-c", MEASURE })
+  return { bandwidth = M.worst(muster.parse.clpeak(out.stdout)) }
+end
 
 return M

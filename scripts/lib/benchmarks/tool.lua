@@ -14,12 +14,4 @@ function M.run(server, program, package, ...)
   return ok and result or error(result)
 end
 
---- The number that pattern finds in a program's output; an error with the output's end when it is not there.
-function M.number(text, pattern, program)
-  local number = tonumber(text:match(pattern))
-  if number then return number end
-  error(errors.ScriptError(("%s printed no score; its output ends: %s"):format(program, text:sub(-200)),
-    { cause = program .. " printed no score" }))
-end
-
 return M
