@@ -12,6 +12,7 @@ local muster = require "muster"
 local provisioner = require "provisioner"
 local cpu, memory = require "benchmarks.cpu", require "benchmarks.memory"
 local disk, gpu = require "benchmarks.disk", require "benchmarks.gpu"
+local tool = require "benchmarks.tool"
 
 local p
 local function provisioner_of(params)
@@ -45,6 +46,7 @@ return muster.script {
 
     -- How long and where to measure, as in cpu.lua, memory.lua and disk.lua, which also say why these thresholds.
     -- -p seconds=1200 is an hour of it all.
+    install_tools = false, -- true: install the benchmarks on it first, as root or by sudo without a password
     seconds = 10,
     megabytes = 256,
     device = "",
@@ -68,6 +70,7 @@ return muster.script {
   max_broken = "5%",        -- more than that is the script or the firmware: nobody is marked
 
   setup = function(server, params)
+    tool.setup(server, params)
     local access = provisioner_of(params):install(server, params.os)
     access.wait = params.boot
     if not access.host_keys and params.host_keys ~= "known" then access.host_keys = params.host_keys end

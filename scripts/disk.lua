@@ -3,11 +3,12 @@
 --   muster run scripts/disk.lua -i inventory.txt -p folder=/data
 --   muster run scripts/disk.lua -i inventory.txt -p device=/dev/nvme0n1 -p min_read_iops=100000
 local muster = require "muster"
-local disk = require "benchmarks.disk"
+local disk, tool = require "benchmarks.disk", require "benchmarks.tool"
 
 return muster.script {
   description = "Disk: random reads of 4 KiB, 16 in flight",
   params = {
+    install_tools = false, -- true: install what is missing there, as root or by sudo without a password
     device = "", -- read from this, which takes root there
     folder = "/var/tmp", -- else: where the file is made
     megabytes = 256, -- of the file; direct reads pass by the server's own cache, not by a controller's
@@ -18,7 +19,9 @@ return muster.script {
     -- to read its cells again and again.
     max_read_p99 = 50.0,
   },
-  timeout = "10m",
+  timeout = "15m",
+
+  setup = tool.setup,
 
   steps = {
     { name = "disk",

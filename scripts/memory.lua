@@ -1,11 +1,12 @@
 -- Memory throughput. Needs sysbench and mbw on the servers.
 --   muster run scripts/memory.lua -i inventory.txt -p min_throughput=20000
 local muster = require "muster"
-local memory = require "benchmarks.memory"
+local memory, tool = require "benchmarks.memory", require "benchmarks.tool"
 
 return muster.script {
   description = "Memory throughput: all cores write, one core copies",
   params = {
+    install_tools = false, -- true: install what is missing there, as root or by sudo without a password
     seconds = 5,
     megabytes = 256, -- that mbw copies; it takes twice this, and should be well beyond the last cache
     -- One channel of the slowest DDR4 carries 12,800 MB/s. A server that stays under a sixth of that has lost its
@@ -14,7 +15,9 @@ return muster.script {
     min_throughput = 2000.0,
     min_copy = 1000.0, -- a copy reads and writes: half
   },
-  timeout = "5m",
+  timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
+
+  setup = tool.setup,
 
   steps = {
     { name = "memory",

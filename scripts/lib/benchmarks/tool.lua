@@ -1,17 +1,54 @@
--- A benchmark program on a server, and what is said when it is not there.
+-- A benchmark program on a server: what is said when it is not there, and how it gets there when the operator wants it.
 local muster = require "muster"
 local errors = muster.errors
 local M = {}
 
---- server:exec(…), for a command that needs this program of that Debian package.
+local install = false
+
+--- A script's setup, or called by it: params.install_tools says whether what is missing may be installed.
+function M.setup(_, params) install = params.install_tools end
+
+-- For sh: $1 is the package. Other servers' apt-get cannot be in the way, but this server's own after booting can.
+local INSTALL = [[
+if [ "$(id -u)" = 0 ]; then as_root=
+elif sudo -n true 2>/dev/null; then as_root="sudo -n"
+else echo "takes root, or sudo without a password" >&2; exit 1
+fi
+get() {
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends "$@"
+}
+get install "$1" || { get update && get install "$1"; }
+]]
+
+local function install_package(server, package)
+  muster.log.info(("Installs the Debian package %s on the server."):format(package))
+  local out = server:exec { "sh", "-c", INSTALL, "sh", package, check = false, stdin = "" }
+  if out.ok then return end
+  local why = out.stderr:match "([^\n]+)%s*$" or ("exit status %s"):format(out.exit_status or out.signal)
+  error(errors.CommandError(("the Debian package %s could not be installed: %s"):format(package, why),
+    { cause = ("%s could not be installed"):format(package), exit_status = out.exit_status, signal = out.signal,
+      stderr = out.stderr }))
+end
+
+local function is_missing(ok, result) return result.exit_status == 127 and (ok or errors.is(result, "CommandError")) end
+
+--- server:exec(…), for a command that needs this program of that Debian package and exits with 127 when it is not there.
 function M.run(server, program, package, ...)
   local ok, result = pcall(server.exec, server, ...)
-  if result.exit_status == 127 and (ok or errors.is(result, "CommandError")) then
-    error(errors.CommandError(("%s is not on the server: install the Debian package %s there (apt-get install %s)")
-      :format(program, package, package), { cause = ("%s is missing (apt-get install %s)"):format(program, package),
-      command = result.command, exit_status = 127, stderr = result.stderr }))
+  if install and is_missing(ok, result) then
+    install_package(server, package)
+    ok, result = pcall(server.exec, server, ...)
+  end
+  if is_missing(ok, result) then
+    error(errors.CommandError(("%s is not on the server: install the Debian package %s there (apt-get install %s, or " ..
+      "-p install_tools=true)"):format(program, package, package),
+      { cause = ("%s is missing (apt-get install %s)"):format(program, package), command = result.command,
+        exit_status = 127, stderr = result.stderr }))
   end
   return ok and result or error(result)
 end
+
+--- Whether what measure(…) raised means that its program is not there: for what is measured only where it can be.
+function M.is_missing(failure) return errors.is(failure, "CommandError") and failure.exit_status == 127 end
 
 return M
