@@ -11,7 +11,7 @@ return muster.script {
   description = "GPUs: health (nvidia-smi) and memory bandwidth (OpenCL)",
   params = {
     install_tools = false, -- true: install what is missing there, as root or by sudo without a password
-    nvidia = false, -- true: without nvidia-smi it is an error
+    nvidia = false, -- true: without nvidia-smi it is an error, as it is where the inventory expects GPUs
     -- In °C. Most begin to slow down from 83 to 90; before any work one that is hotter than this is not cooled.
     max_temperature = 83,
     max_slowed = 0, -- GPUs that slow down for heat or power at this moment
@@ -34,17 +34,19 @@ return muster.script {
     { name = "health",
       when = function(server, params)
         before = gpu.nvidia(server)
-        if not before and not params.nvidia then muster.log.info "Not measured: health: there is no nvidia-smi." end
-        return before ~= nil or params.nvidia
+        if before or params.nvidia or server.vars.expected_gpus then return true end
+        muster.log.info "Not measured: health: there is no nvidia-smi."
+        return false
       end,
       run = function(server)
         before = gpu.nvidia(server)
         if not before then
-          error(muster.errors.CommandError("nvidia-smi is not on the server: it comes with NVIDIA's driver (in Debian " ..
-            "nvidia-smi, of non-free)", { cause = "nvidia-smi is missing (Debian: nvidia-smi, of non-free)" }))
+          error(muster.errors.CommandError("nvidia-smi is not on the server: it comes with NVIDIA's driver (in " ..
+            "Debian nvidia-smi, of non-free)", { cause = "nvidia-smi is missing (Debian: nvidia-smi, of non-free)" }))
         end
-        local missing = tonumber(server.vars.expected_gpus or 0) - before.gpus
-        return { gpus = before.gpus, missing = math.max(0, missing), temperature = before.temperature,
+        local expected = tonumber(server.vars.expected_gpus or 0)
+        if not expected then error "the inventory's expected_gpus is no number" end
+        return { gpus = before.gpus, missing = math.max(0, expected - before.gpus), temperature = before.temperature,
           slowed = before.slowed }
       end,
       thresholds = {

@@ -3,6 +3,20 @@
 local T = require "muster_test"
 
 describe("the scripts", function()
+  it("are each checked, described, and named by the README", function()
+    local readme, count = T.read(T.source .. "/README.md"), 0
+    for _, path in ipairs(T.lines(T.exec { "sh", "-c", "ls " .. T.quote(T.source) .. "/scripts/*.lua" }.stdout)) do
+      local name = path:match "[^/]+$"
+      local result = T.run { "check", path }
+      assert.equals(0, result.code, result.stderr)
+      assert.matches("^" .. path:gsub("%p", "%%%0") .. ": ok %(%d+ steps?: ", result.stdout)
+      assert.is_truthy(readme:find("`" .. name .. "`", 1, true), name .. " is not in the README")
+      assert.matches('\n  description = "[^"\n]+",\n', T.read(path))
+      count = count + 1
+    end
+    assert.is_true(count >= 8)
+  end)
+
   local function run(script, args, env)
     local arguments = { "run", T.source .. "/scripts/" .. script .. ".lua", "--local", "--json", T.tmpdir() .. "/r.json",
       table.unpack(args) }

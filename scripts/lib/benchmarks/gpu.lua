@@ -1,4 +1,4 @@
--- GPUs: memory bandwidth with clpeak, over OpenCL, and what nvidia-smi says of their health. For gpu.lua and burnin.lua.
+-- GPUs: memory bandwidth with clpeak, over OpenCL, and what nvidia-smi says of their health. For gpu.lua, burnin.lua.
 local muster = require "muster"
 local tool = require "benchmarks.tool"
 local M = {}
@@ -34,8 +34,8 @@ local QUERY = "index,name,temperature.gpu,ecc.errors.corrected.volatile.total,ec
   "clocks_throttle_reasons.hw_slowdown,clocks_throttle_reasons.hw_thermal_slowdown," ..
   "clocks_throttle_reasons.sw_thermal_slowdown"
 
---- Its lines for QUERY: a table a GPU with index, name, temperature, corrected, uncorrected (nil where it has no ECC) and
---- slowed, the reason why it is slowed down, or nil. What is no such line is an error: then the driver has lost one.
+--- Its lines for QUERY: a table a GPU with index, name, temperature, corrected, uncorrected (nil where it has no ECC)
+--- and slowed, why it is slowed down, or nil. What is no such line is an error: then the driver has lost one.
 function M.parse_nvidia(text)
   local gpus = {}
   for line in text:gmatch "[^\n]+" do
@@ -53,8 +53,8 @@ function M.parse_nvidia(text)
   return gpus
 end
 
---- What they come to: gpus, temperature (the hottest), slowed (how many); corrected and uncorrected ECC errors since the
---- driver was loaded, nil where no GPU has ECC.
+--- What they come to: gpus, temperature (the hottest), slowed (how many); corrected and uncorrected ECC errors since
+--- the driver was loaded, nil where no GPU has ECC.
 function M.health(gpus)
   local metrics = { gpus = #gpus, slowed = 0 }
   for _, gpu in ipairs(gpus) do
@@ -79,7 +79,7 @@ function M.nvidia(server)
   if out.exit_status == 127 then return nil end
   if not out.ok then
     -- It says on stdout what is wrong: "No devices were found", "… couldn't communicate with the NVIDIA driver".
-    local why = (out.stdout .. out.stderr):match "([^\n]+)%s*$" or ("exit status %s"):format(out.exit_status or out.signal)
+    local why = (out.stdout .. out.stderr):match "([^\n]+)%s*$" or "it failed and did not say why"
     error(muster.errors.CommandError("nvidia-smi: " .. why, { cause = "nvidia-smi: " .. why:sub(1, 60),
       exit_status = out.exit_status, signal = out.signal }))
   end

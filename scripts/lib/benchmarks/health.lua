@@ -116,7 +116,7 @@ end
 
 -- What only hardware brings about, as the kernel words it.
 local HARDWARE = { "[Hh]ardware [Ee]rror", "Machine [Cc]heck", "mce: .*[Ee]rror", "EDAC .*%f[%w][CU]E%f[%W]",
-  "I/O error", "critical medium error", "failed command: ", "nvme .*timeout", "nvme .*controller is down",
+  "I/O error", "critical medium error", "failed command: ", "nvme .*I/O .*timeout", "nvme .*controller is down",
   "AER: .*[Ff]atal", "AER: .*[Uu]ncorrect", "PCIe Bus Error: severity=Uncorrect", "NVRM: Xid",
   "temperature above threshold", "soft lockup", "hard LOCKUP", "NMI: IOCK" }
 
@@ -126,9 +126,11 @@ function M.kernel(server)
   if not out.ok then return nil, out.stderr:match "([^\n]+)%s*$" or "dmesg cannot be read" end
   local metrics, last = { errors = 0, hardware = 0 }, nil
   for line in out.stdout:gmatch "[^\n]+" do
-    if not line:find "^%w+%s*:warn%s*:" then metrics.errors = metrics.errors + 1 end
+    local level = line:match "^%w+%s*:(%w+)%s*:" -- a message's further lines have none
+    if level and level ~= "warn" then metrics.errors = metrics.errors + 1 end
     for _, pattern in ipairs(HARDWARE) do
-      if line:find(pattern) then
+      -- An empty floppy or CD drive is no trouble.
+      if line:find(pattern) and not line:find "dev fd%d" and not line:find "dev sr%d" then
         metrics.hardware, last = metrics.hardware + 1, line
         break
       end
@@ -142,8 +144,8 @@ end
 
 local DATE = { "date", "+%s.%N", read_only = true }
 
---- How far the server's clock is off that of this machine, in seconds: `offset` at least (what the round trip could hide
---- is taken off), `uncertainty` what that is. The best of three round trips.
+--- How far the server's clock is off that of this machine, in seconds: `offset` at least (what the round trip could
+--- hide is taken off), `uncertainty` what that is. The best of three round trips.
 function M.clock(server)
   local best
   local before = tonumber((muster.exec(DATE).stdout:gsub("%s", "")))
@@ -163,7 +165,7 @@ end
 
 -- ---- what the inventory says that there is ----
 
---- memory (GiB, what firmware and kernel left of it), cores (as nproc counts them), disks (whole ones that have a size).
+--- memory (GiB, what firmware and kernel left of it), cores (as nproc counts them), disks (whole, and with a size).
 function M.hardware(server, sysfs)
   local out = sh(server, [[
 echo "memory $(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)"

@@ -32,7 +32,7 @@ end
 
 local function is_missing(ok, result) return result.exit_status == 127 and (ok or errors.is(result, "CommandError")) end
 
---- server:exec(…), for a command that needs this program of that Debian package and exits with 127 when it is not there.
+--- server:exec(…), for a command that needs this program of that Debian package and exits with 127 when it is missing.
 function M.run(server, program, package, ...)
   local ok, result = pcall(server.exec, server, ...)
   if install and is_missing(ok, result) then
@@ -40,8 +40,8 @@ function M.run(server, program, package, ...)
     ok, result = pcall(server.exec, server, ...)
   end
   if is_missing(ok, result) then
-    error(errors.CommandError(("%s is not on the server: install the Debian package %s there (apt-get install %s, or " ..
-      "-p install_tools=true)"):format(program, package, package),
+    error(errors.CommandError(("%s is not on the server: install the Debian package %s there (apt-get install %s, " ..
+      "or -p install_tools=true)"):format(program, package, package),
       { cause = ("%s is missing (apt-get install %s)"):format(program, package), command = result.command,
         exit_status = 127, stderr = result.stderr }))
   end

@@ -33,7 +33,8 @@ end
 -- ---- any tool ----
 
 local function value_of(text)
-  return tonumber(text) or tonumber(text:match "^([-+]?%d[%w.+-]*)%s+%a[%w/]*$" or text:match "^([-+]?[%d.]+)%%$") or text
+  return tonumber(text) or tonumber(text:match "^([-+]?%d[%w.+-]*)%s+%a[%w/]*$" or text:match "^([-+]?[%d.]+)%%$")
+    or text
 end
 
 function M.kv(text, options)
