@@ -36,11 +36,10 @@ return muster.script {
     install_tools = false, -- true: install what is missing there, as root or by sudo without a password
     seconds = 60, -- bad memory shows after hours, bad cooling after ten minutes; this finds what is plainly broken
     memory_percent = 70, -- of what is available: the rest is for the system, which else kills what is stressed
-    -- Operations of stress-ng's own kind a second: matrixprod and vm, a worker a core each. They depend on its version,
-    -- so that they are compared within a fleet; this finds a server that gets nothing done at all. One pass over the
-    -- memory may take a large server minutes, so that of it only the failures are judged.
+    -- Operations of stress-ng's own kind a second: matrixprod, and vm with rand-set, a worker a core each. They depend
+    -- on its version, so that they are compared within a fleet; these find a server that gets next to nothing done.
     min_cpu = 10.0,
-    min_memory = 0.0,
+    min_memory = 10.0,
     -- A result that is not what it must be: no number of those is right.
     max_failures = 0,
     -- In °C. Server processors slow themselves down from 95 to 105.

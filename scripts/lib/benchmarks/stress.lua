@@ -18,9 +18,12 @@ look() { # $1 before or after, $2 where the kernel's files are
     [ -r "$f" ] && v=$(cat "$f" 2>/dev/null) && echo "heat $1 throttled $v $f"
   done
 }
+# stress-ng's own percentages are of all memory, whatever is in use. Its workers share what is given here.
+memory=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * $2 / 100)) || exit 1
 look before "$3"
-stress-ng --cpu 0 --cpu-method matrixprod --vm 0 --vm-bytes "$2%" --vm-keep --verify --timeout "$1" --metrics-brief \
-  --temp-path /tmp 2>&1
+# rand-set, since with much memory the first of all methods does nothing for longer than this may take.
+stress-ng --cpu 0 --cpu-method matrixprod --vm 0 --vm-method rand-set --vm-bytes "${memory}k" --vm-keep --verify \
+  --timeout "$1" --metrics-brief --temp-path /tmp 2>&1
 status=$?
 look after "$3"
 exit $status
@@ -50,6 +53,10 @@ function M.parse(text)
   local report = muster.parse.stress_ng(text)
   for _, failure in ipairs(report.failures) do muster.log.error("stress-ng: " .. failure) end
   local cpu, memory = report.stressors.cpu or {}, report.stressors.vm or {}
+  if report.failed == 0 and memory.bogo_ops == 0 then
+    local cause = "too little time: not once through the memory"
+    error(muster.errors.ScriptError(cause .. "; give it more seconds, or less memory_percent", { cause = cause }))
+  end
   return { cpu = cpu.bogo_ops_per_second, memory = memory.bogo_ops_per_second, failures = report.failed }
 end
 
