@@ -22,7 +22,7 @@ return muster.script {
       -- error, and the step is then "error", could not be measured; never "failed", too slow.
       run = function(server, params)
         local out = server:exec("sysbench cpu --threads=1 --time=%d run", params.seconds)
-        return { events_per_second = tonumber(out.stdout:match("events per second:%s+([%d.]+)")) }
+        return { events_per_second = muster.parse.sysbench(out.stdout).events_per_second }
       end,
       -- The rule that decides. So low that any healthy machine passes, even one that many share: for a real fleet,
       -- see what its good servers score and ask for a little less.
@@ -33,7 +33,7 @@ return muster.script {
       run = function(server, params)
         local out = server:exec(
           "sysbench memory --threads=1 --time=%d --memory-block-size=1M --memory-total-size=1T run", params.seconds)
-        return { throughput = tonumber(out.stdout:match("transferred %(([%d.]+) MiB/sec%)")) }
+        return { throughput = muster.parse.sysbench(out.stdout).throughput }
       end,
       thresholds = { throughput = { min = 50, unit = "MiB/s" } },
     },

@@ -2,7 +2,7 @@
 -- inventory says. It measures nothing that takes long. Needs smartmontools on the servers for the disks.
 --   muster run scripts/health.lua -i inventory.txt
 --   muster run scripts/health.lua -i inventory.txt -p required=smart,ecc     # where these must be readable
--- The inventory may say, by these variables:
+-- The inventory may say, by these variables (cores, not threads):
 --   srv01  expected_memory_gb=256  expected_cores=64  expected_disks=4
 --
 -- What a server has not, or lets only root read (sudo without a password is tried), is said in the log and its step
@@ -45,8 +45,9 @@ local function step(name, measure, thresholds)
   }
 end
 
--- A step that compares what is there with a variable of the inventory; metric(expected, there) is judged.
-local function expected_step(name, variable, metric, thresholds)
+-- A step that compares what there is, count(server, params), with a variable of the inventory; metric(expected, there)
+-- is judged.
+local function expected_step(name, variable, count, metric, thresholds)
   return step(name, function(server, params)
     local said = server.vars[variable]
     if said == nil then return nil end
@@ -54,7 +55,8 @@ local function expected_step(name, variable, metric, thresholds)
     if not expected then
       error(muster.errors.ScriptError(("the inventory's %s is no number: %s"):format(variable, tostring(said))))
     end
-    local there = health.hardware(server, params.sysfs)[name]
+    local there = count(server, params)
+    if not there then return nil, "the server does not say" end
     return { found = there, missing = metric(expected, there) }
   end, thresholds)
 end
@@ -103,11 +105,19 @@ return muster.script {
     step("kernel", health.kernel, { hardware = { max = "params.max_hardware_errors", unit = "lines" } }),
     step("clock", health.clock, { offset = { max = "params.max_clock_offset", unit = "s" } }),
     expected_step("memory", "expected_memory_gb",
+      function(server)
+        local bytes = server:facts().memory
+        return bytes and bytes / 2^30
+      end,
       function(expected, there) return math.max(0, (1 - there / expected) * 100) end,
       { missing = { max = "params.max_memory_missing", unit = "%" } }),
-    expected_step("cores", "expected_cores", function(expected, there) return math.max(0, expected - there) end,
+    expected_step("cores", "expected_cores",
+      function(server) return server:facts().cpu.cores or server:facts().cpu.threads end,
+      function(expected, there) return math.max(0, expected - there) end,
       { missing = { max = 0, unit = "cores" } }),
-    expected_step("disks", "expected_disks", function(expected, there) return math.max(0, expected - there) end,
+    expected_step("disks", "expected_disks",
+      function(server, params) return health.disks(server, params.sysfs) end,
+      function(expected, there) return math.max(0, expected - there) end,
       { missing = { max = 0, unit = "disks" } }),
   },
 }

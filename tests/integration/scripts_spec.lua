@@ -97,7 +97,7 @@ echo 5 >"$HOME/sys/]] .. throttle .. [["
   end)
 
   it("health: tell what is broken, what is missing and what could not be read", function()
-    local cores = tonumber(T.exec { "getconf", "_NPROCESSORS_ONLN" }.stdout)
+    local cores = tonumber(T.exec { "sh", "-c", "lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l" }.stdout)
     local memory = tonumber(T.read "/proc/meminfo":match "MemTotal:%s*(%d+)") / 1024 / 1024
     -- srv01 is as it should be: two disks with no complaint, ECC with one corrected error.
     local smartctl = [[

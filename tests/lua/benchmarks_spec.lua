@@ -7,7 +7,7 @@ describe("the scripts", function()
     local readme, count = T.read(T.source .. "/README.md"), 0
     for _, path in ipairs(T.lines(T.exec { "sh", "-c", "ls " .. T.quote(T.source) .. "/scripts/*.lua" }.stdout)) do
       local name = path:match "[^/]+$"
-      local result = T.run { "check", path }
+      local result = T.run { "check", "--strict", path }
       assert.equals(0, result.code, result.stderr)
       assert.matches("^" .. path:gsub("%p", "%%%0") .. ": ok %(%d+ steps?: ", result.stdout)
       assert.is_truthy(readme:find("`" .. name .. "`", 1, true), name .. " is not in the README")
