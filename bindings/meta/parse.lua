@@ -23,7 +23,7 @@ function parse.kv(text, options) end
 function parse.table(text, options) end
 
 ---@class muster.Sysbench
----@field events integer
+---@field events? integer
 ---@field time number s
 ---@field events_per_second number printed by `cpu`, else events by time
 ---@field latency_min number ms; likewise latency_avg, latency_max, latency_p95

@@ -105,8 +105,10 @@ local SYSBENCH = {
 function M.sysbench(text)
   local found = {}
   for name, pattern in pairs(SYSBENCH) do found[name] = tonumber(text:match(pattern)) end
-  if not (found.events and found.time) then missing("sysbench", "score", text) end
-  if not found.events_per_second and found.time > 0 then found.events_per_second = found.events / found.time end
+  if not found.events_per_second and found.events and (found.time or 0) > 0 then
+    found.events_per_second = found.events / found.time
+  end
+  if not found.events_per_second then missing("sysbench", "score", text) end
   return found
 end
 
