@@ -124,6 +124,15 @@ static void drop(void *arg, const struct mu_record *record)
     (void)record;
 }
 
+/* Sanitizers make a run ten times as long, and look at what a failure does, not at which it is: each few-th will do. */
+#if defined(__SANITIZE_THREAD__)
+#define STRIDE 13u
+#elif defined(__SANITIZE_ADDRESS__)
+#define STRIDE 3u
+#else
+#define STRIDE 1u
+#endif
+
 /* From the nth allocation on. Returns the last that stops the start. */
 static unsigned long fail_each(struct mu_script *script, struct mu_inventory *inv, struct mu_logger *lg, bool dry_run,
                                unsigned long first)
@@ -136,7 +145,7 @@ static unsigned long fail_each(struct mu_script *script, struct mu_inventory *in
     assert_int_equal(out.status[1], good);
     unsigned long requests = out.requests, hurt = 0, refused = 0, last = 0;
     assert_true(requests > 500);
-    for (unsigned long n = first; n <= requests; n++) {
+    for (unsigned long n = first; n <= requests; n += STRIDE) {
         struct outcome o = {0};
         run_once(script, inv, lg, dry_run, n, &o);
         if (o.rc) { /* the worker could not even be made */
@@ -155,8 +164,8 @@ static unsigned long fail_each(struct mu_script *script, struct mu_inventory *in
         hurt += (unsigned long)errors;
     }
     print_message("%lu allocations: %lu stopped the start, %lu hurt one server\n", requests, refused, hurt);
-    assert_true(hurt > 100);
-    assert_true(first > 1 || refused > 100);
+    assert_true(hurt > 100 / STRIDE);
+    assert_true(first > 1 || refused > 100 / STRIDE);
     return last;
 }
 
