@@ -57,7 +57,7 @@ int muster_run_step(const struct muster_run *run, size_t server, size_t step, st
         return MU_EINVAL;
     const struct mu_step_result *s = &r->tasks[server].steps[step];
     *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
-                                       s->duration_ms, s->n_metrics, s->measured, s->earlier ? s->earlier : ""};
+                                       s->duration_ms, s->n_metrics, s->measured, s->earlier ? s->earlier : "", s->withheld};
     return 0;
 }
 

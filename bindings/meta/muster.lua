@@ -83,6 +83,7 @@ function Permit:release() end
 ---@field timeout? number|string 30 min when not given
 ---@field needs? string[] steps before it that must have passed, else it is skipped
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
+---@field destructive? boolean it destroys something: skipped, `when` not asked, unless --allow-destructive is given
 ---@field confirm? integer for this step, in place of the script's
 
 ---@class muster.Threshold

@@ -32,6 +32,7 @@ void cmd_run_help(FILE *to)
           "  muster run scripts/cpu.lua -i fleet.json -p seconds=30 'srv[1-99]' '!srv13'\n"
           "  muster run scripts/cpu.lua ops@10.0.0.5:2222 --key ~/.ssh/id_ops\n"
           "  muster run scripts/cpu.lua --local\n"
+          "  muster run scripts/burnin.lua -i fleet.json -s 'cpu,mem*'\n"
           "  muster run scripts/cpu.lua -i fleet.json --limit 'rack1-*' --list-hosts\n",
           to);
 }

@@ -26,6 +26,7 @@
  *                      where it is compared with its peers: it is missed below 90 and below 96
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
+ *        "withheld": false,             true: skipped since it is destructive and that was not allowed
  *        "log": "…"}]}]}                what the step printed, "" when nothing
  *
  * FAILURE is {"status": "failed", "type": S, "where": S, "metric": S, "cause": S, "message": S}. A status is one of the
@@ -184,6 +185,7 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
     add_failures(out, s->failures, s->n_failures);
     mu_buf_addf(out, ",\"measured\":%u,\"earlier\":", s->measured);
     add_text(out, s->earlier);
+    add_bool(out, "withheld", s->withheld);
     mu_buf_adds(out, ",\"log\":");
     mu_buf_add_json(out, mu_buf_cstr(&s->log), s->log.len);
     mu_buf_addc(out, '}');

@@ -78,8 +78,11 @@ struct mu_step_result {
     size_t n_failures;
     struct mu_buf log; /* what the step printed and the tail of a failed command's output, for reports; may be empty */
     unsigned measured; /* how often it ran: more than once when a failed measurement was to be confirmed */
+    bool withheld;     /* skipped since it is destructive and that was not allowed */
     char *earlier;     /* what the earlier measurements came to, "; " between them; NULL: there was one alone */
 };
+
+#define MU_WITHHELD "destructive: runs only with --allow-destructive"
 
 /* What became of marking the server as broken. */
 enum mu_mark_state {

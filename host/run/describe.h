@@ -26,6 +26,7 @@ void mu_reading_check_fields(lua_State *L, struct mu_reading *r, const char *wha
 char *mu_reading_copy(struct mu_reading *r, const char *text);
 uint64_t mu_reading_duration(lua_State *L, struct mu_reading *r, const char *field, uint64_t otherwise);
 bool mu_reading_function(lua_State *L, struct mu_reading *r, const char *field); /* whether there is one */
+bool mu_reading_flag(lua_State *L, struct mu_reading *r, const char *field);     /* true, or false when not given */
 unsigned mu_reading_whole(lua_State *L, struct mu_reading *r, const char *field, unsigned most, unsigned otherwise);
 
 /* The line of source where word stands as a field's name, for `word =` or `["word"] =`; 0 when there is none. */

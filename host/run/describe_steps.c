@@ -62,9 +62,10 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
         if (!strcmp(r->s->steps[i].name, st->name))
             mu_reading_complain(r, NULL, "two steps are named '%s'", st->name);
     snprintf(what, sizeof what, "step %s", st->name);
-    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm");
+    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm destructive");
     if (!mu_reading_function(L, r, "run"))
         mu_reading_complain(r, NULL, "step %s has no run function", st->name);
+    st->destructive = mu_reading_flag(L, r, "destructive");
     st->has_when = mu_reading_function(L, r, "when");
     st->timeout_ms = mu_reading_duration(L, r, "timeout", MU_STEP_TIMEOUT_MS);
     st->confirm = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm);

@@ -38,8 +38,9 @@ struct mu_engine {
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
-    const bool *only;          /* a step each: whether it is to run; NULL: all are */
+    const bool *only;          /* a step each: whether it is part of this run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
+    bool allow_destructive;
     bool cleanup;              /* destroying what an earlier run left behind */
     const char *run_id;        /* NULL while loading */
     const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */

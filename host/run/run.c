@@ -13,6 +13,7 @@
 #include "run/engine.h"
 #include "run/journal_read.h"
 #include "run/messages.h"
+#include "run/pick.h"
 #include "run/run_internal.h"
 #include "run/sources.h"
 #include "run/tape.h"
@@ -109,28 +110,10 @@ static int settle_cap(struct mu_run *run, const struct mu_script *script, struct
 
 static int choose_steps(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
 {
-    const char *const *names = run->config.steps;
-    if (!names || !names[0])
-        return 0;
-    bool *only = calloc(script->n_steps + 1, sizeof *only);
+    bool *only = NULL;
+    int rc = run->config.left ? 0 : mu_pick_steps(&only, script, run->config.steps, err);
     run->engine.only = only;
-    if (!only)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    for (; *names; names++) {
-        size_t i = 0;
-        while (i < script->n_steps && strcmp(script->steps[i].name, *names) != 0)
-            i++;
-        if (i == script->n_steps) {
-            struct mu_buf known = MU_BUF_INIT;
-            for (size_t j = 0; j < script->n_steps; j++)
-                mu_buf_addf(&known, "%s%s", j ? ", " : "", script->steps[j].name);
-            mu_err_set(err, MU_EINVAL, "%s has no step '%s'; it has: %s", script->path, *names, mu_buf_cstr(&known));
-            mu_buf_free(&known);
-            return MU_EINVAL;
-        }
-        only[i] = true;
-    }
-    return 0;
+    return rc;
 }
 
 int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const struct mu_script *script,
@@ -160,6 +143,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
                                                                                    : MU_STEP_TIMEOUT_MS,
                                      .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,
+                                     .allow_destructive = c->allow_destructive,
                                      .run_id = run->id, .owner = run->owner, .sudo_password = c->sudo_password, .task_memory = c->task_memory,
                                      .alloc_fail_at = c->alloc_fail_at};
     make_run_id(run->id);

@@ -40,6 +40,7 @@ struct mu_step {
     char **needs;
     size_t n_needs;
     bool has_when;
+    bool destructive;       /* runs only where that was allowed */
     unsigned confirm;       /* how often a failed measurement is made again */
     unsigned confirm_peers; /* and one that is behind its peers */
 };

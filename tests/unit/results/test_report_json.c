@@ -61,7 +61,7 @@ static void the_whole_text(void **state)
         "\"max\":null,\"min_open\":false,\"max_open\":false}}},\"failures\":[{\"status\":\"failed\","
         "\"type\":\"PerformanceBelowExpected\",\"where\":\"gpu\",\"metric\":\"score\",\"cause\":\"too slow\","
         "\"message\":\"PerformanceBelowExpected: too slow\\nscripts/gpu.lua:12\"}],"
-        "\"measured\":1,\"earlier\":null,\"log\":\"line\\n\"}]}\n"
+        "\"measured\":1,\"earlier\":null,\"withheld\":false,\"log\":\"line\\n\"}]}\n"
         " ]}\n");
     mu_buf_free(&out);
     mu_run_result_free(r);
