@@ -39,6 +39,8 @@ int mu_bind_exec(lua_State *L, int first, bool here);
 /* semaphore.c: muster.semaphore(name, n), and its metatables */
 int mu_bind_semaphore(lua_State *L);
 void mu_bind_open_semaphore(lua_State *L);
+/* use.c: muster.use(name, options) */
+int mu_bind_use(lua_State *L);
 /* run.c: muster.run */
 void mu_bind_open_run(lua_State *L);
 /* server.c */

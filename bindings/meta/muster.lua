@@ -23,6 +23,24 @@ local muster = {}
 ---@return muster.Description
 function muster.script(description) end
 
+---Steps of another script, as steps of this one: `steps = { muster.use "cpu", { name = "mine", run = … } }`. At the top
+---level only. The script is `cpu.lua` beside this one, else among the installed scripts; modules are found as this
+---script's are. Its parameters become parameters of this script, so that `-p` sets them; where this script declares one
+---of the same name, its default holds. Hooks are not taken, nor timeouts of the script as a whole; a script with setup,
+---teardown or before_all is refused unless `hooks = "ignore"`.
+---@param name string
+---@param options? muster.UseOptions
+---@return muster.Step steps for a list of steps
+function muster.use(name, options) end
+
+---@class muster.UseOptions
+---@field steps? string[] these alone, with what they need; all when not given
+---@field params? table<string, string|number|boolean> for these steps alone, whatever this script declares; `-p` wins
+---@field thresholds? table<string, muster.Rule|muster.Rule[]> in place of the script's own: "METRIC", of each step
+---  taken that has such a threshold, or of the only step; or "STEP.METRIC", by the step's name in its script
+---@field prefix? string put before the names of its steps, "fast." for example, so that a script can be used twice
+---@field hooks? "ignore" take steps also of a script with setup, teardown or before_all: this one does what they need
+
 ---Wait; other servers go on meanwhile.
 ---@param duration number|string
 function muster.sleep(duration) end

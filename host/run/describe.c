@@ -12,7 +12,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct mu_param *)a)->name, ((const struct mu_param *)b)->name);
 }
 
-static void read_param(lua_State *L, struct mu_reading *r, struct mu_param *p)
+void mu_reading_param(lua_State *L, struct mu_reading *r, struct mu_param *p)
 {
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
@@ -56,7 +56,7 @@ static void read_params(lua_State *L, struct mu_reading *r)
         struct mu_param *p = &r->s->params[r->s->n_params];
         if ((p->name = mu_reading_copy(r, lua_tostring(L, -2)))) {
             r->s->n_params++;
-            read_param(L, r, p);
+            mu_reading_param(L, r, p);
         }
         lua_pop(L, 1);
     }

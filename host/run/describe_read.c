@@ -47,6 +47,8 @@ void mu_reading_check_fields(lua_State *L, struct mu_reading *r, const char *wha
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TLIGHTUSERDATA)
+            continue; /* ours (use.c) */
         if (lua_type(L, -1) != LUA_TSTRING) {
             mu_reading_complain(r, NULL, "%s has an entry without a name; known fields: %s", what, known);
             lua_pop(L, 1);

@@ -28,6 +28,7 @@ struct mu_param {
     char *str;
     long long i; /* also BOOL */
     double num;
+    bool set;    /* from outside the script */
 };
 
 struct mu_step {
@@ -37,6 +38,8 @@ struct mu_step {
     size_t n_rules;
     struct mu_threshold *set;   /* from the command line: in place of whatever else there is */
     size_t n_set;
+    struct mu_param *own; /* of a used step: these hold for it, unless the script's of the same name was set */
+    size_t n_own;
     char **needs;
     size_t n_needs;
     bool has_when;

@@ -42,7 +42,7 @@ enum mu_phase {
 
 /* Slots of a task's table in the registry. */
 enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED, MU_SLOT_RANDOM, MU_SLOT_VARS,
-       MU_SLOT_JSON, MU_SLOT_FACTS };
+       MU_SLOT_JSON, MU_SLOT_FACTS, MU_SLOT_USING };
 
 /* What a task is to do. */
 struct mu_order {
