@@ -17,6 +17,8 @@ local muster = {}
 ---@field owner string who runs it, "user@host"
 ---@field dry_run boolean nothing may be changed anywhere
 ---@field cleanup boolean only `teardown` runs, to destroy what an earlier run left behind
+---@field shared any what before_all returned: a read-only copy of each task's own; nil without before_all, while a
+---  script is being loaded, and in `muster cleanup` and `muster console`
 
 ---What a script returns. Unknown fields, wrong types and impossible thresholds are errors at load, with file and line.
 ---@param description muster.Description
@@ -91,6 +93,13 @@ function Permit:release() end
 ---@field setup? fun(server: muster.Server, params: table) before the steps; raising skips them
 ---@field teardown? fun(server: muster.Server, params: table) always runs once setup began (--teardown-timeout)
 ---@field on_failure? fun(server: muster.Server, failures: muster.Failure[]) diagnostics, before teardown
+---@field before_all? fun(fleet: muster.FleetServer[], params: table): any once a run, before the first server, for
+---  none; what it returns (strings, numbers, booleans, tables of these) is muster.run.shared. When it raises, or takes
+---  longer than setup_timeout, nothing runs: exit code 2. It has an instance of the script to itself, as servers have
+---@field after_all? fun(results: muster.Results, params: table) once a run, when all is over, marks too; it changes no
+---  verdict. When it raises, or takes longer than teardown_timeout, that is logged and told, and the exit code is 3
+---  where it would have been 0. A run that is interrupted before it began does not begin it; one that has begun has
+---  the grace period. Both hooks run in a dry run, too, and change nothing there
 
 ---@class muster.Step
 ---@field name string letters, digits, '_', '-', '.'
@@ -138,6 +147,46 @@ function Permit:release() end
 ---@field step string the step, or the hook
 ---@field metric? string
 ---@field message string
+---@field cause? string in after_all: what the summary folds by
+
+---A server as before_all sees it: nothing can be run on it.
+---@class muster.FleetServer
+---@field id string
+---@field address string
+---@field port integer
+---@field user? string
+---@field vars table
+
+---@class muster.Results
+---@field run string the run's id
+---@field exit_code integer as it would be without after_all
+---@field counts table<string, integer> by status
+---@field servers muster.ServerResult[] in the inventory's order
+
+---@class muster.ServerResult
+---@field id string
+---@field status string
+---@field duration number seconds
+---@field mark string "none", "made", "kept", "failed", "withheld"
+---@field left_behind boolean
+---@field failures muster.Failure[] outside steps
+---@field steps muster.StepResult[]
+
+---@class muster.StepResult
+---@field name string
+---@field status string
+---@field duration number seconds
+---@field measured integer how often
+---@field metrics table<string, muster.MetricResult>
+---@field failures muster.Failure[]
+
+---@class muster.MetricResult
+---@field value number
+---@field unit? string
+---@field judgement string "unjudged", "passed", "missed"
+---@field min? number
+---@field max? number
+---@field samples? number[]
 
 ---@class muster.Verdict
 ---@field status string as in mark_broken_on

@@ -207,7 +207,8 @@ MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_scrip
                                      struct muster_error *err);
 MUSTER_API int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
                               struct muster_run **out, struct muster_error *err);
-/* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start. Once per run. */
+/* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start, also when the script's
+ * before_all did not work. Once per run. */
 MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err);
 /* First call: deal no more servers, cancel what runs, run teardowns within the grace period. Second: end at once. Any
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
@@ -285,6 +286,8 @@ MUSTER_API int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, 
 MUSTER_API const char *muster_run_record_problem(const struct muster_run *run);
 MUSTER_API const char *muster_run_id(const struct muster_run *run);
 MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 4, 130 or 143: see README */
+/* What went wrong in the script's after_all; "" when nothing did, or there is none. */
+MUSTER_API const char *muster_run_after_all_error(const struct muster_run *run);
 MUSTER_API size_t muster_run_server_count(const struct muster_run *run);
 
 struct muster_server_result {

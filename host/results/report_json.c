@@ -3,7 +3,8 @@
  *
  * {"schema": 1,
  *  "run": {"id": S, "script": S, "description": S, "started": T, "duration_s": 12.345,
- *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1, "dry_run": false},
+ *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1, "dry_run": false,
+ *          "after_all": S},                     what went wrong in the hook after_all
  *  "counts": {"failed": 1, "error": 0, "timeout": 0, "unreachable": 0, "cancelled": 0, "passed": 9, "skipped": 0},
  *  "failed_servers": ["srv01"], "unmeasured_servers": [], "unfinished_servers": [],
  *  "marks": null | {"cap": 10, "said": "5%", "candidates": 1, "over": false},   null: the script marks nobody
@@ -288,6 +289,8 @@ void mu_report_json(const struct mu_run_result *r, struct mu_buf *out)
         mu_buf_adds(out, ",\"signal\":null");
     mu_buf_addf(out, ",\"exit_code\":%d", mu_run_result_exit_code(r));
     add_bool(out, "dry_run", r->dry_run);
+    mu_buf_adds(out, ",\"after_all\":");
+    add_text(out, r->after_all);
     mu_buf_adds(out, "},\n \"counts\":{");
     for (int s = MU_ST_FAILED; s <= MU_ST_SKIPPED; s++) {
         const char *name = mu_status_name((enum mu_status)s);

@@ -128,6 +128,7 @@ struct mu_run_result {
     struct mu_task_result *tasks; /* in inventory order, one a selected server */
     size_t n_tasks;
     bool dry_run;      /* nothing was changed, no step ran */
+    char *after_all;   /* what went wrong in the script's after_all; NULL: nothing */
     struct {
         bool over;         /* more servers than the cap allows were to be marked: nobody was */
         size_t cap, candidates;

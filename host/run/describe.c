@@ -143,7 +143,7 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     luaL_checkstack(L, 20, "description");
     mu_reading_check_fields(L, &r, "the script",
                             "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark mark_broken_on "
-                            "max_broken confirm");
+                            "max_broken confirm before_all after_all");
     int type = lua_getfield(L, -1, "description");
     if (type != LUA_TNIL && type != LUA_TSTRING)
         mu_reading_complain(&r, "description", "description must be a string");
@@ -155,6 +155,8 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     s->has_setup = mu_reading_function(L, &r, "setup");
     s->has_teardown = mu_reading_function(L, &r, "teardown");
     s->has_on_failure = mu_reading_function(L, &r, "on_failure");
+    s->has_before_all = mu_reading_function(L, &r, "before_all");
+    s->has_after_all = mu_reading_function(L, &r, "after_all");
     read_marking(L, &r);
     s->confirm = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, s->has_mark ? 1 : 0);
     s->confirm_peers = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, 1);

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "run/engine.h"
+#include "run/fleet.h"
 #include "run/script_lua.h"
 #include "run/use.h"
 #include "run/worker.h"
@@ -118,6 +119,8 @@ static int prepare(lua_State *L, struct mu_fiber *f)
         return prepare_load(L, t);
     if (t->phase == MU_PHASE_MARK)
         return mu_mark_prepare(L, t);
+    if (mu_fleet_is(t->kind))
+        return mu_fleet_prepare(L, t);
     static const char *const hooks[] = {NULL, "setup", "when", "run", "on_failure", "teardown"};
     mu_phase_push_hook(L, t, hooks[t->phase]);
     mu_task_push_slot(L, t, MU_SLOT_SERVER);
@@ -166,6 +169,8 @@ static void finish(lua_State *L, struct mu_fiber *f, int status, int base)
         t->when_said_no = !(lua_gettop(L) >= base && lua_toboolean(L, base));
     } else if (t->phase == MU_PHASE_MARK) {
         mu_mark_finish(L, t, base);
+    } else if (mu_fleet_is(t->kind)) {
+        mu_fleet_finish(L, t, base);
     }
 }
 
@@ -202,7 +207,7 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
 {
     struct mu_err why, err;
     uint64_t now = mu_clock_ms(), deadline = now + timeout_ms;
-    bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK; /* runs also when the time for the rest is over */
+    bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK || phase == MU_PHASE_AFTER_ALL; /* runs also when the time for the rest is over */
     uint64_t budget = last ? TEARDOWN_UNWIND_MS : engine_of(t)->teardown_timeout_ms;
     struct mu_ctx *ctx = t->result ? mu_ctx_with_str(t->ctx, "step", t->result->name) : mu_ctx_ref(t->ctx);
     t->phase = phase;

@@ -70,7 +70,7 @@ struct mu_script {
     size_t n_steps;
     struct mu_bound *bounds;
     size_t n_bounds;
-    bool has_setup, has_teardown, has_on_failure, has_mark;
+    bool has_setup, has_teardown, has_on_failure, has_mark, has_before_all, has_after_all;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
     char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */
     unsigned confirm, confirm_peers; /* for the steps that do not say */

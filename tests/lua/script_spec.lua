@@ -42,7 +42,7 @@ describe("a description", function()
   local steps = "steps = { { name = 's', " .. good .. " } }"
   local mark = "mark = function() end"
   local known = "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark "
-    .. "mark_broken_on max_broken confirm"
+    .. "mark_broken_on max_broken confirm before_all after_all"
   -- text, then what is said of it, after "script.lua:".
   local wrong = {
     { "return nil", " returns nothing; a script ends with `return muster.script { steps = … }`" },
