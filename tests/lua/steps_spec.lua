@@ -115,6 +115,14 @@ describe("a destructive step", function()
     assert.matches("ok (5 steps: cpu, cpu-long, disk, wipe (destructive), after)", r.stdout, 1, true)
   end)
 
+  it("is called so by muster list", function()
+    local script = T.write(T.tmpdir() .. "/script.lua", SCRIPT)
+    assert.matches("\n  step disk\n  step wipe (destructive): score >= 1\n", T.run { "list", script }.stdout, 1, true)
+    local steps = require "cjson".decode(T.run { "list", "--json", script }.stdout)
+    steps = (steps.scripts or steps)[1].steps
+    assert.same({ false, true }, { steps[3].destructive, steps[4].destructive })
+  end)
+
   it("is so by true or false alone", function()
     local r = T.run_local "return { steps = { { name = 's', run = print,\n destructive = 1 } } }"
     assert.equal(2, r.code)
