@@ -20,6 +20,7 @@ static void work(struct mu_run *run, enum mu_task_kind kind, struct mu_buf *plai
     while (!(m = mu_message_new(MU_MSG_DEAL)))
         usleep(10000);
     m->kind = kind;
+    m->task = run->n; /* of no server */
     m->plain = *plain;
     *plain = (struct mu_buf)MU_BUF_INIT;
     f->over = false;

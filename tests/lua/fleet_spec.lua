@@ -167,6 +167,28 @@ describe("before_all", function()
     assert.same({ 0, "truetrue", "after skipped" }, { r.code, r.said[1], r.said[2] })
   end)
 
+  it("is recorded in a file of its own, and replayed from it", function()
+    local dir = T.tmpdir()
+    local script = [[ return { before_all = function() return muster.exec("echo before; echo x >> $DIR/ran").stdout end,
+      steps = { { name = "s", run = function() muster.log.info("> " .. muster.run.shared:sub(1, 6) .. muster.exec("echo step").stdout) end } },
+      after_all = function() muster.log.info("> " .. muster.exec("echo after").stdout) end } ]]
+    local r = run(script, { "a", "b", "-j", "1", "--record", dir .. "/tape" }, { env = { DIR = dir } })
+    local said = { "beforestep\n", "beforestep\n", "after\n" }
+    assert.same({ 0, said }, { r.code, r.said })
+    assert.equal("600", (T.exec { "stat", "-c", "%a", dir .. "/tape/script%fleet.jsonl" }.stdout:gsub("\n", "")))
+    assert.equal(3, #T.lines(T.read(dir .. "/tape/script%fleet.jsonl")))
+    assert.equal(2, #T.lines(T.read(dir .. "/tape/script.a.jsonl")))
+    r = T.run_script("local muster = require 'muster'\n" .. script, { args = { "b", "--replay", dir .. "/tape" }, env = { DIR = dir } })
+    assert.equal(0, r.code, r.stderr)
+    assert.is_table(T.find_log(r.log, "> beforestep"))
+    assert.is_table(T.find_log(r.log, "> after"))
+    assert.equal("x\n", T.read(dir .. "/ran"))
+    os.remove(dir .. "/tape/script%fleet.jsonl")
+    r = T.run_script("local muster = require 'muster'\n" .. script, { args = { "a", "b", "--replay", dir .. "/tape" }, env = { DIR = dir } })
+    assert.equal(2, r.code)
+    assert.matches("nothing ran: .*cannot read the transcript [^\n]*/tape/script%%fleet.jsonl", r.stderr)
+  end)
+
   it("is interrupted, and then nothing runs", function()
     local r = run("return { before_all = function() muster.exec('kill -INT $PPID') muster.sleep(60) end, "
       .. "after_all = function() muster.log.info('> after') end, " .. STEPS .. " }", { "a", "b" })
