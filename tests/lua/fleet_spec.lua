@@ -189,6 +189,24 @@ describe("before_all", function()
     assert.matches("nothing ran: .*cannot read the transcript [^\n]*/tape/script%%fleet.jsonl", r.stderr)
   end)
 
+  it("works under muster test, where one stand-in answers also for the fleet, and where nothing can be destroyed", function()
+    local dir = T.tmpdir()
+    T.write(dir .. "/in.lua", "return { params = { n = 1 }, steps = { { name = 's', destructive = true, "
+      .. "run = function(server, p) return p.n end } } }")
+    T.write(dir .. "/script.lua", [[ local muster = require "muster"
+      return { before_all = function(fleet) return { n = #fleet, out = muster.exec("echo hi").stdout } end,
+        steps = { muster.use("in", { prefix = "x.", params = { n = 3 } }),
+          { name = "t", run = function() return { n = muster.run.shared.n, hi = muster.run.shared.out == "hi\n" and 1 or 0 } end } },
+        after_all = function(r) assert(r.servers[1].id == "x") end } ]])
+    T.write(dir .. "/a_spec.lua", [[ local testing = require "muster.testing"
+      it("works", function()
+        local r = testing.load("script.lua"):run(testing.server({ ["echo*"] = "hi\n" }, { id = "x" }))
+        assert.same({ "passed", 3, 1, 1 }, { r.status, r.steps["x.s"].metrics.score, r.steps.t.metrics.n, r.steps.t.metrics.hi })
+      end) ]])
+    local r = T.run { "test", dir .. "/a_spec.lua" }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+  end)
+
   it("is interrupted, and then nothing runs", function()
     local r = run("return { before_all = function() muster.exec('kill -INT $PPID') muster.sleep(60) end, "
       .. "after_all = function() muster.log.info('> after') end, " .. STEPS .. " }", { "a", "b" })
