@@ -16,6 +16,7 @@
 #include "run/worker.h"
 
 #define PRINT_MAX ((size_t)64 << 10)
+#define TOLD_FACTOR 4
 
 static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
 
@@ -231,7 +232,8 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->worst = MU_ST_PASSED;
     t->started_ms = mu_clock_ms();
     t->deadline_ms = t->server ? t->started_ms + e->timeout_ms : UINT64_MAX / 2; /* hooks have their own limits */
-    t->account = mu_account_new(e->task_memory);
+    /* What after_all is told of a large fleet comes on top of its own memory; as Lua values it takes less than this. */
+    t->account = mu_account_new(e->task_memory + TOLD_FACTOR * order->plain.len);
     t->ctx = t->server ? mu_ctx_with_str(NULL, "server_id", t->server->id)
                        : mu_ctx_with_str(NULL, "phase", t->kind == MU_TASK_BEFORE_ALL ? "before_all" : "after_all");
     t->step_status = calloc(e->script->n_steps + 1, sizeof *t->step_status);

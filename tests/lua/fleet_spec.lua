@@ -291,14 +291,14 @@ describe("after_all", function()
     assert.equal("passed", r.results.servers[1].status)
   end)
 
-  it("is told of many servers", function()
-    local args = { "-j", "50", "--workers", "2" }
-    for i = 1, 500 do args[#args + 1] = "s" .. i end
+  it("is told of many servers, whatever the bound on the memory of a task is", function()
+    local args = { "-j", "50", "--workers", "2", "--task-memory", "1M" }
+    for i = 1, 2000 do args[#args + 1] = "s" .. i end
     local r = run("return { after_all = function(results) local n = 0 for i, s in ipairs(results.servers) do "
       .. "n = n + s.steps[1].metrics.score.value assert(s.id == 's' .. i) end muster.log.info('> after ' .. n) end, "
       .. "before_all = function(fleet) return { n = #fleet } end, "
       .. "steps = { { name = 's', run = function() return muster.run.shared.n end } } }", args)
-    assert.same({ 0, "after 250000.0" }, { r.code, r.said[1] })
+    assert.same({ 0, "after 4000000.0" }, { r.code, r.said[1] })
   end)
 end)
 

@@ -24,6 +24,7 @@ static const char script_text[] =
     "  after_all = function(results) print(results.run, results.servers[1].status, muster.run.shared[1][1]) end,\n"
     "  setup = function(server) muster.log.bind { rack = 'r1' } end,\n"
     "  steps = {\n"
+    "    muster.use('used', { prefix = 'u.', params = { m = 3 }, thresholds = { score = '>= 3' } }),\n"
     "    { name = 'lua', when = function() return true end, run = function(server, params)\n"
     "        local t = {}\n"
     "        for i = 1, 20 do t[i] = ('%d:%s'):format(i, server.id) end\n"
@@ -64,7 +65,7 @@ static const char script_text[] =
     "}\n";
 
 static char dir[] = "/dev/shm/muster-memory.XXXXXX"; /* claims wait for the disk, thousands of times: memory, if there is */
-static char script_path[64], helper_path[64];
+static char script_path[64], helper_path[64], used_path[64];
 
 static void put(const char *path, const char *text)
 {
@@ -83,7 +84,11 @@ static int setup(void **state)
         return -1;
     snprintf(script_path, sizeof script_path, "%s/script.lua", dir);
     snprintf(helper_path, sizeof helper_path, "%s/helper.lua", dir);
+    snprintf(used_path, sizeof used_path, "%s/used.lua", dir);
     put(script_path, script_text);
+    put(used_path, "return { params = { m = 1 }, steps = {\n"
+                   "  { name = 'one', run = function(server, params) return params.m end, thresholds = { score = '>= 1' } },\n"
+                   "  { name = 'two', needs = { 'one' }, run = function() end } } }\n");
     put(helper_path, "local M = {}\nfunction M.twice(x) return x * 2 end\nreturn M\n");
     return 0;
 }
