@@ -97,7 +97,7 @@ void mu_bind_open_muster(lua_State *L)
     mu_bind_open_retry(L);
     static const luaL_Reg functions[] = {{"script", script}, {"sleep", sleep_for}, {"exec", exec_here},
                                          {"semaphore", mu_bind_semaphore}, {"gather", mu_bind_gather}, {"retry", mu_bind_retry},
-                                         {"secret", mu_bind_secret}, {NULL, NULL}};
+                                         {"secret", mu_bind_secret}, {"use", mu_bind_use}, {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, MUSTER_VERSION);
     lua_setfield(L, -2, "version");

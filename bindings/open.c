@@ -93,4 +93,5 @@ const struct mu_bindings mu_bindings = {
     .open_state = open_state,
     .push_environment = push_environment,
     .push_server = mu_bind_push_server,
+    .push_fleet = mu_bind_push_fleet,
 };

@@ -39,12 +39,18 @@ int mu_bind_exec(lua_State *L, int first, bool here);
 /* semaphore.c: muster.semaphore(name, n), and its metatables */
 int mu_bind_semaphore(lua_State *L);
 void mu_bind_open_semaphore(lua_State *L);
+/* use.c: muster.use(name, options) */
+int mu_bind_use(lua_State *L);
 /* run.c: muster.run */
 void mu_bind_open_run(lua_State *L);
 /* server.c */
 void mu_bind_open_server(lua_State *L);
 void mu_bind_push_server(lua_State *L, struct mu_task *task);
 struct mu_task *mu_bind_check_server(lua_State *L); /* of the server at index 1; raises when it is none */
+void mu_bind_push_vars(lua_State *L, const struct mu_server *srv); /* what the inventory says of it, a new table */
+/* fleet.c: the list that before_all is given; muster.run.shared */
+void mu_bind_push_fleet(lua_State *L, struct mu_server *const *servers, size_t n);
+void mu_bind_push_shared(lua_State *L);
 /* spawn.c: a method of the server, and muster.gather */
 void mu_bind_open_spawn(lua_State *L);
 int mu_bind_spawn(lua_State *L);

@@ -1,11 +1,22 @@
-/* muster.run: what a script may know of the run that it is part of. The same for all tasks of a state. */
+/* muster.run: what a script may know of the run that it is part of. The same for all tasks of a state, but for what
+ * before_all shares. */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bindings/open.h"
 #include "run/worker.h"
 
 /* While a script is being loaded there is no run; what its top level makes of the id must work all the same. */
 #define NO_RUN "00000000T000000Z-000000"
+
+/* What before_all returned is a copy of the task's, made when it is first asked for. */
+static int run_index(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "shared") != 0)
+        return 0;
+    mu_bind_push_shared(L);
+    return 1;
+}
 
 void mu_bind_open_run(lua_State *L)
 {
@@ -19,4 +30,8 @@ void mu_bind_open_run(lua_State *L)
     lua_setfield(L, -2, "dry_run");
     lua_pushboolean(L, e->cleanup);
     lua_setfield(L, -2, "cleanup");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, run_index);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
 }

@@ -139,15 +139,11 @@ static void push_json(lua_State *L, const char *text)
     lua_remove(L, -2);
 }
 
-static void push_vars(lua_State *L, struct mu_task *t)
+void mu_bind_push_vars(lua_State *L, const struct mu_server *srv)
 {
-    mu_task_push_slot(L, t, MU_SLOT_VARS);
-    if (!lua_isnil(L, -1))
-        return;
-    lua_pop(L, 1);
-    lua_createtable(L, 0, (int)t->server->n_vars);
-    for (size_t i = 0; i < t->server->n_vars; i++) {
-        const struct mu_var *v = &t->server->vars[i];
+    lua_createtable(L, 0, (int)srv->n_vars);
+    for (size_t i = 0; i < srv->n_vars; i++) {
+        const struct mu_var *v = &srv->vars[i];
         switch (v->type) {
         case MU_VAR_STR:
             lua_pushstring(L, v->str);
@@ -167,6 +163,15 @@ static void push_vars(lua_State *L, struct mu_task *t)
         }
         lua_setfield(L, -2, v->name);
     }
+}
+
+static void push_vars(lua_State *L, struct mu_task *t)
+{
+    mu_task_push_slot(L, t, MU_SLOT_VARS);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    mu_bind_push_vars(L, t->server);
     lua_pushvalue(L, -1);
     mu_task_set_slot(L, t, MU_SLOT_VARS);
 }

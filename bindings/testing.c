@@ -87,6 +87,7 @@ static int run(lua_State *L)
     lua_getfield(L, 1, "timeout_ms");
     struct mu_run_config config = {.forks = 1,
                                    .workers = 1,
+                                   .allow_destructive = true, /* nothing is there to be destroyed */
                                    .timeout_ms = (uint64_t)lua_tointeger(L, -1),
                                    .library_dir = library_dir,
                                    .module_dir = field(L, "modules"),

@@ -296,6 +296,11 @@ const char *muster_script_step_name(const struct muster_script *s, size_t i)
     return i < s->script->n_steps ? s->script->steps[i].name : NULL;
 }
 
+bool muster_script_step_destructive(const struct muster_script *s, size_t i)
+{
+    return i < s->script->n_steps && s->script->steps[i].destructive;
+}
+
 /* ---- runs ---- */
 
 static void server_done(void *arg, const struct mu_task_result *task, size_t done, size_t total)
@@ -351,6 +356,7 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .task_memory = o->task_memory,
         .local = o->local,
         .fail_fast = o->fail_fast,
+        .allow_destructive = o->allow_destructive,
         .dry_run = o->dry_run,
         .max_broken = keep(run, 3, o->max_broken, &failed),
         .user = keep(run, 0, o->user, &failed),

@@ -17,6 +17,11 @@ const char *muster_run_id(const struct muster_run *run) { return results(run)->r
 int muster_run_exit_code(const struct muster_run *run) { return mu_run_result_exit_code(results(run)); }
 size_t muster_run_server_count(const struct muster_run *run) { return results(run)->n_tasks; }
 
+const char *muster_run_after_all_error(const struct muster_run *run)
+{
+    return results(run)->after_all ? results(run)->after_all : "";
+}
+
 static const char *worst_reason(const struct mu_failure *failures, size_t n)
 {
     const struct mu_failure *worst = NULL;
@@ -57,7 +62,7 @@ int muster_run_step(const struct muster_run *run, size_t server, size_t step, st
         return MU_EINVAL;
     const struct mu_step_result *s = &r->tasks[server].steps[step];
     *out = (struct muster_step_result){s->name, mu_status_name(s->status), worst_reason(s->failures, s->n_failures),
-                                       s->duration_ms, s->n_metrics, s->measured, s->earlier ? s->earlier : ""};
+                                       s->duration_ms, s->n_metrics, s->measured, s->earlier ? s->earlier : "", s->withheld};
     return 0;
 }
 

@@ -18,11 +18,23 @@ local muster = {}
 ---@field owner string who runs it, "user@host"
 ---@field dry_run boolean nothing may be changed anywhere
 ---@field cleanup boolean only `teardown` runs, to destroy what an earlier run left behind
+---@field shared any what before_all returned: a read-only copy of each task's own; nil without before_all, while a
+---  script is being loaded, and in `muster cleanup` and `muster console`
 
 ---What a script returns. Unknown fields, wrong types and impossible thresholds are errors at load, with file and line.
 ---@param description muster.Description
 ---@return muster.Description
 function muster.script(description) end
+
+---Steps of another script, as steps of this one: `steps = { muster.use "cpu", { name = "mine", run = … } }`. At the top
+---level only. The script is `cpu.lua` beside this one, else among the installed scripts; modules are found as this
+---script's are. Its parameters become parameters of this script, so that `-p` sets them; where this script declares one
+---of the same name, its default holds. Hooks are not taken, nor timeouts of the script as a whole; a script with setup,
+---teardown or before_all is refused unless `hooks = "ignore"`.
+---@param name string
+---@param options? muster.UseOptions
+---@return muster.Step steps for a list of steps
+function muster.use(name, options) end
 
 ---Wait; other servers go on meanwhile.
 ---@param duration number|string
@@ -74,6 +86,13 @@ function Permit:release() end
 ---@field setup? fun(server: muster.Server, params: table) before the steps; raising skips them
 ---@field teardown? fun(server: muster.Server, params: table) always runs once setup began (--teardown-timeout)
 ---@field on_failure? fun(server: muster.Server, failures: muster.Failure[]) diagnostics, before teardown
+---@field before_all? fun(fleet: muster.FleetServer[], params: table): any once a run, before the first server, for
+---  none; what it returns (strings, numbers, booleans, tables of these) is muster.run.shared. When it raises, or takes
+---  longer than setup_timeout, nothing runs: exit code 2. It has an instance of the script to itself, as servers have
+---@field after_all? fun(results: muster.Results, params: table) once a run, when all is over, marks too; it changes no
+---  verdict. When it raises, or takes longer than teardown_timeout, that is logged and told, and the exit code is 3
+---  where it would have been 0. A run that is interrupted before it began does not begin it; one that has begun has
+---  the grace period. Both hooks run in a dry run, too, and change nothing there
 
 ---@class muster.Step
 ---@field name string letters, digits, '_', '-', '.'
@@ -84,6 +103,7 @@ function Permit:release() end
 ---@field timeout? number|string 30 min when not given
 ---@field needs? string[] steps before it that must have passed, else it is skipped
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
+---@field destructive? boolean it destroys something: skipped, `when` not asked, unless --allow-destructive is given
 ---@field confirm? integer for this step, in place of the script's
 
 ---@class muster.Threshold
@@ -120,6 +140,7 @@ function Permit:release() end
 ---@field step string the step, or the hook
 ---@field metric? string
 ---@field message string
+---@field cause? string in after_all: what the summary folds by
 
 ---@class muster.Verdict
 ---@field status string as in mark_broken_on

@@ -59,6 +59,8 @@ static void say_ok(const char *path, const struct muster_script *script)
     for (size_t i = 0; i < n; i++) {
         fputs(i == 0 ? ": " : ", ", stdout);
         cli_put_escaped(stdout, muster_script_step_name(script, i));
+        if (muster_script_step_destructive(script, i))
+            fputs(" (destructive)", stdout);
     }
     fputs(")\n", stdout);
 }

@@ -12,6 +12,7 @@
 #include "run_args.h"
 #include "secret.h"
 #include "sinks.h"
+#include "suggest.h"
 #include "targets.h"
 #include "watch.h"
 
@@ -40,6 +41,40 @@ static int set_all(struct muster_script *script, const struct str_list *list, se
     return rc;
 }
 
+/* The engine refuses names that no step has; what was probably meant is ours to say. */
+static int check_step_name(const struct muster_script *script, const struct run_args *a, const char *name)
+{
+    struct cli_suggestion near;
+    size_t n = muster_script_step_count(script);
+
+    cli_suggestion_start(&near, name);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(name, muster_script_step_name(script, i)) == 0)
+            return 0;
+        cli_suggestion_offer(&near, muster_script_step_name(script, i));
+    }
+    return near.best ? cli_error("run", "%s has no step '%s'; did you mean '%s'?", a->script, name, near.best) : 0;
+}
+
+static int check_steps(const struct muster_script *script, const struct run_args *a)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < a->steps.n && rc == 0; i++) {
+        for (const char *at = a->steps.items[i]; at && rc == 0;) {
+            size_t len = strcspn(at, ",");
+            char *name = strndup(at, len);
+            if (!name)
+                rc = cli_error("run", "out of memory");
+            else if (!strpbrk(name, "*?["))
+                rc = check_step_name(script, a, name);
+            free(name);
+            at = at[len] ? at + len + 1 : NULL;
+        }
+    }
+    return rc;
+}
+
 static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
 {
     struct muster_error err;
@@ -47,7 +82,9 @@ static int load_script(struct muster *m, const struct run_args *a, struct muster
     if (muster_script_load(m, a->script, out, &err) < 0)
         return complain(&err);
     int rc = set_all(*out, &a->params, muster_script_set_param);
-    return rc ? rc : set_all(*out, &a->thresholds, muster_script_set_threshold);
+    if (rc == 0)
+        rc = set_all(*out, &a->thresholds, muster_script_set_threshold);
+    return rc ? rc : check_steps(*out, a);
 }
 
 /* The servers of the transcripts, when none is named in another way. */

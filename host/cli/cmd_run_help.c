@@ -16,12 +16,14 @@ void cmd_run_help(FILE *to)
     cli_options_help(to, run_table);
     fputs("\n"
           "Exit code, the first that applies:\n"
-          "  2         usage, inventory or script error: nothing ran\n"
+          "  2         usage, inventory or script error, or the script's before_all did not\n"
+          "            work: nothing ran\n"
           "  130, 143  interrupted: by SIGINT; by SIGTERM or SIGHUP\n"
           "  4         a server could not be marked as broken, or none was since too many\n"
           "            failed, or an installation was left behind: see the summary\n"
           "  1         at least one server failed\n"
-          "  3         none failed, but some could not be measured\n"
+          "  3         none failed, but some could not be measured, or the script's\n"
+          "            after_all did not work\n"
           "  0         all passed (2 when a report could not be written)\n"
           "The first interrupt ends the run in good order: no new servers, teardowns within\n"
           "--grace, results so far kept and printed. The second ends it at once.\n"
@@ -32,6 +34,7 @@ void cmd_run_help(FILE *to)
           "  muster run scripts/cpu.lua -i fleet.json -p seconds=30 'srv[1-99]' '!srv13'\n"
           "  muster run scripts/cpu.lua ops@10.0.0.5:2222 --key ~/.ssh/id_ops\n"
           "  muster run scripts/cpu.lua --local\n"
+          "  muster run scripts/burnin.lua -i fleet.json -s 'cpu,mem*'\n"
           "  muster run scripts/cpu.lua -i fleet.json --limit 'rack1-*' --list-hosts\n",
           to);
 }

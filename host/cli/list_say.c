@@ -82,6 +82,7 @@ void list_say(const char *path, const struct muster_script *script)
     for (size_t i = 0; i < muster_script_step_count(script); i++) {
         fputs("  step ", stdout);
         cli_put_escaped(stdout, muster_script_step_name(script, i));
+        fputs(muster_script_step_destructive(script, i) ? " (destructive)" : "", stdout);
         for (size_t j = 0; muster_script_threshold(script, i, j, &t) == 0; j++) {
             fputs(j ? ";" : ":", stdout);
             say_threshold(&t);
@@ -127,7 +128,7 @@ static void put_steps(const struct muster_script *script)
             printf(",\"peers\":%s,\"some_servers\":%s", t.peers ? "true" : "false", t.some ? "true" : "false");
             putchar('}');
         }
-        fputs("]}", stdout);
+        printf("],\"destructive\":%s}", muster_script_step_destructive(script, i) ? "true" : "false");
     }
     putchar(']');
 }

@@ -71,6 +71,11 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return 0;
     case 'p':
         return param(a, v, argc);
+    case 's':
+        return add(&a->steps, v, argc);
+    case OPT_ALLOW_DESTRUCTIVE:
+        a->run.allow_destructive = true;
+        return 0;
     case 't':
         return threshold(a, v, argc);
     case 'j':
@@ -82,8 +87,6 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case OPT_WATCH:
         a->watch = true;
         return 0;
-    case OPT_STEP:
-        return add(&a->steps, v, argc);
     case OPT_RECORD:
         return cli_value_text("run", "record", v, &a->run.record_dir);
     case OPT_REPLAY:

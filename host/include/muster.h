@@ -101,6 +101,7 @@ MUSTER_API int muster_script_set_threshold(struct muster_script *s, const char *
 MUSTER_API const char *muster_script_description(const struct muster_script *s); /* "" when none */
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
+MUSTER_API bool muster_script_step_destructive(const struct muster_script *s, size_t i);
 
 /* The files that were read to load it, the script and modules; NULL past the end. */
 MUSTER_API const char *muster_script_file(const struct muster_script *s, size_t i);
@@ -175,6 +176,7 @@ struct muster_run_options {
     uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
     size_t task_memory;           /* Lua memory of one task, bytes; 0: 64 MiB */
     bool local;                   /* run steps on this machine, no SSH */
+    bool allow_destructive;       /* run steps that the script calls destructive; they are skipped otherwise */
     bool dry_run;                 /* change nothing: no steps, no commands, no connections; hooks say what they would do */
     const char *max_broken;       /* no more servers than this are marked as broken, or none is: "5%", "20", "5%,20";
                                      NULL: what the script says, else 5 % of the servers chosen (at least 1) */
@@ -187,7 +189,8 @@ struct muster_run_options {
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
     uint64_t agent_timeout_ms; /* 0: 5 s */
-    const char *const *steps;  /* NULL-terminated: these steps alone, the others are skipped; NULL: all */
+    const char *const *steps;  /* NULL-terminated, names and globs, several with commas between them: these of the script's
+                                  steps alone, and nobody is marked; the others are left out of the results; NULL: all */
     const char *record_dir;    /* write there, a file a server, what each command was asked and answered; NULL: nowhere */
     const char *replay_dir;    /* run without servers: the files there answer instead; NULL: no */
     const char *state_dir;     /* where claims are journalled, see muster_leftovers; NULL: $XDG_STATE_HOME/muster, else
@@ -204,7 +207,8 @@ MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_scrip
                                      struct muster_error *err);
 MUSTER_API int muster_run_new(struct muster *m, struct muster_script *script, const struct muster_run_options *options,
                               struct muster_run **out, struct muster_error *err);
-/* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start. Once per run. */
+/* Run to the end; blocks. 0 when it ran, whatever was found out; negative when it could not start, also when the script's
+ * before_all did not work. Once per run. */
 MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err);
 /* First call: deal no more servers, cancel what runs, run teardowns within the grace period. Second: end at once. Any
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
@@ -282,6 +286,8 @@ MUSTER_API int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, 
 MUSTER_API const char *muster_run_record_problem(const struct muster_run *run);
 MUSTER_API const char *muster_run_id(const struct muster_run *run);
 MUSTER_API int muster_run_exit_code(const struct muster_run *run); /* 0, 1, 3, 4, 130 or 143: see README */
+/* What went wrong in the script's after_all; "" when nothing did, or there is none. */
+MUSTER_API const char *muster_run_after_all_error(const struct muster_run *run);
 MUSTER_API size_t muster_run_server_count(const struct muster_run *run);
 
 struct muster_server_result {
@@ -304,6 +310,7 @@ struct muster_step_result {
     size_t n_metrics;
     unsigned measured;   /* how often: more than once when a failed measurement was to be confirmed */
     const char *earlier; /* what the measurements before the last came to; "" when there were none */
+    bool withheld;       /* skipped since it is destructive and that was not allowed */
 };
 struct muster_metric_result {
     const char *name;

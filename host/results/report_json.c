@@ -3,7 +3,8 @@
  *
  * {"schema": 1,
  *  "run": {"id": S, "script": S, "description": S, "started": T, "duration_s": 12.345,
- *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1, "dry_run": false},
+ *          "interrupted": false, "signal": null | 2 | 15, "exit_code": 1, "dry_run": false,
+ *          "after_all": S},                     what went wrong in the hook after_all
  *  "counts": {"failed": 1, "error": 0, "timeout": 0, "unreachable": 0, "cancelled": 0, "passed": 9, "skipped": 0},
  *  "failed_servers": ["srv01"], "unmeasured_servers": [], "unfinished_servers": [],
  *  "marks": null | {"cap": 10, "said": "5%", "candidates": 1, "over": false},   null: the script marks nobody
@@ -26,6 +27,7 @@
  *                      where it is compared with its peers: it is missed below 90 and below 96
  *        "failures": [FAILURE …],
  *        "measured": 1, "earlier": S,   how often it ran, and what it came to before the last time
+ *        "withheld": false,             true: skipped since it is destructive and that was not allowed
  *        "log": "…"}]}]}                what the step printed, "" when nothing
  *
  * FAILURE is {"status": "failed", "type": S, "where": S, "metric": S, "cause": S, "message": S}. A status is one of the
@@ -184,6 +186,7 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
     add_failures(out, s->failures, s->n_failures);
     mu_buf_addf(out, ",\"measured\":%u,\"earlier\":", s->measured);
     add_text(out, s->earlier);
+    add_bool(out, "withheld", s->withheld);
     mu_buf_adds(out, ",\"log\":");
     mu_buf_add_json(out, mu_buf_cstr(&s->log), s->log.len);
     mu_buf_addc(out, '}');
@@ -286,6 +289,8 @@ void mu_report_json(const struct mu_run_result *r, struct mu_buf *out)
         mu_buf_adds(out, ",\"signal\":null");
     mu_buf_addf(out, ",\"exit_code\":%d", mu_run_result_exit_code(r));
     add_bool(out, "dry_run", r->dry_run);
+    mu_buf_adds(out, ",\"after_all\":");
+    add_text(out, r->after_all);
     mu_buf_adds(out, "},\n \"counts\":{");
     for (int s = MU_ST_FAILED; s <= MU_ST_SKIPPED; s++) {
         const char *name = mu_status_name((enum mu_status)s);

@@ -143,6 +143,7 @@ void mu_run_result_free(struct mu_run_result *r)
     free(r->script);
     free(r->description);
     free(r->marks.said);
+    free(r->after_all);
     free(r);
 }
 

@@ -78,8 +78,11 @@ struct mu_step_result {
     size_t n_failures;
     struct mu_buf log; /* what the step printed and the tail of a failed command's output, for reports; may be empty */
     unsigned measured; /* how often it ran: more than once when a failed measurement was to be confirmed */
+    bool withheld;     /* skipped since it is destructive and that was not allowed */
     char *earlier;     /* what the earlier measurements came to, "; " between them; NULL: there was one alone */
 };
+
+#define MU_WITHHELD "destructive: runs only with --allow-destructive"
 
 /* What became of marking the server as broken. */
 enum mu_mark_state {
@@ -125,6 +128,7 @@ struct mu_run_result {
     struct mu_task_result *tasks; /* in inventory order, one a selected server */
     size_t n_tasks;
     bool dry_run;      /* nothing was changed, no step ran */
+    char *after_all;   /* what went wrong in the script's after_all; NULL: nothing */
     struct {
         bool over;         /* more servers than the cap allows were to be marked: nobody was */
         size_t cap, candidates;

@@ -245,6 +245,7 @@ void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *
     add_unended(r, names, out);
     add_unfinished(r, color, names, out);
     add_unmeasured(r, color, names, out);
+    mu_summary_withheld(r, names, out);
     mu_summary_peers(r, names, out);
     mu_summary_marks(r, color, names, out);
     add_failed(r, color, names, out);

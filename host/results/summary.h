@@ -1,7 +1,7 @@
 /* summary.h: the parts of the summary; internal to results/.
  *
- * Purpose: summary_table.c folds the reasons into rows, summary_peers.c what could not be compared, summary_marks.c tells
- *   what was done about them, summary.c writes the lines around.
+ * Purpose: summary_table.c folds the reasons into rows, summary_peers.c what could not be compared,
+ *   summary_withheld.c what was not run, summary_marks.c tells what was done about them, summary.c writes the lines around.
  * Owner: nothing is kept. Thread: as results.h. Must not know: terminals (colour is a flag).
  */
 #ifndef MU_RESULTS_SUMMARY_H
@@ -17,6 +17,9 @@ void mu_summary_marks(const struct mu_run_result *r, bool color, const char **na
 
 /* The lines about what could not be compared with its peers. */
 void mu_summary_peers(const struct mu_run_result *r, const char **names, struct mu_buf *out);
+
+/* The lines about steps that were not run since they destroy something. */
+void mu_summary_withheld(const struct mu_run_result *r, const char **names, struct mu_buf *out);
 
 /* Names folded, "srv[01-03]". */
 void mu_summary_add_nodeset(struct mu_buf *out, const char *const *names, size_t n);

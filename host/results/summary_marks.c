@@ -1,4 +1,4 @@
-/* summary_marks.c: what became of the servers apart from their verdicts: left behind, marked as broken, or not marked. */
+/* summary_marks.c: what became of the servers apart from their verdicts: left behind, marked as broken, or not marked; and what came after them. */
 #include "results/summary.h"
 
 #include <stdlib.h>
@@ -119,6 +119,12 @@ void mu_summary_marks(const struct mu_run_result *r, bool color, const char **na
     add_made(r, names, out);
     add_not_made(r, color, names, out);
     add_withheld(r, color, names, out);
+    if (r->after_all) {
+        mu_summary_paint(out, color, MU_ST_ERROR, "after_all did not work");
+        mu_buf_adds(out, ": ");
+        mu_summary_add_cut(out, r->after_all, strcspn(r->after_all, "\n"), NOTE_CUT);
+        mu_buf_addc(out, '\n');
+    }
     if (r->dry_run)
         mu_buf_adds(out, "Dry run: nothing was changed, and nothing measured.\n");
 }

@@ -37,7 +37,7 @@ size_t mu_run_result_count(const struct mu_run_result *r, enum mu_status s)
 
 int mu_run_result_exit_code(const struct mu_run_result *r)
 {
-    bool failed = false, unmeasured = false, undone = r->marks.over;
+    bool failed = false, unmeasured = r->after_all != NULL, undone = r->marks.over;
     if (r->interrupted)
         return 128 + (r->signal > 0 ? r->signal : 2);
     for (size_t i = 0; i < r->n_tasks; i++) {

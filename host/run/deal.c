@@ -103,7 +103,7 @@ void mu_run_deal(struct mu_run *run)
     struct mu_repeat *repeat;
     if (atomic_load(&run->interrupts) > run->interrupts_seen)
         interrupted(run);
-    while (run->in_flight < run->forks && !run->interrupts_seen) {
+    while (run->dealing && run->in_flight < run->forks && !run->interrupts_seen) {
         if (mu_marks_next(&run->marks, run->n - run->done, &index))
             deal_mark(run, index);
         else if (run->dealt < run->n)
@@ -154,7 +154,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
         run->n_exited++;
     } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
-    } else if (m && !run->over) {
+    } else if (m && !run->over && !mu_run_fleet_mail(run, m)) {
         bool again = m->kind == MU_TASK_AGAIN && m->head.kind != MU_MSG_UNENDED; /* what still runs is the server's */
         mu_collect(again ? mu_second_result(run, m->task) : &run->results->tasks[m->task], m);
         if (m->head.kind == MU_MSG_DONE)

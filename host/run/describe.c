@@ -12,7 +12,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct mu_param *)a)->name, ((const struct mu_param *)b)->name);
 }
 
-static void read_param(lua_State *L, struct mu_reading *r, struct mu_param *p)
+void mu_reading_param(lua_State *L, struct mu_reading *r, struct mu_param *p)
 {
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
@@ -56,7 +56,7 @@ static void read_params(lua_State *L, struct mu_reading *r)
         struct mu_param *p = &r->s->params[r->s->n_params];
         if ((p->name = mu_reading_copy(r, lua_tostring(L, -2)))) {
             r->s->n_params++;
-            read_param(L, r, p);
+            mu_reading_param(L, r, p);
         }
         lua_pop(L, 1);
     }
@@ -143,7 +143,7 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     luaL_checkstack(L, 20, "description");
     mu_reading_check_fields(L, &r, "the script",
                             "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark mark_broken_on "
-                            "max_broken confirm");
+                            "max_broken confirm before_all after_all");
     int type = lua_getfield(L, -1, "description");
     if (type != LUA_TNIL && type != LUA_TSTRING)
         mu_reading_complain(&r, "description", "description must be a string");
@@ -155,6 +155,8 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     s->has_setup = mu_reading_function(L, &r, "setup");
     s->has_teardown = mu_reading_function(L, &r, "teardown");
     s->has_on_failure = mu_reading_function(L, &r, "on_failure");
+    s->has_before_all = mu_reading_function(L, &r, "before_all");
+    s->has_after_all = mu_reading_function(L, &r, "after_all");
     read_marking(L, &r);
     s->confirm = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, s->has_mark ? 1 : 0);
     s->confirm_peers = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, 1);

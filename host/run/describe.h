@@ -26,11 +26,14 @@ void mu_reading_check_fields(lua_State *L, struct mu_reading *r, const char *wha
 char *mu_reading_copy(struct mu_reading *r, const char *text);
 uint64_t mu_reading_duration(lua_State *L, struct mu_reading *r, const char *field, uint64_t otherwise);
 bool mu_reading_function(lua_State *L, struct mu_reading *r, const char *field); /* whether there is one */
+bool mu_reading_flag(lua_State *L, struct mu_reading *r, const char *field);     /* true, or false when not given */
 unsigned mu_reading_whole(lua_State *L, struct mu_reading *r, const char *field, unsigned most, unsigned otherwise);
 
 /* The line of source where word stands as a field's name, for `word =` or `["word"] =`; 0 when there is none. */
 int mu_reading_line(const char *source, const char *word);
 
+/* describe.c: the value on top as the default of a parameter; p has its name. */
+void mu_reading_param(lua_State *L, struct mu_reading *r, struct mu_param *p);
 /* describe_steps.c: the steps, into r->s; the script's own confirm is there already. */
 void mu_reading_steps(lua_State *L, struct mu_reading *r);
 /* describe_thresholds.c: those of the step on top, into *st, which is the script's last step. */

@@ -47,6 +47,8 @@ void mu_reading_check_fields(lua_State *L, struct mu_reading *r, const char *wha
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TLIGHTUSERDATA)
+            continue; /* ours (use.c) */
         if (lua_type(L, -1) != LUA_TSTRING) {
             mu_reading_complain(r, NULL, "%s has an entry without a name; known fields: %s", what, known);
             lua_pop(L, 1);
@@ -101,6 +103,16 @@ bool mu_reading_function(lua_State *L, struct mu_reading *r, const char *field)
         mu_reading_complain(r, field, "%s must be a function, not a %s", field, luaL_typename(L, -1));
     lua_pop(L, 1);
     return type == LUA_TFUNCTION;
+}
+
+bool mu_reading_flag(lua_State *L, struct mu_reading *r, const char *field)
+{
+    int type = lua_getfield(L, -1, field);
+    bool yes = lua_toboolean(L, -1);
+    if (type != LUA_TBOOLEAN && type != LUA_TNIL)
+        mu_reading_complain(r, field, "%s must be true or false, not a %s", field, luaL_typename(L, -1));
+    lua_pop(L, 1);
+    return yes;
 }
 
 unsigned mu_reading_whole(lua_State *L, struct mu_reading *r, const char *field, unsigned most, unsigned otherwise)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/describe.h"
+#include "run/use.h"
 
 /* ---- steps ---- */
 
@@ -31,6 +32,55 @@ static void read_needs(lua_State *L, struct mu_reading *r, struct mu_step *st, s
         mu_reading_complain(r, "needs", "needs of step %s must be a list of step names", st->name);
     }
     lua_pop(L, 1);
+}
+
+/* The parameter of the step that has this name, or a new one; the table of them has room. NULL: no memory. */
+static struct mu_param *own_param(struct mu_reading *r, struct mu_step *st, const char *name)
+{
+    for (size_t i = 0; i < st->n_own; i++)
+        if (!strcmp(st->own[i].name, name))
+            return &st->own[i];
+    struct mu_param *more = reallocarray(st->own, st->n_own + 1, sizeof *more);
+    if (!more) {
+        mu_reading_complain(r, NULL, "out of memory");
+        return NULL;
+    }
+    st->own = more;
+    more[st->n_own] = (struct mu_param){.name = mu_reading_copy(r, name)};
+    return more[st->n_own].name ? &more[st->n_own++] : NULL;
+}
+
+static void check_type(struct mu_reading *r, const struct mu_step *st, const struct mu_param *own)
+{
+    static const char *const types[] = {"a string", "a number", "a number", "true or false"};
+    for (size_t i = 0; i < r->s->n_params; i++) {
+        const struct mu_param *p = &r->s->params[i];
+        if (!strcmp(p->name, own->name) && strcmp(types[p->type], types[own->type]) != 0)
+            mu_reading_complain(r, p->name, "parameter %s is %s here, and %s for step %s, which is used from another script: rename "
+                                "one of them", p->name, types[p->type], types[own->type], st->name);
+    }
+}
+
+/* Of a step that was taken from another script. */
+static void read_own_params(lua_State *L, struct mu_reading *r, struct mu_step *st)
+{
+    for (int which = MU_USE_WEAK; which <= MU_USE_OWN && !r->failed; which++) {
+        mu_use_push_params(L, (enum mu_use_params)which);
+        int top = lua_gettop(L);
+        for (lua_type(L, top) == LUA_TTABLE ? lua_pushnil(L) : lua_settop(L, top); lua_gettop(L) > top && lua_next(L, top);) {
+            struct mu_param *p = own_param(r, st, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?");
+            if (p) {
+                free(p->str);
+                p->str = NULL;
+                mu_reading_param(L, r, p);
+                check_type(r, st, p);
+            }
+            lua_pop(L, 1);
+            if (r->failed)
+                break;
+        }
+        lua_settop(L, top - 1);
+    }
 }
 
 bool mu_reading_valid_name(const char *name)
@@ -62,13 +112,15 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
         if (!strcmp(r->s->steps[i].name, st->name))
             mu_reading_complain(r, NULL, "two steps are named '%s'", st->name);
     snprintf(what, sizeof what, "step %s", st->name);
-    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm");
+    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm destructive");
     if (!mu_reading_function(L, r, "run"))
         mu_reading_complain(r, NULL, "step %s has no run function", st->name);
+    st->destructive = mu_reading_flag(L, r, "destructive");
     st->has_when = mu_reading_function(L, r, "when");
     st->timeout_ms = mu_reading_duration(L, r, "timeout", MU_STEP_TIMEOUT_MS);
     st->confirm = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm);
     st->confirm_peers = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm_peers);
+    read_own_params(L, r, st);
     read_needs(L, r, st, index);
     if (!r->failed)
         mu_reading_thresholds(L, r, st);

@@ -26,8 +26,9 @@ static bool bound_by_param(struct lua_source *src, const char *field, const char
     bool may = kind != MU_BOUND_REFERENCE || !strcmp(field, "reference");
     if (src->inside || !may || strncmp(text, "params.", strlen("params.")) != 0)
         return false;
-    for (size_t i = 0; i < s->n_params; i++) {
-        const struct mu_param *p = &s->params[i];
+    const struct mu_step *st = &s->steps[s->n_steps - 1];
+    for (size_t i = 0; i < st->n_own + s->n_params; i++) {
+        const struct mu_param *p = i < st->n_own ? &st->own[i] : &s->params[i - st->n_own];
         if (strcmp(p->name, name) != 0 || (p->type != MU_PARAM_INT && p->type != MU_PARAM_NUM))
             continue;
         struct mu_bound *more = realloc(s->bounds, (s->n_bounds + 1) * sizeof *more);

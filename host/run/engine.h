@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/buf.h"
 #include "core/log.h"
 #include "loop/mailbox.h"
 #include "run/script.h"
 #include "ssh/ssh.h"
 
+struct mu_server;
 struct mu_task;
 struct mu_sources;
 struct mu_tapes;
@@ -24,6 +26,7 @@ struct mu_bindings {
     void (*open_state)(lua_State *L);              /* once a worker */
     void (*push_environment)(lua_State *L);        /* a fresh _ENV for the task whose fiber runs */
     void (*push_server)(lua_State *L, struct mu_task *task);
+    void (*push_fleet)(lua_State *L, struct mu_server *const *servers, size_t n);
 };
 
 struct mu_engine {
@@ -31,6 +34,9 @@ struct mu_engine {
     const struct mu_script *script;
     struct mu_sources *sources;
     const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
+    struct mu_server *const *servers; /* of the run; NULL while loading */
+    size_t n_servers;
+    const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */
     const char *library_dir; /* standard scripts; NULL: none */
     const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;
@@ -38,8 +44,9 @@ struct mu_engine {
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
-    const bool *only;          /* a step each: whether it is to run; NULL: all are */
+    const bool *only;          /* a step each: whether it is part of this run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
+    bool allow_destructive;
     bool cleanup;              /* destroying what an earlier run left behind */
     const char *run_id;        /* NULL while loading */
     const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */

@@ -1,6 +1,7 @@
 /* Which phase comes next, for each kind of task. */
 #include "run/console.h"
 #include "run/engine.h"
+#include "run/fleet.h"
 #include "run/phase.h"
 #include "run/task.h"
 #include "run/worker.h"
@@ -66,6 +67,8 @@ static bool run(struct mu_task *t)
     case MU_PHASE_TEARDOWN:
     case MU_PHASE_MARK:
     case MU_PHASE_CONSOLE:
+    case MU_PHASE_BEFORE_ALL:
+    case MU_PHASE_AFTER_ALL:
     case MU_PHASE_END:
         return false;
     }
@@ -124,6 +127,10 @@ void mu_task_advance(struct mu_task *t)
         break;
     case MU_TASK_DRY:
         goes_on = dry(t);
+        break;
+    case MU_TASK_BEFORE_ALL:
+    case MU_TASK_AFTER_ALL:
+        goes_on = mu_fleet_start(t);
         break;
     }
     if (!goes_on)

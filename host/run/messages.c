@@ -29,6 +29,7 @@ void mu_message_free(struct mu_msg *msg)
     free(m->text);
     mu_verdict_free(m->verdict);
     mu_repeat_free(m->repeat);
+    mu_buf_free(&m->plain);
     free(m);
 }
 
@@ -109,6 +110,16 @@ void mu_post_mark(const struct mu_task *t)
     m->mark = t->mark.state;
     m->text = t->mark.note ? strdup(t->mark.note) : NULL;
     m->tries = t->mark.tries;
+    post(t, m);
+}
+
+void mu_post_shared_take(const struct mu_task *t, struct mu_buf *plain)
+{
+    if (!t->worker->engine->home)
+        return;
+    struct mu_message *m = must_have(t, MU_MSG_SHARED);
+    m->plain = *plain;
+    *plain = (struct mu_buf)MU_BUF_INIT;
     post(t, m);
 }
 

@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, kind, verdict, repeat, text: what is claimed: start it */
+    MU_MSG_DEAL = 1, /* task, kind, verdict, repeat, plain, text: what is claimed: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
@@ -24,6 +24,7 @@ enum mu_message_kind {
     MU_MSG_FAILURE,  /* failure: outside steps */
     MU_MSG_UNENDED,  /* text: a command */
     MU_MSG_MARK,     /* mark, text: why, tries */
+    MU_MSG_SHARED,   /* plain: what before_all returned */
     MU_MSG_DONE,     /* kind; number: duration in ms */
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
@@ -44,6 +45,7 @@ struct mu_message {
     char *type, *where, *cause, *text;
     struct mu_verdict *verdict;
     struct mu_repeat *repeat;
+    struct mu_buf plain;
     enum mu_mark_state mark;
     unsigned tries, amount;
     bool first;
@@ -61,6 +63,7 @@ void mu_post_failure(const struct mu_task *t, enum mu_status status, const char 
                      const char *cause, const char *message);
 void mu_post_unended(const struct mu_task *t, const char *command);
 void mu_post_mark(const struct mu_task *t); /* as t->mark says */
+void mu_post_shared_take(const struct mu_task *t, struct mu_buf *plain); /* also never lost */
 void mu_post_done(const struct mu_task *t, uint64_t took_ms);
 
 #endif

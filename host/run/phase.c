@@ -4,7 +4,9 @@
 
 #include "core/clock.h"
 #include "run/engine.h"
+#include "run/fleet.h"
 #include "run/script_lua.h"
+#include "run/use.h"
 #include "run/worker.h"
 
 #define TEARDOWN_UNWIND_MS 2000
@@ -12,27 +14,50 @@
 static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
 static const struct mu_script *script_of(const struct mu_task *t) { return t->worker->engine->script; }
 
-static void push_params(lua_State *L, const struct mu_script *s)
+/* Into the table on top. */
+static void set_param(lua_State *L, const struct mu_param *p)
+{
+    switch (p->type) {
+    case MU_PARAM_STR:
+        lua_pushstring(L, p->str);
+        break;
+    case MU_PARAM_INT:
+        lua_pushinteger(L, p->i);
+        break;
+    case MU_PARAM_NUM:
+        lua_pushnumber(L, p->num);
+        break;
+    case MU_PARAM_BOOL:
+        lua_pushboolean(L, (int)p->i);
+        break;
+    }
+    lua_setfield(L, -2, p->name);
+}
+
+/* st: a step that may have some of its own; NULL: no step. */
+static void push_params(lua_State *L, const struct mu_script *s, const struct mu_step *st)
 {
     lua_createtable(L, 0, (int)s->n_params);
+    for (size_t i = 0; st && i < st->n_own; i++)
+        set_param(L, &st->own[i]);
     for (size_t i = 0; i < s->n_params; i++) {
         const struct mu_param *p = &s->params[i];
-        switch (p->type) {
-        case MU_PARAM_STR:
-            lua_pushstring(L, p->str);
-            break;
-        case MU_PARAM_INT:
-            lua_pushinteger(L, p->i);
-            break;
-        case MU_PARAM_NUM:
-            lua_pushnumber(L, p->num);
-            break;
-        case MU_PARAM_BOOL:
-            lua_pushboolean(L, (int)p->i);
-            break;
+        if (p->set || lua_getfield(L, -1, p->name) == LUA_TNIL) {
+            lua_settop(L, lua_gettop(L) - !p->set);
+            set_param(L, p);
+        } else {
+            lua_pop(L, 1);
         }
-        lua_setfield(L, -2, p->name);
     }
+}
+
+static void push_step_params(lua_State *L, const struct mu_task *t)
+{
+    const struct mu_step *st = t->phase == MU_PHASE_STEP || t->phase == MU_PHASE_WHEN ? &script_of(t)->steps[t->step] : NULL;
+    if (st && st->n_own)
+        push_params(L, script_of(t), st);
+    else
+        mu_task_push_slot(L, t, MU_SLOT_PARAMS);
 }
 
 static int prepare_load(lua_State *L, struct mu_task *t)
@@ -40,7 +65,7 @@ static int prepare_load(lua_State *L, struct mu_task *t)
     const struct mu_bindings *b = engine_of(t)->bindings;
     lua_newtable(L);
     mu_task_set_slot(L, t, MU_SLOT_LOADED);
-    push_params(L, script_of(t));
+    push_params(L, script_of(t), NULL);
     mu_task_set_slot(L, t, MU_SLOT_PARAMS);
     b->push_server(L, t);
     mu_task_set_slot(L, t, MU_SLOT_SERVER);
@@ -94,13 +119,15 @@ static int prepare(lua_State *L, struct mu_fiber *f)
         return prepare_load(L, t);
     if (t->phase == MU_PHASE_MARK)
         return mu_mark_prepare(L, t);
+    if (mu_fleet_is(t->kind))
+        return mu_fleet_prepare(L, t);
     static const char *const hooks[] = {NULL, "setup", "when", "run", "on_failure", "teardown"};
     mu_phase_push_hook(L, t, hooks[t->phase]);
     mu_task_push_slot(L, t, MU_SLOT_SERVER);
     if (t->phase == MU_PHASE_ON_FAILURE)
         mu_phase_push_failures(L, t->failures, t->n_failures);
     else
-        mu_task_push_slot(L, t, MU_SLOT_PARAMS);
+        push_step_params(L, t);
     return 2;
 }
 
@@ -108,6 +135,7 @@ static int prepare(lua_State *L, struct mu_fiber *f)
 static void keep_description(lua_State *L, struct mu_task *t, int base)
 {
     lua_settop(L, base);
+    mu_use_flatten(L, script_of(t)->path);
     size_t n = 0;
     if (lua_type(L, base) == LUA_TTABLE && lua_getfield(L, base, "steps") == LUA_TTABLE)
         n = lua_rawlen(L, -1);
@@ -141,6 +169,8 @@ static void finish(lua_State *L, struct mu_fiber *f, int status, int base)
         t->when_said_no = !(lua_gettop(L) >= base && lua_toboolean(L, base));
     } else if (t->phase == MU_PHASE_MARK) {
         mu_mark_finish(L, t, base);
+    } else if (mu_fleet_is(t->kind)) {
+        mu_fleet_finish(L, t, base);
     }
 }
 
@@ -177,7 +207,7 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
 {
     struct mu_err why, err;
     uint64_t now = mu_clock_ms(), deadline = now + timeout_ms;
-    bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK; /* runs also when the time for the rest is over */
+    bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK || phase == MU_PHASE_AFTER_ALL; /* runs also when the time for the rest is over */
     uint64_t budget = last ? TEARDOWN_UNWIND_MS : engine_of(t)->teardown_timeout_ms;
     struct mu_ctx *ctx = t->result ? mu_ctx_with_str(t->ctx, "step", t->result->name) : mu_ctx_ref(t->ctx);
     t->phase = phase;

@@ -13,6 +13,7 @@
 #include "run/engine.h"
 #include "run/journal_read.h"
 #include "run/messages.h"
+#include "run/pick.h"
 #include "run/run_internal.h"
 #include "run/sources.h"
 #include "run/tape.h"
@@ -109,28 +110,10 @@ static int settle_cap(struct mu_run *run, const struct mu_script *script, struct
 
 static int choose_steps(struct mu_run *run, const struct mu_script *script, struct mu_err *err)
 {
-    const char *const *names = run->config.steps;
-    if (!names || !names[0])
-        return 0;
-    bool *only = calloc(script->n_steps + 1, sizeof *only);
+    bool *only = NULL;
+    int rc = run->config.left ? 0 : mu_pick_steps(&only, script, run->config.steps, err);
     run->engine.only = only;
-    if (!only)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    for (; *names; names++) {
-        size_t i = 0;
-        while (i < script->n_steps && strcmp(script->steps[i].name, *names) != 0)
-            i++;
-        if (i == script->n_steps) {
-            struct mu_buf known = MU_BUF_INIT;
-            for (size_t j = 0; j < script->n_steps; j++)
-                mu_buf_addf(&known, "%s%s", j ? ", " : "", script->steps[j].name);
-            mu_err_set(err, MU_EINVAL, "%s has no step '%s'; it has: %s", script->path, *names, mu_buf_cstr(&known));
-            mu_buf_free(&known);
-            return MU_EINVAL;
-        }
-        only[i] = true;
-    }
-    return 0;
+    return rc;
 }
 
 int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const struct mu_script *script,
@@ -160,8 +143,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
                                                                                    : MU_STEP_TIMEOUT_MS,
                                      .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,
+                                     .allow_destructive = c->allow_destructive,
                                      .run_id = run->id, .owner = run->owner, .sudo_password = c->sudo_password, .task_memory = c->task_memory,
-                                     .alloc_fail_at = c->alloc_fail_at};
+                                     .alloc_fail_at = c->alloc_fail_at, .servers = servers, .n_servers = n};
     make_run_id(run->id);
     if (c->left) /* in its name: tags of that run are ours */
         snprintf(run->id, sizeof run->id, "%s", c->left->run_id);
@@ -285,6 +269,27 @@ static void join_workers(struct mu_run *run)
     mu_timer_stop(run->limit);
 }
 
+/* All that there will be of servers has come in. */
+static void settle(struct mu_run *run)
+{
+    for (size_t i = 0; i < run->n; i++)
+        mu_task_result_settle(&run->results->tasks[i]);
+    mu_second_end(run, mu_run_final);
+    mu_run_settle_marks(run);
+    mu_run_settle_claims(run);
+}
+
+/* The servers, from the first to the last. */
+static void measure(struct mu_run *run)
+{
+    run->dealing = true;
+    mu_run_deal(run);
+    while (!mu_run_finished(run)) {
+        mu_loop_turn(run->loop, true);
+        mu_claims_flush(run->claims); /* of the whole batch of messages */
+    }
+}
+
 int mu_run_go(struct mu_run *run, struct mu_err *err)
 {
     struct mu_logger *former = mu_logger_use(run->engine.logger);
@@ -296,19 +301,21 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
         rc = start_workers(run, err);
     if (!rc) {
         mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
-        mu_run_deal(run);
-        while (!mu_run_finished(run)) {
-            mu_loop_turn(run->loop, true);
-            mu_claims_flush(run->claims); /* of the whole batch of messages */
-        }
+        rc = mu_run_before_all(run, err);
+    }
+    bool settled = false;
+    if (!rc) {
+        measure(run);
+        settled = !run->over && !run->interrupts_seen; /* no task is left that could add something */
+    }
+    if (settled) {
+        settle(run);
+        mu_run_after_all(run);
     }
     mu_timer_stop(run->watchdog);
     join_workers(run);
-    for (size_t i = 0; i < run->n; i++)
-        mu_task_result_settle(&run->results->tasks[i]);
-    mu_second_end(run, mu_run_final);
-    mu_run_settle_marks(run);
-    mu_run_settle_claims(run);
+    if (!settled)
+        settle(run);
     run->results->duration_ms = mu_clock_ms() - started;
     mu_logger_use(former);
     return rc;
@@ -345,6 +352,7 @@ bool mu_run_free(struct mu_run *run)
     mu_marks_free(&run->marks);
     mu_rules_free(run->rules);
     mu_second_free(run);
+    mu_fleet_free(&run->fleet);
     mu_run_result_free(run->results);
     free((void *)run->engine.only);
     free(run->workers);

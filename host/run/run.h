@@ -30,7 +30,8 @@ struct mu_run_config {
     uint64_t timeout_ms;      /* 0: the script's, else 1 h */
     uint64_t connect_timeout_ms, teardown_timeout_ms, grace_ms; /* 0: 10 s, 60 s, 15 s */
     size_t task_memory;       /* 0: 64 MiB */
-    bool local, fail_fast, dry_run;
+    bool local, fail_fast, dry_run, allow_destructive;
+    const char *const *steps; /* of the script, as run/pick.h reads them; NULL: all. Read by mu_run_new() alone */
     const char *max_broken;   /* the cap, as run/marks.h parses it; NULL: the script's, else 5 % */
     const char *user;
     const char *sudo_password; /* NULL: none */
@@ -41,7 +42,6 @@ struct mu_run_config {
     const char *record_dir;   /* write transcripts there (run/tape.h); NULL: none */
     const char *replay_dir;   /* answer from those there, and touch no server; NULL: no */
     const struct mu_console_io *console; /* lines for the one server, instead of the script's steps; or NULL */
-    const char *const *steps; /* NULL-terminated: these alone, the others are skipped; NULL: all */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;

@@ -9,6 +9,7 @@
 
 #include "run/claims.h"
 #include "run/engine.h"
+#include "run/fleet.h"
 #include "run/marks.h"
 #include "run/messages.h"
 #include "run/run.h"
@@ -36,6 +37,8 @@ struct mu_run {
     struct mu_semaphores *semaphores;
     struct mu_claims *claims;
     struct mu_rules *rules;
+    struct mu_fleet fleet;
+    bool dealing;            /* servers; not before before_all has ended */
     struct mu_second second;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */

@@ -12,6 +12,7 @@
 #include "run/script_lua.h"
 #include "run/sources.h"
 #include "run/task.h"
+#include "run/use.h"
 #include "run/worker.h"
 
 #define LOAD_LIMIT_MS 10000
@@ -86,6 +87,7 @@ static void load_finish(lua_State *L, struct mu_fiber *f, int status, int base)
     const char *path = ld->script->path;
     if (status == LUA_OK) {
         lua_settop(L, base);
+        mu_use_flatten(L, path);
         ld->rc = mu_script_describe(L, ld->script, ld->source, ld->err);
         if (!ld->rc && ld->found)
             mu_lint_script(L, ld->script, ld->source, ld->found);
@@ -180,14 +182,20 @@ out:
     return 0;
 }
 
+static void free_params(struct mu_param *params, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(params[i].name);
+        free(params[i].str);
+    }
+    free(params);
+}
+
 void mu_script_free(struct mu_script *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n_params; i++) {
-        free(s->params[i].name);
-        free(s->params[i].str);
-    }
+    free_params(s->params, s->n_params);
     for (size_t i = 0; i < s->n_steps; i++) {
         struct mu_step *st = &s->steps[i];
         for (size_t j = 0; j < st->n_rules; j++)
@@ -196,6 +204,7 @@ void mu_script_free(struct mu_script *s)
             mu_threshold_clear(&st->set[j]);
         for (size_t j = 0; j < st->n_needs; j++)
             free(st->needs[j]);
+        free_params(st->own, st->n_own);
         free(st->rules);
         free(st->set);
         free(st->needs);
@@ -207,7 +216,6 @@ void mu_script_free(struct mu_script *s)
     }
     free(s->bounds);
     free(s->steps);
-    free(s->params);
     free(s->description);
     for (size_t i = 0; i < s->n_files; i++)
         free(s->files[i]);
@@ -292,11 +300,14 @@ int mu_script_set_param(struct mu_script *s, const char *name, const char *value
                 return mu_err_set(err, MU_ENOMEM, "out of memory");
             free(p->str);
             p->str = copy;
+            p->set = true;
             return 0;
         }
         if ((p->type == MU_PARAM_INT && set_int(p, value) == 0) || (p->type == MU_PARAM_NUM && set_num(p, value) == 0) ||
-            (p->type == MU_PARAM_BOOL && set_bool(p, value) == 0))
+            (p->type == MU_PARAM_BOOL && set_bool(p, value) == 0)) {
+            p->set = true;
             return follow(s, p, err);
+        }
         static const char *const types[] = {"a string", "an integer", "a number", "true or false"};
         return mu_err_set(err, MU_EINVAL, "parameter %s of %s wants %s, not '%s'", name, s->path, types[p->type], value);
     }

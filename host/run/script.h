@@ -28,6 +28,7 @@ struct mu_param {
     char *str;
     long long i; /* also BOOL */
     double num;
+    bool set;    /* from outside the script */
 };
 
 struct mu_step {
@@ -37,9 +38,12 @@ struct mu_step {
     size_t n_rules;
     struct mu_threshold *set;   /* from the command line: in place of whatever else there is */
     size_t n_set;
+    struct mu_param *own; /* of a used step: these hold for it, unless the script's of the same name was set */
+    size_t n_own;
     char **needs;
     size_t n_needs;
     bool has_when;
+    bool destructive;       /* runs only where that was allowed */
     unsigned confirm;       /* how often a failed measurement is made again */
     unsigned confirm_peers; /* and one that is behind its peers */
 };
@@ -66,7 +70,7 @@ struct mu_script {
     size_t n_steps;
     struct mu_bound *bounds;
     size_t n_bounds;
-    bool has_setup, has_teardown, has_on_failure, has_mark;
+    bool has_setup, has_teardown, has_on_failure, has_mark, has_before_all, has_after_all;
     unsigned mark_on;    /* a bit a status that marks; 0: no mark hook */
     char *max_broken;    /* the cap as it was said, good for mu_cap_parse(); NULL: it was not */
     unsigned confirm, confirm_peers; /* for the steps that do not say */

@@ -17,8 +17,17 @@ static const struct mu_script *script_of(const struct mu_task *t) { return t->wo
 
 /* ---- skipping ---- */
 
-/* A repeated task does not touch the other steps. */
-static bool is_left_alone(const struct mu_task *t, size_t i) { return t->repeat && !t->repeat->steps[i]; }
+/* Steps that were not picked are no part of the run, and a repeated task does not touch the other steps. */
+static bool is_left_alone(const struct mu_task *t, size_t i)
+{
+    const bool *only = engine_of(t)->only;
+    return (t->repeat && !t->repeat->steps[i]) || (only && !only[i]);
+}
+
+static bool is_withheld(const struct mu_task *t, size_t i)
+{
+    return script_of(t)->steps[i].destructive && !engine_of(t)->allow_destructive;
+}
 
 static void post_skipped(struct mu_task *t, size_t i)
 {
@@ -30,17 +39,16 @@ static void post_skipped(struct mu_task *t, size_t i)
     r->started_ms = mu_clock_wall_ms();
     if (t->kind == MU_TASK_DRY)
         mu_step_result_add_failure(r, MU_ST_SKIPPED, NULL, NULL, "dry run", "dry run");
+    else if ((r->withheld = is_withheld(t, i)))
+        mu_step_result_add_failure(r, MU_ST_SKIPPED, NULL, NULL, MU_WITHHELD, MU_WITHHELD);
     mu_post_step_take(t, r);
 }
 
-static bool chosen(const struct mu_task *t, size_t step) { return !engine_of(t)->only || engine_of(t)->only[step]; }
-
-/* A step that was not chosen is not missed by those that need it: whoever chose them meant it. */
 static bool needs_met(const struct mu_task *t, const struct mu_step *st)
 {
     for (size_t i = 0; i < st->n_needs; i++)
         for (size_t j = 0; j < t->step; j++)
-            if (chosen(t, j) && !strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)
+            if (!strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)
                 return false;
     return true;
 }
@@ -98,7 +106,7 @@ bool mu_steps_next(struct mu_task *t)
     while (t->step < s->n_steps) {
         const struct mu_step *st = &s->steps[t->step];
         note_deadline(t);
-        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || !chosen(t, t->step) || !needs_met(t, st)) {
+        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || is_withheld(t, t->step) || !needs_met(t, st)) {
             post_skipped(t, t->step++);
             continue;
         }

@@ -45,6 +45,16 @@ static char *path_of(const char *dir, const char *script_path, const char *id)
     return mu_buf_take(&b);
 }
 
+/* No server has it: behind a script's name stands a dot there. */
+static char *path_of_fleet(const char *dir, const char *script_path)
+{
+    struct mu_buf b = MU_BUF_INIT;
+    mu_buf_addf(&b, "%s/", dir);
+    add_script(&b, script_path);
+    mu_buf_adds(&b, "%fleet" SUFFIX);
+    return mu_buf_take(&b);
+}
+
 /* ---- making ---- */
 
 static int open_tapes(struct mu_tapes **out, const char *dir, const char *script_path, struct mu_server *const *servers,
@@ -52,7 +62,7 @@ static int open_tapes(struct mu_tapes **out, const char *dir, const char *script
 {
     struct mu_tapes *t = calloc(1, sizeof *t);
     *out = NULL;
-    if (!t || !(t->tapes = calloc(n ? n : 1, sizeof *t->tapes))) {
+    if (!t || !(t->tapes = calloc(n + 1, sizeof *t->tapes))) {
         free(t);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
@@ -62,6 +72,10 @@ static int open_tapes(struct mu_tapes **out, const char *dir, const char *script
             mu_tapes_free(t);
             return mu_err_set(err, MU_ENOMEM, "out of memory");
         }
+    if (!(t->tapes[n].path = path_of_fleet(dir, script_path))) {
+        mu_tapes_free(t);
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    }
     *out = t;
     return 0;
 }
@@ -81,6 +95,10 @@ int mu_tapes_record(struct mu_tapes **out, const char *dir, const char *script_p
     add_script(&script, script_path);
     for (size_t i = 0; !rc && i < n; i++)
         rc = mu_tape_begin(&t->tapes[i], mu_buf_cstr(&script), servers[i]->id, err);
+    if (!rc && unlink(t->tapes[n].path) && errno != ENOENT) /* begun when there is something for it */
+        rc = mu_err_sys(err, MU_EIO, errno, "cannot begin the transcript %s anew", t->tapes[n].path);
+    if (!rc && !(t->script = mu_buf_take(&script)))
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     mu_buf_free(&script);
     if (rc)
         mu_tapes_free(t);
@@ -111,10 +129,11 @@ void mu_tapes_free(struct mu_tapes *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->n; i++) {
+    for (size_t i = 0; i <= t->n; i++) {
         mu_tape_clear(&t->tapes[i]);
         free(t->tapes[i].path);
     }
+    free(t->script);
     free(t->tapes);
     free(t);
 }
@@ -124,7 +143,7 @@ bool mu_tapes_replays(const struct mu_tapes *t) { return t && t->replay; }
 
 const char *mu_tapes_problem(const struct mu_tapes *t)
 {
-    for (size_t i = 0; t && !t->replay && i < t->n; i++)
+    for (size_t i = 0; t && !t->replay && i <= t->n; i++)
         if (t->tapes[i].problem.code)
             return t->tapes[i].problem.msg;
     return NULL;

@@ -7,7 +7,9 @@
  *   {"command": "nproc", "here": true, "stdin": HASH, "env": {"NAME": HASH}, ANSWER}    in the order of their ends
  *   {"glob": "sysbench cpu*", "answers": [{ANSWER} …]}              written by muster.testing: any command like this
  * where ANSWER is "exit_status": 0, "signal": "KILL", "stdout": TEXT, "stderr": TEXT, "error": ERROR, and ERROR is
- * {"code": "MU_ETIMEDOUT", "message": …, "cause": …}. What is not there was not said. Bytes that are no UTF-8 are
+ * {"code": "MU_ETIMEDOUT", "message": …, "cause": …}. What before_all and after_all asked this machine is in a file of its
+ * own, DIR/SCRIPT%fleet.jsonl, whose server is "".
+ * What is not there was not said. Bytes that are no UTF-8 are
  * "stdout_base64" or "stderr_base64" instead. What was sent on standard input or in the environment is there as a hash
  * alone, HMAC-SHA-256 with the file's salt. Commands, and what they print, are in clear.
  *
@@ -48,7 +50,7 @@ struct mu_tape_question {
     bool here;              /* of this machine */
 };
 
-/* i: the server's place in the list given. */
+/* i: the server's place in the list given; behind the last: of what is done for no server. */
 void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *q, const struct mu_exec_result *answer);
 void mu_tapes_note_connect(struct mu_tapes *t, size_t i, const char *address, const struct mu_err *result);
 /* The next answer to the question; NULL, and err, when there is none. */

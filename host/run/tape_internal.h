@@ -33,7 +33,8 @@ struct mu_tape {
 
 struct mu_tapes {
     bool replay;
-    struct mu_tape *tapes;
+    char *script;          /* as it is in heads; NULL in a replay */
+    struct mu_tape *tapes; /* one each of n servers, and one more: of what is done for none of them */
     size_t n;
 };
 

@@ -105,6 +105,8 @@ void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *
 {
     struct mu_tape *tape = &t->tapes[i];
     char hash[MU_TAPE_HASH];
+    if (i == t->n && !tape->salt[0] && mu_tape_begin(tape, t->script, "", &tape->problem))
+        mu_log(MU_ERROR, "%s", tape->problem.msg);
     struct mu_buf command = {.data = (char *)q->command, .len = strlen(q->command)};
     json_t *line = json_object(), *env = mu_tape_hash_env(tape, q->env);
     set_bytes(line, "command", &command);

@@ -9,12 +9,14 @@
 #include "loop/mailbox.h"
 #include "run/console.h"
 #include "run/engine.h"
+#include "run/fleet.h"
 #include "run/messages.h"
 #include "run/permit.h"
 #include "run/phase.h"
 #include "run/worker.h"
 
 #define PRINT_MAX ((size_t)64 << 10)
+#define TOLD_FACTOR 4
 
 static const struct mu_engine *engine_of(const struct mu_task *t) { return t->worker->engine; }
 
@@ -51,7 +53,8 @@ void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot)
 
 static const char *phase_name(enum mu_phase phase)
 {
-    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "console", "end"};
+    static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "console",
+                                        "before_all", "after_all", "end"};
     return names[phase];
 }
 
@@ -103,6 +106,10 @@ void mu_task_add_failure(struct mu_task *t, enum mu_status status, const char *t
         mu_mark_note_failure(t, type, cause, message);
         return;
     }
+    if (mu_fleet_is(t->kind)) {
+        mu_fleet_note_failure(t, status, type, message);
+        return;
+    }
     const char *where = t->result ? t->result->name : t->phase == MU_PHASE_END ? "task" : phase_name(t->phase);
     log_failure(status, type, t->result ? NULL : where, message);
     remember(t, status, type, where, metric, cause, message);
@@ -141,7 +148,7 @@ void mu_task_memory_exceeded(struct mu_task *t)
 
 void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_err *why)
 {
-    bool shielded = t->phase == MU_PHASE_TEARDOWN || t->phase == MU_PHASE_MARK;
+    bool shielded = t->phase == MU_PHASE_TEARDOWN || t->phase == MU_PHASE_MARK || t->phase == MU_PHASE_AFTER_ALL;
     t->cancelled = true;
     if (!shielded || why->code == MU_ENOMEM)
         mu_scope_cancel(&t->scope, status, why);
@@ -181,7 +188,9 @@ void mu_task_end(struct mu_task *t)
     uint64_t took = mu_clock_ms() - t->started_ms;
     if (t->kind == MU_TASK_MARK)
         mu_mark_report(t);
-    else if (t->kind != MU_TASK_CONSOLE)
+    else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
+        mu_post_shared_take(t, &t->plain);
+    else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
         mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
                mu_status_name(t->worst), (double)took / 1000.0);
     mu_post_done(t, took);
@@ -193,6 +202,7 @@ void mu_task_end(struct mu_task *t)
     mu_console_free(t);
     mu_verdict_free(t->verdict);
     mu_repeat_free(t->repeat);
+    mu_buf_free(&t->plain);
     mu_list_remove(&t->link);
     mu_account_close(t->account);
     mu_ctx_unref(t->ctx);
@@ -206,6 +216,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     if (!t) {
         mu_verdict_free(order->verdict);
         mu_repeat_free(order->repeat);
+        free(order->plain.data);
         free(order->claim);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
@@ -215,21 +226,24 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->index = order->index;
     t->verdict = order->verdict;
     t->repeat = order->repeat;
+    t->plain = order->plain;
     t->claim.data = order->claim;
     t->table_ref = LUA_NOREF;
     t->worst = MU_ST_PASSED;
     t->started_ms = mu_clock_ms();
-    t->deadline_ms = t->started_ms + e->timeout_ms;
-    t->account = mu_account_new(e->task_memory);
-    t->ctx = mu_ctx_with_str(NULL, "server_id", t->server->id);
+    t->deadline_ms = t->server ? t->started_ms + e->timeout_ms : UINT64_MAX / 2; /* hooks have their own limits */
+    /* What after_all is told of a large fleet comes on top of its own memory; as Lua values it takes less than this. */
+    t->account = mu_account_new(e->task_memory + TOLD_FACTOR * order->plain.len);
+    t->ctx = t->server ? mu_ctx_with_str(NULL, "server_id", t->server->id)
+                       : mu_ctx_with_str(NULL, "phase", t->kind == MU_TASK_BEFORE_ALL ? "before_all" : "after_all");
     t->step_status = calloc(e->script->n_steps + 1, sizeof *t->step_status);
     mu_list_push(&w->tasks, &t->link);
-    mu_remote_init(&t->remote, t, t->server->local || e->local);
+    mu_remote_init(&t->remote, t, !t->server || t->server->local || e->local);
     mu_list_init(&t->permits);
     struct mu_ctx *former = mu_ctx_enter(t->ctx);
     int rc = t->account && t->ctx && t->step_status ? 0 : MU_ENOMEM;
     if (!rc) {
-        if (t->kind != MU_TASK_MARK) { /* its server was started before */
+        if (t->server && t->kind != MU_TASK_MARK) { /* its server was started before */
             mu_post_started(t);
             if (t->repeat)
                 mu_log(MU_WARNING, "Started again: measured once more, since it is behind its peers: %s.", t->repeat->why);
@@ -243,6 +257,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
         mu_verdict_free(t->verdict);
         mu_repeat_free(t->repeat);
         free(t->claim.data);
+        mu_buf_free(&t->plain);
         mu_list_remove(&t->link);
         mu_account_close(t->account);
         free(t->step_status);

@@ -1,6 +1,7 @@
 /* task.h: one server's run of one script: load → setup → steps → on_failure → teardown; or what else is done for a server.
  *
  * Purpose: the state machine around the fibers of a task; what is wrong with a server is decided here.
+ *   Two kinds are about no server (fleet.h).
  * Files: task.c begins and ends it, flow.c says which phase comes next, steps.c goes through the steps, phase.c runs one
  *   phase, mark_task.c the mark hook.
  * Owner: the worker. A task frees itself when it has reported its end.
@@ -25,7 +26,9 @@ enum mu_task_kind {
     MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
     MU_TASK_CLEANUP, /* load → teardown */
     MU_TASK_CONSOLE, /* load → lines as they are typed (console.h); nothing of it becomes a result */
-    MU_TASK_DRY      /* load → setup → teardown → mark, with nothing changed; the steps are skipped */
+    MU_TASK_DRY,     /* load → setup → teardown → mark, with nothing changed; the steps are skipped */
+    MU_TASK_BEFORE_ALL, /* load → before_all, for no server */
+    MU_TASK_AFTER_ALL   /* load → after_all, likewise */
 };
 
 enum mu_phase {
@@ -37,20 +40,23 @@ enum mu_phase {
     MU_PHASE_TEARDOWN,
     MU_PHASE_MARK,
     MU_PHASE_CONSOLE,
+    MU_PHASE_BEFORE_ALL,
+    MU_PHASE_AFTER_ALL,
     MU_PHASE_END
 };
 
 /* Slots of a task's table in the registry. */
 enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED, MU_SLOT_RANDOM, MU_SLOT_VARS,
-       MU_SLOT_JSON, MU_SLOT_FACTS };
+       MU_SLOT_JSON, MU_SLOT_FACTS, MU_SLOT_USING, MU_SLOT_SHARED };
 
 /* What a task is to do. */
 struct mu_order {
     enum mu_task_kind kind;
     size_t index;                   /* in the run's results */
-    const struct mu_server *server;
+    const struct mu_server *server; /* NULL: before_all, after_all */
     struct mu_verdict *verdict;     /* of MU_TASK_MARK and MU_TASK_DRY: what the mark hook is told */
     struct mu_repeat *repeat;       /* of MU_TASK_AGAIN */
+    struct mu_buf plain;            /* of MU_TASK_AFTER_ALL: the results, as it is told them */
     char *claim;                    /* what the server's claim holds, malloc'd; NULL: none is open */
 };
 
@@ -59,7 +65,7 @@ struct mu_task {
     struct mu_list link; /* in the worker's tasks */
     enum mu_task_kind kind;
     size_t index;        /* in the run's results */
-    const struct mu_server *server; /* NULL while a script is being loaded */
+    const struct mu_server *server; /* NULL while a script is being loaded, and when it is about none */
     struct mu_account *account;
     struct mu_ctx *ctx;  /* server_id */
     struct mu_scope scope;
@@ -85,6 +91,7 @@ struct mu_task {
     struct mu_console *console;    /* of MU_TASK_CONSOLE, once it is loaded */
     struct mu_verdict *verdict;
     struct mu_repeat *repeat;      /* NULL: all steps */
+    struct mu_buf plain;           /* what before_all returned, or after_all is told */
     struct {
         enum mu_mark_state state;
         char *note;
@@ -94,7 +101,7 @@ struct mu_task {
     } mark;
 };
 
-/* Begin; the task lives in the worker until it has posted its end. It takes verdict, repeat and claim, also on an error. MU_ENOMEM. */
+/* Begin; the task lives in the worker until it has posted its end. It takes verdict, repeat, plain and claim, also on an error. MU_ENOMEM. */
 int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err);
 /* For phase.c: the phase at work has ended, go on with the next; the task may be gone after it. */
 void mu_task_advance(struct mu_task *t);

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "run/ask.h"
 #include "run/console.h"
+#include "run/fleet.h"
 #include "run/run_internal.h"
 #include "run/task.h"
 #include "ssh/ssh.h"
@@ -12,10 +13,11 @@
 static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *m)
 {
     struct mu_err err = {0};
-    struct mu_order order = {.kind = m->kind, .index = m->task, .server = run->servers[m->task], .verdict = m->verdict,
-                             .repeat = m->repeat, .claim = m->text};
+    struct mu_order order = {.kind = m->kind, .index = m->task, .server = mu_fleet_is(m->kind) ? NULL : run->servers[m->task],
+                             .verdict = m->verdict, .repeat = m->repeat, .plain = m->plain, .claim = m->text};
     m->verdict = NULL;
     m->repeat = NULL;
+    m->plain = (struct mu_buf)MU_BUF_INIT;
     m->text = NULL;
     if (mu_task_start(w, &order, &err) == 0)
         return;

@@ -96,25 +96,3 @@ muster.exec "echo here"
     end
   end)
 end)
-
-describe("muster run --step", function()
-  local SCRIPT = [[ return { mark = function() error "marked" end, mark_broken_on = { "failed" }, confirm = 0, steps = {
-    { name = "a", run = function() print "ran a" end },
-    { name = "b", needs = { "a" }, run = function() return 1 end, thresholds = { score = "> 5" } },
-    { name = "c", run = function() return 1 end } } } ]]
-
-  it("runs those steps alone, also where they need others, and marks nobody", function()
-    local result = T.run_local(SCRIPT, { args = { "--step", "b", "--step", "c" } })
-    assert.equals(1, result.code)
-    local statuses = {}
-    for i, step in ipairs(result.results.servers[1].steps) do statuses[i] = step.status end
-    assert.same({ "skipped", "failed", "passed" }, statuses)
-    assert.equals(require "cjson".null, result.results.servers[1].mark)
-  end)
-
-  it("refuses a step that is not there", function()
-    local result = T.run_local(SCRIPT, { args = { "--step", "d" } })
-    assert.equals(2, result.code)
-    assert.is_truthy(result.stderr:find("script.lua has no step 'd'; it has: a, b, c", 1, true), result.stderr)
-  end)
-end)

@@ -42,7 +42,7 @@ describe("a description", function()
   local steps = "steps = { { name = 's', " .. good .. " } }"
   local mark = "mark = function() end"
   local known = "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark "
-    .. "mark_broken_on max_broken confirm"
+    .. "mark_broken_on max_broken confirm before_all after_all"
   -- text, then what is said of it, after "script.lua:".
   local wrong = {
     { "return nil", " returns nothing; a script ends with `return muster.script { steps = … }`" },
@@ -85,7 +85,7 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. " }, { name = 's', " .. good .. " } } }",
       " two steps are named 's'" },
     { "return { steps = { { name = 's', " .. good .. ",\n treshold = 5 } } }",
-      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when confirm" },
+      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when confirm destructive" },
     { "return { steps = { { name = 's', " .. good .. ",\n when = true } } }",
       "2: when must be a function, not a boolean" },
     { "return { steps = { { name = 's', " .. good .. ",\n timeout = 'x' } } }",

@@ -20,14 +20,18 @@ static const char script_text[] =
     "local tries = 0\n"
     "return muster.script {\n"
     "  params = { n = 2, name = 'x' },\n"
+    "  before_all = function(fleet) local t = {} for i, s in ipairs(fleet) do t[i] = { s.id, s.vars.rack } end return t end,\n"
+    "  after_all = function(results) print(results.run, results.servers[1].status, muster.run.shared[1][1]) end,\n"
     "  setup = function(server) muster.log.bind { rack = 'r1' } end,\n"
     "  steps = {\n"
+    "    muster.use('used', { prefix = 'u.', params = { m = 3 }, thresholds = { score = '>= 3' } }),\n"
     "    { name = 'lua', when = function() return true end, run = function(server, params)\n"
     "        local t = {}\n"
     "        for i = 1, 20 do t[i] = ('%d:%s'):format(i, server.id) end\n"
     "        local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)\n"
     "        local ok, e = pcall(error, muster.errors.CheckFailed('no', { n = 1 }))\n"
     "        local x <close> = setmetatable({}, { __close = function() t = nil end })\n"
+    "        assert(#muster.run.shared == 2 and muster.run.shared[1][1] == 'one')\n"
     "        return { a = co(1) + co(2), b = helper.twice(params.n), c = #t, d = { 1, 2, 3 } }\n"
     "      end, thresholds = { a = '>= 1', b = { min = 1, unit = 'x' },\n"
     "        d = { { where = { rack = 'r9' }, min = 9 }, { reference = 2, tolerance = 1, peers = { drop = 1 } } } } },\n"
@@ -61,7 +65,7 @@ static const char script_text[] =
     "}\n";
 
 static char dir[] = "/dev/shm/muster-memory.XXXXXX"; /* claims wait for the disk, thousands of times: memory, if there is */
-static char script_path[64], helper_path[64];
+static char script_path[64], helper_path[64], used_path[64];
 
 static void put(const char *path, const char *text)
 {
@@ -80,7 +84,11 @@ static int setup(void **state)
         return -1;
     snprintf(script_path, sizeof script_path, "%s/script.lua", dir);
     snprintf(helper_path, sizeof helper_path, "%s/helper.lua", dir);
+    snprintf(used_path, sizeof used_path, "%s/used.lua", dir);
     put(script_path, script_text);
+    put(used_path, "return { params = { m = 1 }, steps = {\n"
+                   "  { name = 'one', run = function(server, params) return params.m end, thresholds = { score = '>= 1' } },\n"
+                   "  { name = 'two', needs = { 'one' }, run = function() end } } }\n");
     put(helper_path, "local M = {}\nfunction M.twice(x) return x * 2 end\nreturn M\n");
     return 0;
 }

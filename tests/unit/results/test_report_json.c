@@ -39,7 +39,7 @@ static void the_whole_text(void **state)
         "{\"schema\":1,\n"
         " \"run\":{\"id\":\"20231115-145840-ab12\",\"script\":\"scripts/gpu.lua\",\"description\":null,"
         "\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":61.042,\"interrupted\":false,\"signal\":null,"
-        "\"exit_code\":1,\"dry_run\":false},\n"
+        "\"exit_code\":1,\"dry_run\":false,\"after_all\":null},\n"
         " \"counts\":{\"failed\":1,\"error\":0,\"timeout\":0,\"unreachable\":0,\"cancelled\":0,\"passed\":0,"
         "\"skipped\":0},\n"
         " \"failed_servers\":[\"srv01\"],\n"
@@ -61,7 +61,7 @@ static void the_whole_text(void **state)
         "\"max\":null,\"min_open\":false,\"max_open\":false}}},\"failures\":[{\"status\":\"failed\","
         "\"type\":\"PerformanceBelowExpected\",\"where\":\"gpu\",\"metric\":\"score\",\"cause\":\"too slow\","
         "\"message\":\"PerformanceBelowExpected: too slow\\nscripts/gpu.lua:12\"}],"
-        "\"measured\":1,\"earlier\":null,\"log\":\"line\\n\"}]}\n"
+        "\"measured\":1,\"earlier\":null,\"withheld\":false,\"log\":\"line\\n\"}]}\n"
         " ]}\n");
     mu_buf_free(&out);
     mu_run_result_free(r);

@@ -133,6 +133,51 @@ static void a_dry_run(void **state)
     mu_run_result_free(r);
 }
 
+static void destructive_steps_that_were_not_allowed(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = make_run(3, "srv", 2);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const names[] = {"wi\x1bpe", "erase"};
+        add_measured(&r->tasks[i], "cpu", "score", 60, ">= 50");
+        for (size_t j = 0; j < (i == 1 ? 1 : 2); j++) {
+            add_broken(&r->tasks[i], names[j], MU_ST_SKIPPED, NULL, MU_WITHHELD, MU_WITHHELD);
+            r->tasks[i].steps[1 + j].withheld = true;
+        }
+    }
+    assert_summary(r, false,
+                   "Not run: step erase is destructive and was skipped on 2 servers; --allow-destructive runs it. "
+                   "withheld_servers=[srv01, srv03]\n"
+                   "Not run: step wi\\x1bpe is destructive and was skipped on 3 servers; --allow-destructive runs it. "
+                   "withheld_servers=[srv01, srv02, srv03]\n"
+                   "Out of 3, 0 servers failed. failed_servers=[]\n");
+    assert_int_equal(mu_run_result_exit_code(r), 0);
+    mu_run_result_free(r);
+}
+
+static void after_all_that_did_not_work(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = failing(3, 0);
+    r->after_all = strdup("HttpError: \x1b[31mno\nmore");
+    assert_summary(r, true,
+                   "\x1b[1;35mafter_all did not work\x1b[0m: HttpError: \\x1b[31mno\n"
+                   "Out of 3, \x1b[1;32m0\x1b[0m servers failed. failed_servers=[]\n");
+    assert_int_equal(mu_run_result_exit_code(r), 3);
+    r->interrupted = true;
+    assert_int_equal(mu_run_result_exit_code(r), 130);
+    r->interrupted = false;
+    mark(r, 1, MU_MARK_FAILED, NULL);
+    assert_int_equal(mu_run_result_exit_code(r), 4);
+    mu_run_result_free(r);
+    r = failing(3, 1);
+    r->after_all = strdup("x");
+    for (size_t i = 0; i < 3; i++)
+        mu_task_result_settle(&r->tasks[i]);
+    assert_int_equal(mu_run_result_exit_code(r), 1);
+    mu_run_result_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +185,8 @@ int main(void)
         cmocka_unit_test(over_the_cap_with_other_statuses),
         cmocka_unit_test(interrupted),            cmocka_unit_test(left_behind),
         cmocka_unit_test(a_dry_run),
+        cmocka_unit_test(destructive_steps_that_were_not_allowed),
+        cmocka_unit_test(after_all_that_did_not_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "inventory/inventory.h"
+#include "run/pick.h"
 #include "run/script.h"
 
 extern void *__libc_malloc(size_t n);
@@ -142,11 +143,34 @@ static void a_threshold_is_set_or_the_former_stays(void **state)
     steps[0].n_set = 0;
 }
 
+static void steps_are_picked_or_none_are(void **state)
+{
+    (void)state;
+    struct mu_err err;
+    const char *const words[] = {"cpu", "c*,cpu", NULL};
+    size_t n = 1;
+    for (bool reached = true; reached; n++) {
+        bool *picked = NULL;
+        long before = n_live;
+        n_allocations = 0;
+        fail_at = n;
+        int rc = mu_pick_steps(&picked, &script, words, &err);
+        reached = n_allocations >= n;
+        fail_at = 0;
+        assert_int_equal(rc, reached ? MU_ENOMEM : 0);
+        assert_true(reached ? !picked : picked[0]);
+        free(picked);
+        assert_int_equal(n_live, before);
+    }
+    assert_int_equal(n, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_are_read_or_there_are_none),
         cmocka_unit_test(a_threshold_is_set_or_the_former_stays),
+        cmocka_unit_test(steps_are_picked_or_none_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
