@@ -70,7 +70,6 @@ return muster.script {
   max_broken = "5%",        -- more than that is the script or the firmware: nobody is marked
 
   setup = function(server, params)
-    tool.setup(server, params)
     local access = provisioner_of(params):install(server, params.os)
     access.wait = params.boot
     if not access.host_keys and params.host_keys ~= "known" then access.host_keys = params.host_keys end
@@ -79,22 +78,22 @@ return muster.script {
 
   steps = {
     { name = "cpu", timeout = "2h",
-      run = function(server, params) return cpu.run(server, params.seconds) end,
+      run = tool.step(function(server, params) return cpu.run(server, params.seconds) end),
       thresholds = { events_per_second = { min = "params.min_events_per_second", unit = "events/s" } } },
     { name = "memory", timeout = "2h",
-      run = function(server, params) return memory.run(server, params.seconds, params.megabytes) end,
+      run = tool.step(function(server, params) return memory.run(server, params.seconds, params.megabytes) end),
       thresholds = { throughput = { min = "params.min_throughput", unit = "MiB/s" },
         copy = { min = "params.min_copy", unit = "MiB/s" } } },
     { name = "disk", timeout = "2h",
       when = function(_, params) return params.disk end,
-      run = function(server, params)
+      run = tool.step(function(server, params)
         return disk.run(server, params.device, params.folder, params.megabytes, params.seconds)
-      end,
+      end),
       thresholds = { read_iops = { min = "params.min_read_iops", unit = "IOPS" },
         read_p99 = { max = "params.max_read_p99", unit = "ms" } } },
     { name = "gpu",
       when = function(_, params) return params.gpu end,
-      run = function(server) return gpu.run(server) end,
+      run = tool.step(function(server) return gpu.run(server) end),
       thresholds = { bandwidth = { min = "params.min_gpu_bandwidth", unit = "GB/s" } } },
   },
 

@@ -15,11 +15,9 @@ return muster.script {
   },
   timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
 
-  setup = tool.setup,
-
   steps = {
     { name = "cpu",
-      run = function(server, params) return cpu.run(server, params.seconds, params.threads) end,
+      run = tool.step(function(server, params) return cpu.run(server, params.seconds, params.threads) end),
       thresholds = { events_per_second = { min = "params.min_events_per_second", unit = "events/s" } } },
   },
 }

@@ -24,12 +24,10 @@ return muster.script {
   },
   timeout = "15m",
 
-  setup = tool.setup,
-
   steps = {
     -- First the work, so that health sees them warm.
     { name = "bandwidth",
-      run = function(server) return gpu.run(server) end,
+      run = tool.step(function(server) return gpu.run(server) end),
       thresholds = { bandwidth = { min = "params.min_bandwidth", unit = "GB/s" } } },
     { name = "health",
       when = function(server, params)

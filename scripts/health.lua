@@ -13,9 +13,12 @@ local health, tool = require "benchmarks.health", require "benchmarks.tool"
 local NAMES = {} -- of the steps
 
 local function is_required(name, params)
+  local required = false
   for word in params.required:gmatch "[^,%s]+" do
-    if word == name then return true end
+    if not NAMES[word] then error(("required: there is no step %q to measure"):format(word)) end
+    required = required or word == name
   end
+  return required
 end
 
 -- measure(server, params) gives metrics, or nil and why there are none (nil: nobody asked for them).
@@ -23,9 +26,9 @@ local function step(name, measure, thresholds)
   NAMES[name] = true
   local ready -- measured by `when`, to be taken by `run`; measured again (confirm), it is made anew
   local function measured(server, params)
-    local metrics, why = measure(server, params)
+    local required, metrics, why = is_required(name, params), measure(server, params)
     if metrics then return metrics end
-    if is_required(name, params) then
+    if required then
       local cause = ("could not be measured: %s"):format(why or "the inventory does not say what is expected")
       error(muster.errors.ScriptError(name .. " " .. cause, { cause = cause }))
     end
@@ -33,15 +36,15 @@ local function step(name, measure, thresholds)
   end
   return {
     name = name, thresholds = thresholds,
-    when = function(server, params)
+    when = tool.step(function(server, params)
       ready = measured(server, params)
       return ready ~= nil
-    end,
-    run = function(server, params)
+    end),
+    run = tool.step(function(server, params)
       local metrics = ready or measured(server, params)
       ready = nil
       return metrics
-    end,
+    end),
   }
 end
 
@@ -81,13 +84,6 @@ return muster.script {
     sysfs = "/sys",
   },
   timeout = "15m",
-
-  setup = function(server, params)
-    tool.setup(server, params)
-    for name in params.required:gmatch "[^,%s]+" do
-      if not NAMES[name] then error(("required: there is no step %q to measure"):format(name)) end
-    end
-  end,
 
   steps = {
     step("smart", health.smart, {

@@ -17,11 +17,9 @@ return muster.script {
   },
   timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
 
-  setup = tool.setup,
-
   steps = {
     { name = "memory",
-      run = function(server, params) return memory.run(server, params.seconds, params.megabytes) end,
+      run = tool.step(function(server, params) return memory.run(server, params.seconds, params.megabytes) end),
       thresholds = {
         throughput = { min = "params.min_throughput", unit = "MiB/s" },
         copy = { min = "params.min_copy", unit = "MiB/s" },

@@ -50,16 +50,14 @@ return muster.script {
   },
   timeout = "26h",
 
-  setup = tool.setup,
-
   steps = {
     { name = "stress", timeout = "25h",
-      run = function(server, params)
+      run = tool.step(function(server, params)
         local metrics
         heat = nil
         metrics, heat = stress.run(server, params.seconds, params.memory_percent, params.sysfs)
         return metrics
-      end,
+      end),
       thresholds = {
         cpu = { min = "params.min_cpu", unit = "bogo-ops/s" },
         memory = { min = "params.min_memory", unit = "bogo-ops/s" },

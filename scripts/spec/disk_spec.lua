@@ -2,6 +2,7 @@
 local testing = require "muster.testing"
 
 local REPORT = testing.file "../../tests/data/fio.json"
+local WRITE_REPORT = testing.file "../../tests/data/fio-write.json"
 local NO_DEVICE = testing.file "../../tests/data/fio-noent.json"
 
 describe("disk.lua", function()
@@ -14,10 +15,13 @@ describe("disk.lua", function()
     assert.is_truthy(result.asked[1]:find("mktemp -d", 1, true))
     assert.is_truthy(result.asked[1]:find("'/var/tmp' '256' '5'", 1, true) or result.asked[1]:find "/var/tmp 256 5",
       result.asked[1])
-    result = script:run(testing.server { ["*"] = REPORT }, { device = "/dev/nvme0n1" })
-    assert.equals("passed", result.status)
+    assert.equals("skipped", result.steps.write.status) -- there is nothing to write on
+    result = script:run(testing.server { ["*randread*"] = REPORT, ["*randwrite*"] = WRITE_REPORT }, { device = "/dev/nvme0n1" })
+    assert.equals("passed", result.status, result.reason)
     assert.is_nil(result.asked[1]:find("mktemp", 1, true))
     assert.is_truthy(result.asked[1]:find("/dev/nvme0n1", 1, true))
+    assert.is_truthy(result.asked[1]:find("--readonly", 1, true) and result.asked[2]:find("/dev/nvme0n1", 1, true))
+    assert.is_true(result.steps.write.metrics.write_iops > 1000)
   end)
 
   it("fails when it is slow, and when it has a read error", function()

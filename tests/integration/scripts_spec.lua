@@ -30,7 +30,7 @@ describe("the shipped scripts over SSH", function()
     return root
   end
 
-  local function run(script, ids, params, vars)
+  local function run(script, ids, params, vars, options)
     local dir, entries = T.tmpdir(), {}
     for i, id in ipairs(ids) do entries[i] = S.entry(fleet.servers[id], id, vars and vars[id]) end
     local words = { "run", T.source .. "/scripts/" .. script .. ".lua", "-i", S.inventory(dir, entries), "--known-hosts",
@@ -39,6 +39,7 @@ describe("the shipped scripts over SSH", function()
       words[#words + 1] = "-p"
       words[#words + 1] = param
     end
+    for _, word in ipairs(options or {}) do words[#words + 1] = word end
     local result = T.run(words)
     assert.is_true(S.exists(dir .. "/r.json"), result.stderr)
     result.results = require "cjson".decode(T.read(dir .. "/r.json"))
@@ -225,6 +226,22 @@ exit 0
     assert.same({ bandwidth = "failed", health = "skipped", ecc = "skipped" }, statuses(result.servers.srv01), result.stderr)
     assert.same({ bandwidth = "failed", health = "error", ecc = "skipped" }, statuses(result.servers.srv02), result.stderr)
     assert.is_truthy(result.stdout:find("nvidia-smi is missing", 1, true), result.stdout)
+  end)
+
+  it("disk: write on a device only when that is allowed", function()
+    local device = home "srv01" .. "/device" -- a file in the place of one
+    local zeros = ("\0"):rep(4 << 20)
+    T.write(device, zeros)
+    assert(os.execute("chmod 666 " .. T.quote(device)))
+    local params = { "seconds=1", "device=" .. device, "min_read_iops=1", "max_read_p99=10000", "min_write_iops=1",
+      "max_write_p99=10000" }
+    local result = run("disk", { "srv01" }, params)
+    assert.same({ disk = "passed", write = "skipped" }, statuses(result.servers.srv01))
+    assert.equal(zeros, T.read(device))
+    result = run("disk", { "srv01" }, params, nil, { "--allow-destructive" })
+    assert.same({ disk = "passed", write = "passed" }, statuses(result.servers.srv01))
+    assert.is_true(result.servers.srv01.step.write.metrics.write_iops.value > 1)
+    assert.not_equal(zeros, T.read(device))
   end)
 
   it("install_tools: install what is missing, only when asked, and say why it could not", function()

@@ -5,8 +5,14 @@ local M = {}
 
 local install = false
 
---- A script's setup, or called by it: params.install_tools says whether what is missing may be installed.
-function M.setup(_, params) install = params.install_tools end
+--- A function of a step, run or when, that may install what is missing when params.install_tools says so. It goes along when
+--- another script uses the step, as a setup hook would not.
+function M.step(run)
+  return function(server, params)
+    install = params.install_tools
+    return run(server, params)
+  end
+end
 
 -- For sh: $1 is the package. Other servers' apt-get cannot be in the way, but this server's own after booting can.
 local INSTALL = [[
