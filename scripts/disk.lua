@@ -1,5 +1,5 @@
--- Disk: random reads and, only when allowed, random writes. Needs fio on the servers. The step disk only reads from a device;
--- without one, it reads a file of its own, which it removes. The step write DESTROYS what is on the device.
+-- Disk: random reads and, only when allowed, random writes. Needs fio on the servers. The step disk only reads from
+-- a device; without one, it reads a file of its own, which it removes. The step write DESTROYS what is on the device.
 --   muster run scripts/disk.lua -i inventory.txt -p folder=/data
 --   muster run scripts/disk.lua -i inventory.txt -p device=/dev/nvme0n1 -p min_read_iops=100000
 --   muster run scripts/disk.lua -i inventory.txt -p device=/dev/nvme1n1 --allow-destructive
@@ -19,7 +19,8 @@ return muster.script {
     -- In ms. 16 in flight at 1000 a second wait 16 ms each. An SSD that now and then takes longer than this has begun
     -- to read its cells again and again.
     max_read_p99 = 50.0,
-    -- Of the step write, for the same reasons. A disk that is new, or was discarded as a whole, is quicker than it will be.
+    -- Of the step write, for the same reasons. A disk that is new, or was discarded as a whole, is quicker than it
+    -- will be.
     min_write_iops = 1000.0,
     max_write_p99 = 50.0,
   },

@@ -16,7 +16,8 @@ describe("disk.lua", function()
     assert.is_truthy(result.asked[1]:find("'/var/tmp' '256' '5'", 1, true) or result.asked[1]:find "/var/tmp 256 5",
       result.asked[1])
     assert.equals("skipped", result.steps.write.status) -- there is nothing to write on
-    result = script:run(testing.server { ["*randread*"] = REPORT, ["*randwrite*"] = WRITE_REPORT }, { device = "/dev/nvme0n1" })
+    local both = testing.server { ["*randread*"] = REPORT, ["*randwrite*"] = WRITE_REPORT }
+    result = script:run(both, { device = "/dev/nvme0n1" })
     assert.equals("passed", result.status, result.reason)
     assert.is_nil(result.asked[1]:find("mktemp", 1, true))
     assert.is_truthy(result.asked[1]:find("/dev/nvme0n1", 1, true))

@@ -5,8 +5,8 @@ local M = {}
 
 local install = false
 
---- A function of a step, run or when, that may install what is missing when params.install_tools says so. It goes along when
---- another script uses the step, as a setup hook would not.
+--- A function of a step, run or when, that may install what is missing when params.install_tools says so. It goes
+--- along when another script uses the step, as a setup hook would not.
 function M.step(run)
   return function(server, params)
     install = params.install_tools
