@@ -1,5 +1,6 @@
 -- Disk: random reads and writes with fio. For disk.lua and burnin.lua. M.run only ever reads from a device; without one
--- it reads a file of its own, in a folder of its own, which is removed afterwards. M.write destroys what is on a device.
+-- it reads a file of its own, in a folder of its own, which is removed afterwards. M.write destroys what is on a
+-- device.
 local muster = require "muster"
 local tool = require "benchmarks.tool"
 local errors = muster.errors
