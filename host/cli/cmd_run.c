@@ -10,6 +10,7 @@
 #include "files.h"
 #include "interrupt.h"
 #include "run_args.h"
+#include "scripts.h"
 #include "secret.h"
 #include "sinks.h"
 #include "suggest.h"
@@ -75,12 +76,27 @@ static int check_steps(const struct muster_script *script, const struct run_args
     return rc;
 }
 
+/* A name alone that is no file here may be meant as one of the scripts that came with muster. */
+static int complain_script(const char *path, const struct muster_error *err)
+{
+    char folder[PATH_MAX], there[PATH_MAX + NAME_MAX + 2];
+    const char *usual = strchr(path, '/') || access(path, F_OK) == 0 ? NULL : cli_scripts_folder(folder, sizeof folder);
+    const char *lua = strlen(path) > 4 && !strcmp(path + strlen(path) - 4, ".lua") ? "" : ".lua";
+
+    if (!usual || strlen(path) > NAME_MAX)
+        return complain(err);
+    snprintf(there, sizeof there, "%s/%s%s", usual, path, lua);
+    if (access(there, R_OK) != 0)
+        return complain(err);
+    return cli_error("run", "%s; do you mean %s?", err->message, there);
+}
+
 static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
 {
     struct muster_error err;
 
     if (muster_script_load(m, a->script, out, &err) < 0)
-        return complain(&err);
+        return complain_script(a->script, &err);
     int rc = set_all(*out, &a->params, muster_script_set_param);
     if (rc == 0)
         rc = set_all(*out, &a->thresholds, muster_script_set_threshold);

@@ -99,21 +99,20 @@ function _G.load_script(path)
   return ("%s: steps %s; the global `script` is its description"):format(path, table.concat(names, ", "))
 end
 
+-- Returns a function, or nil and what is wrong, or nil and true: it is the beginning of a chunk.
 local function compile(text)
-  local chunk = load("return " .. text, "=console", "t")
+  local chunk, why = load("return " .. text, "=console", "t")
   if chunk then return chunk end
-  local why
-  chunk, why = load(text, "=console", "t")
-  return chunk, why
+  local as_statement
+  chunk, as_statement = load(text, "=console", "t")
+  if chunk then return chunk end
+  return nil, why:find "near <eof>$" ~= nil or as_statement:find "near <eof>$" ~= nil or as_statement
 end
 
 local function eval(server, text)
   _G.server, _G.muster = server, muster
   local chunk, why = compile(text)
-  if not chunk then
-    if why:find "near <eof>$" then return true end
-    return why
-  end
+  if not chunk then return why end
   local values = table.pack(xpcall(chunk, function(e)
     if type(e) ~= "string" then return e end
     -- Where it came from, when that is not the line itself.
