@@ -55,23 +55,45 @@ local testing = {}
 local Script = {}
 
 ---A script to run: beside the spec, or from the current folder.
+---```lua
+---local script = testing.load "cpu.lua"
+---print(script:run(testing.server { ["sysbench *"] = "events per second: 900\n" }).status) --> passed
+---```
 ---@param path string
 ---@param options? { modules?: string, timeout?: number } modules: a folder where require looks first
 ---@return muster.testing.Script
 function testing.load(path, options) end
 
 ---A stand-in for a server: what it answers to commands, in which * is any text. A list answers in turn.
+---```lua
+---local server = testing.server({
+---  ["sysbench cpu *"] = "events per second: 310.5\n", -- what it prints
+---  ["nproc"] = { stderr = "no such program\n", exit_status = 127 },
+---  ["cat /sys/*/temp"] = { "71\n", "95\n" }, -- one after the other
+---}, { id = "srv07", vars = { rack = "r1" } })
+---print(testing.load("cpu.lua"):run(server).status) --> failed
+---```
 ---@param answers table<string, string|muster.testing.Answer|(string|muster.testing.Answer)[]>
 ---@param options? muster.testing.ServerOptions
 ---@return muster.testing.Server
 function testing.server(answers, options) end
 
 ---What a file holds; beside the spec, or from the current folder.
+---```lua
+---local server = testing.server { ["sysbench *"] = testing.file "sysbench.txt" }
+---print(testing.load("cpu.lua"):run(server).steps.cpu.metrics.events_per_second) --> 912.4
+---```
 ---@param path string
 ---@return string
 function testing.file(path) end
 
 ---Run the script on the stand-in, by the engine itself.
+---```lua
+---local server = testing.server { ["sysbench *"] = "events per second: 310.5\n" }
+---local result = testing.load("cpu.lua"):run(server, { seconds = 1 })
+---print(result.status, result.reason) --> failed cpu.events_per_second 310.5 < 500 events/s
+---print(result.asked[1]) --> sysbench cpu --time=1 --threads=$(nproc) run
+---```
 ---@param server muster.testing.Server
 ---@param params? table<string, any>
 ---@return muster.testing.Result
