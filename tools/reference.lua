@@ -211,7 +211,10 @@ local function show_function(fn, out, api)
   if #fn.params + #fn.returns > 0 then out "" end
   for _, one in ipairs(fn.params) do out(item(one, api)) end
   for _, one in ipairs(fn.returns) do
-    out(("- returns %s%s"):format(show_type(one.type, api), one.text ~= "" and ": " .. one.text or ""))
+    local more, text = one.text:match "^(%.%.%.) ?(.*)$"
+    text = text or one.text
+    out(("- returns %s%s"):format(more and ("`%s ...`"):format(one.type) or show_type(one.type, api),
+      text ~= "" and ": " .. text or ""))
   end
   if fn.example then out("\n```lua\n" .. fn.example .. "```") end
 end

@@ -80,7 +80,7 @@ function http.escape(text) end
 ---@field method? string
 ---@field path? string
 
----Options that hold for each of its requests, which may give others; headers and query are merged by name.
+---A client: options that hold for each of its requests, which may give others; headers and query are merged by name.
 ---```lua
 ---local api = muster.http.client { base_url = params.url, headers = { accept = "application/json" }, timeout = "10s" }
 ---print(api:get("/echo/nodes", { query = { rack = "r1" } }):json().path) --> /echo/nodes?rack=r1

@@ -7,7 +7,7 @@
 -- @async: it waits, and may not be called at load time.
 
 ---@class muster
----@field version string
+---@field version string of muster, such as "0.1.0"
 ---@field log muster.log
 ---@field errors muster.errors
 ---@field run muster.Run
@@ -50,7 +50,7 @@ function muster.script(description) end
 ---@return muster.Step steps for a list of steps
 function muster.use(name, options) end
 
----Wait; other servers go on meanwhile.
+---Wait so long; other servers go on meanwhile.
 ---```lua
 ---for i = 1, 2 do
 ---  muster.sleep "50ms" -- or 0.05
@@ -62,7 +62,8 @@ function muster.use(name, options) end
 function muster.sleep(duration) end
 
 ---Run a command on this machine, not on the server; otherwise as server:exec. In a dry run it is logged instead, and
----the result says `dry_run`, unless the option `read_only` says that it changes nothing.
+---the result says `dry_run`, unless the option `read_only` says that it changes nothing. Raises CommandError and
+---TimeoutError, as server:exec does.
 ---```lua
 ---local out = muster.exec("printf %q", "it's here") -- %q quotes for the shell
 ---print(out.stdout) --> it's here
@@ -75,7 +76,7 @@ function muster.sleep(duration) end
 function muster.exec(command, ...) end
 
 ---At most `limit` holders of a permit at once in the whole run, whichever worker their tasks are on. One name has one
----limit in a run.
+---limit in a run; acquire() raises where two limits are named.
 ---```lua
 ---local licences = muster.semaphore("licence", 2) -- at most two servers of the run at a time
 ---local permit <close> = licences:acquire()
@@ -231,7 +232,7 @@ function muster.retry(options, fn) end
 
 ---A secret from the environment, or from a file. It is read here, so that what is missing is told at once.
 ---```lua
----local token = muster.secret { env = "HOME" }
+---local token = muster.secret { env = "API_TOKEN" }
 ---print(token) --> (secret)
 ---print(muster.http.request({ url = params.url .. "/echo", token = token }).status) --> 200
 ---```

@@ -1,18 +1,20 @@
 ---@meta _
 -- The server that steps and hooks are given, and what its functions take and give.
 
+---What a step or hook is given. Its fields are read-only.
 ---@class muster.Server
 ---@field id string
----@field address string
----@field port integer
----@field user? string
+---@field address string name or IP address, as the inventory says; the id where it says none
+---@field port integer 22 when not given
+---@field user? string nil when the inventory names none: then as who runs muster, or --user
 ---@field vars table what the inventory says of it beyond that
 ---@field groups string[] the variable `groups`: a list, or text such as "a,b"; empty when there is none
 local Server = {}
 
 ---Run a command on the server, connecting first where needed. The text goes to the login shell as it is; with values
 ---it is a format first, where %q quotes for the shell. A list's words are quoted each. Options stand in a table at the
----end, or in the list itself.
+---end, or in the list itself. Raises CommandError when it ends with a non-zero status or by a signal (unless
+---`check = false`), TimeoutError after `timeout`, and what connecting raises.
 ---```lua
 ---local cores = tonumber(server:exec("getconf %s", "_NPROCESSORS_ONLN").stdout)
 ---print(cores >= 1) --> true
@@ -28,7 +30,7 @@ function Server:exec(command, ...) end
 
 ---Connect now. `wait`: try again for so long while the server does not answer. With anything else an open connection is
 ---closed first, and it holds for this task from now on, in place of what the inventory says; what is not said stays.
----(Where the transport is this machine, it is ignored.)
+---(Where the transport is this machine, it is ignored.) Raises ConnectError, HostKeyError or AuthError.
 ---```lua
 ---server:connect { wait = "2m" } -- it may still be booting
 ---print(server:exec("echo up").stdout) --> up
@@ -60,7 +62,7 @@ function Server:claim(data) end
 ---@return table?
 function Server:claimed() end
 
----Replace what the claim says; on the disk when it returns.
+---Replace what the claim says; on the disk when it returns. Raises when the server is not claimed.
 ---```lua
 ---server:claim { node = "8f3c" }
 ---server:update_claim { node = "8f3c", address = "10.0.0.7" }
@@ -71,7 +73,7 @@ function Server:claimed() end
 ---@param data? table
 function Server:update_claim(data) end
 
----It is gone: the claim is over; on the disk when it returns. A claim that is open when the task ends is left behind.
+---It is gone: the claim is over; on the disk when it returns. Raises when the server is not claimed. A claim that is open when the task ends is left behind.
 ---```lua
 ---server:claim { node = "8f3c" }
 ---server:release() -- once it is destroyed
@@ -130,7 +132,8 @@ function Handle:cancel() end
 
 ---Copy a file to the server. The bytes stream, whatever their number; a checksum (sha256) is taken on both sides; then
 ---the whole is renamed into place: until then, and whatever goes wrong, what was there stays. A symbolic link or a
----folder at the destination is an error. Who is killed outright leaves a file .muster.XXXXXXXX beside it.
+---folder at the destination is an error. Who is killed outright leaves a file .muster.XXXXXXXX beside it. Raises
+---CommandError for what is wrong on the server, ScriptError for what is wrong here, TimeoutError after `timeout`.
 ---```lua
 ---local here, there = os.tmpname(), server:exec("mktemp").stdout:match "[^\n]+"
 ---io.open(here, "w"):write("size=1\n"):close()
@@ -145,7 +148,7 @@ function Handle:cancel() end
 ---@return muster.FileResult
 function Server:upload(path, remote, options) end
 
----Copy a file from the server, in the same way. Symbolic links there are followed.
+---Copy a file from the server, in the same way, and raising the same. Symbolic links there are followed.
 ---```lua
 ---local here = os.tmpname()
 ---server:download("/etc/passwd", here, { timeout = "1m" })
@@ -172,7 +175,8 @@ function Server:download(remote, path, options) end
 ---@return muster.FileResult
 function Server:write_file(remote, text, options) end
 
----The bytes of a file of the server, also of /proc and /sys. "" in a dry run.
+---The bytes of a file of the server, also of /proc and /sys. "" in a dry run. Raises CommandError when it is not there,
+---cannot be read, or is longer than `max`.
 ---```lua
 ---local total = server:read_file "/proc/meminfo":match "MemTotal:%s+(%d+) kB"
 ---print(tonumber(total) > 0) --> true
@@ -184,6 +188,7 @@ function Server:write_file(remote, text, options) end
 function Server:read_file(remote, options) end
 
 ---What the server says of itself, asked once a task (one command): the same table each time. What is not told is nil.
+---Raises what exec raises.
 ---```lua
 ---local facts = server:facts()
 ---print(facts.cpu.threads >= 1, facts.memory > 2^20) --> true true
@@ -201,7 +206,7 @@ function Server:facts() end
 ---```
 function Server:disconnect() end
 
----Disconnect and connect.
+---Disconnect and connect. Raises what connect raises.
 ---```lua
 ---server:reconnect { wait = "2m" } -- groups and limits of a new login hold from here
 ---print(server:exec("echo fresh").stdout) --> fresh

@@ -173,6 +173,8 @@ local function assert_examples(list, result)
   assert.equal("", table.concat(wrong, "\n\n"))
 end
 
+local ENV = { API_TOKEN = "s3cret" } -- what the examples take as given, beside params.url
+
 describe("the reference", function()
   local dir, url
   setup(function()
@@ -230,14 +232,14 @@ describe("the reference", function()
     local list = bodies()
     local args = { "-j", "8", "-p", "url=" .. url, "--log-level", "trace", "--state-dir", T.tmpdir() }
     for _, fn in ipairs(list) do args[#args + 1] = id_of(fn) end
-    assert_examples(list, T.run_local(script_of(list), { args = args }))
+    assert_examples(list, T.run_local(script_of(list), { args = args, env = ENV }))
   end)
 
   it("has examples that run over SSH", function()
     local fleet, list, entries = T.fleet_start(2), bodies(), {}
     for i, fn in ipairs(list) do entries[i] = S.entry(fleet.servers[fleet.ids[i % 2 + 1]], id_of(fn)) end
     assert_examples(list, T.run_script(script_of(list), { args = { "-i", S.inventory(dir, entries), "--known-hosts",
-      fleet.known_hosts, "-j", "8", "-p", "url=" .. url, "--log-level", "trace", "--state-dir", T.tmpdir() } }))
+      fleet.known_hosts, "-j", "8", "-p", "url=" .. url, "--log-level", "trace", "--state-dir", T.tmpdir() }, env = ENV }))
     fleet:stop()
   end)
 
@@ -277,7 +279,7 @@ describe("the reference", function()
         if other.async and fn.example:find("[.:]" .. other.short .. "%f[^%w_]") then return true end
       end
     end
-    local result, wrong, waiting, others = T.run_local(text, { args = args }), {}, 0, 0
+    local result, wrong, waiting, others = T.run_local(text, { args = args, env = ENV }), {}, 0, 0
     for _, fn in ipairs(list) do
       local refused = T.find_log(result.log, "REFUSED " .. id_of(fn)) ~= nil
       if fn.async and not refused or refused and not calls_what_waits(fn) then wrong[#wrong + 1] = fn.name end

@@ -1,5 +1,5 @@
-/* What the bindings define for scripts, read from the state itself, metatables that scripts cannot see included: one line
- * each on stdout, such as "function muster.sleep", "field muster.version", "method muster.server exec".
+/* What the bindings define for scripts, read from the state itself, metatables that scripts cannot see included: one
+ * line each on stdout, such as "function muster.sleep", "field muster.version", "method muster.server exec".
  * tests/lua/reference_spec.lua compares it with the annotations of bindings/meta/. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 #include "run/engine.h"
 #include "run/run.h"
 
-/* Views (protect.c) are seen through: what they show is their __index. A class with an __index of its own has its methods
- * as that function's first upvalue. */
+/* Views (protect.c) are seen through: what they show is their __index. A class with an __index of its own has its
+ * methods as that function's first upvalue. */
 static const char walk_text[] =
     "local registry, lines = debug.getregistry(), {}\n"
     "local function real(t)\n"
@@ -32,7 +32,7 @@ static const char walk_text[] =
     "end\n"
     "module('muster', registry['muster.module'])\n"
     "for name, meta in pairs(registry) do\n"
-    "  local index = type(name) == 'string' and name:find '^muster%.' and type(meta) == 'table' and rawget(meta, '__index')\n"
+    "  local index = type(meta) == 'table' and tostring(name):find '^muster%.' and rawget(meta, '__index')\n"
     "  if type(index) == 'function' then index = select(2, debug.getupvalue(index, 1)) end\n"
     "  for k, v in pairs(type(index) == 'table' and real(index) or {}) do\n"
     "    if type(v) == 'function' then lines[#lines + 1] = 'method ' .. name .. ' ' .. k end\n"
@@ -40,6 +40,9 @@ static const char walk_text[] =
     "end\n"
     "table.sort(lines)\n"
     "return table.concat(lines, '\\n')\n";
+
+static const char *const some[] = {"function muster.sleep\n", "function muster.log.info\n", "field muster.run.id\n",
+                                   "method muster.server exec\n", "method muster.http.response json\n"};
 
 static char said[65536];
 
@@ -74,12 +77,9 @@ static void is_listed(void **state)
     mu_script_free(s);
     mu_logger_free(lg);
     assert_true(strlen(said) < sizeof said - 1);
-    for (const char *const *want = (const char *const[]){"function muster.sleep\n", "function muster.log.info\n",
-                                                         "field muster.run.id\n", "method muster.server exec\n",
-                                                         "method muster.http.response json\n", NULL};
-         *want; want++)
-        if (!strstr(said, *want))
-            fail_msg("not found: %s in\n%s", *want, said);
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+        if (!strstr(said, some[i]))
+            fail_msg("not found: %s in\n%s", some[i], said);
     puts(said);
 }
 
