@@ -2,8 +2,8 @@
 --
 --   lua5.4 tools/reference.lua >docs/reference.md
 --
--- A function's annotation has its description, with one example (a block of ```lua), then @async when it waits, then its
--- parameters and what it returns. tests/lua/reference_spec.lua runs the examples, and loads this file for M.read.
+-- A function's annotation has its description, with one example (a block of ```lua), then @async when it waits, then
+-- its parameters and what it returns. tests/lua/reference_spec.lua runs the examples, and loads this file for M.read.
 local M = {}
 
 -- ---- annotations ----
@@ -139,8 +139,8 @@ local function read_file(path, api)
   take()
 end
 
---- All annotations below the folder `source`: { functions, classes, aliases }, each in order; functions and classes also
---- by name: "muster.sleep", "muster.Server:exec".
+--- All annotations below the folder `source`: { functions, classes, aliases }, each in order; functions and classes
+--- also by name: "muster.sleep", "muster.Server:exec".
 function M.read(source)
   local api, names = { functions = {}, classes = {}, aliases = {} }, {}
   local list = assert(io.popen("cd '" .. source:gsub("'", "'\\''") .. "' && ls bindings/meta"))
@@ -162,16 +162,18 @@ local HEAD = [[
 
 <!-- Written by tools/reference.lua from bindings/meta/, which editors read: change it there. -->
 
-Durations are seconds (a number) or text such as `"90s"`, `"5m"`, `"1h30m"`. What **waits** reads as if it blocked, and does not:
-the other servers go on meanwhile. At load time, which is while a script's top level runs, nothing may wait: such a call belongs
-into `setup` or a step. A wrong argument is an error that says what is wrong; what else a function raises is said with it.
+Durations are seconds (a number) or text such as `"90s"`, `"5m"`, `"1h30m"`. What **waits** reads as if it blocked, and
+does not: the other servers go on meanwhile. At load time, which is while a script's top level runs, nothing may wait:
+such a call belongs into `setup` or a step. A wrong argument is an error that says what is wrong; what else a function
+raises is said with it.
 
-An example is the body of a step, `run = function(server, params) … end`, where it is no whole script; in those for HTTP,
-`params.url` is where an API is. What it prints or logs stands behind `-->`, with `…` for any text. The tests run each of them as
-it is here, on this machine and over SSH.
+An example is the body of a step, `run = function(server, params) … end`, where it is no whole script; in those for
+HTTP, `params.url` is where an API is. What it prints or logs stands behind `-->`, with `…` for any text. The tests
+run each of them as it is here, on this machine and over SSH.
 
-All of standard Lua 5.4 is there, too, and `require "cjson"`. `print` goes to the log, `os.execute` and `io.popen` wait without
-blocking; `os.exit`, `os.setlocale` and `package.loadlib` are refused, and of `debug` there are `traceback` and `getinfo`.
+All of standard Lua 5.4 is there, too, and `require "cjson"`. `print` goes to the log, `os.execute` and `io.popen` wait
+without blocking; `os.exit`, `os.setlocale` and `package.loadlib` are refused, and of `debug` there are `traceback` and
+`getinfo`.
 ]]
 
 local function anchor(heading)
@@ -233,7 +235,8 @@ function M.page(api)
   api.heading = {}
   for _, class in ipairs(api.classes) do
     local with = class.functions[1]
-    api.heading[class.class] = not with and "Type " .. class.class or with.method and "On " .. with.object or class.class
+    local kind = not with and "Type " or ""
+    api.heading[class.class] = with and with.method and "On " .. with.object or kind .. class.class
   end
   out(HEAD)
   for _, class in ipairs(api.classes) do

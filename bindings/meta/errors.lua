@@ -30,7 +30,8 @@
 local errors = {}
 ---Measured, and too slow, where a threshold cannot say it: the status is failed.
 ---```lua
----error(muster.errors.PerformanceBelowExpected "cpu 7 of 8 is at half speed") --> Benchmark failed: PerformanceBelowExpected: cpu 7 of 8 is at half speed
+---error(muster.errors.PerformanceBelowExpected "cpu 7 of 8 is at half speed")
+---  --> Benchmark failed: PerformanceBelowExpected: cpu 7 of 8 is at half speed
 ---```
 ---@param message string
 ---@param fields? table<string, any>
@@ -38,7 +39,8 @@ local errors = {}
 function errors.PerformanceBelowExpected(message, fields) end
 ---Looked at, and not as it should be: the status is failed.
 ---```lua
----error(muster.errors.CheckFailed "no GPU found") --> Benchmark failed: CheckFailed: no GPU found
+---error(muster.errors.CheckFailed "no GPU found")
+---  --> Benchmark failed: CheckFailed: no GPU found
 ---```
 ---@param message string
 ---@param fields? table<string, any>
@@ -46,8 +48,8 @@ function errors.PerformanceBelowExpected(message, fields) end
 function errors.CheckFailed(message, fields) end
 ---The provisioner says that an operation on this server went wrong: the status is failed.
 ---```lua
----error(muster.errors.ServerOperationError("install: no link on port 1", { operation = "install", server = server.id }))
------> Benchmark failed: ServerOperationError: install: no link on port 1
+---error(muster.errors.ServerOperationError("install: no link on port 1", { operation = "install" }))
+---  --> Benchmark failed: ServerOperationError: install: no link on port 1
 ---```
 ---@param message string
 ---@param fields? table<string, any>
@@ -55,7 +57,8 @@ function errors.CheckFailed(message, fields) end
 function errors.ServerOperationError(message, fields) end
 ---muster raises it when a connection cannot be made, then the status is unreachable, or is lost, then it is error.
 ---```lua
----error(muster.errors.ConnectError "the management port does not answer") --> Unreachable: ConnectError: the management port does not answer
+---error(muster.errors.ConnectError "the management port does not answer")
+---  --> Unreachable: ConnectError: the management port does not answer
 ---```
 ---@param message string
 ---@param fields? table<string, any>
@@ -119,7 +122,8 @@ function errors.ScriptError(message, fields) end
 function errors.HttpError(message, fields) end
 ---The provisioner could not be asked, which says nothing of the server: the status is error.
 ---```lua
----error(muster.errors.ProvisionerError "no answer from the house API") --> Benchmark error: ProvisionerError: no answer from the house API
+---error(muster.errors.ProvisionerError "no answer from the house API")
+---  --> Benchmark error: ProvisionerError: no answer from the house API
 ---```
 ---@param message string
 ---@param fields? table<string, any>

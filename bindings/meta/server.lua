@@ -73,7 +73,8 @@ function Server:claimed() end
 ---@param data? table
 function Server:update_claim(data) end
 
----It is gone: the claim is over; on the disk when it returns. Raises when the server is not claimed. A claim that is open when the task ends is left behind.
+---It is gone: the claim is over; on the disk when it returns. Raises when the server is not claimed. A claim that is
+---open when the task ends is left behind.
 ---```lua
 ---server:claim { node = "8f3c" }
 ---server:release() -- once it is destroyed

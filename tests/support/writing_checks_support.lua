@@ -35,7 +35,7 @@ function M.start()
   local site = T.tmpdir()
   assert(os.execute("mkdir " .. T.quote(site .. "/servers", self.home .. "/.ssh")))
   for i, id in ipairs(self.fleet.ids) do
-    programs(self.fleet.dir .. "/" .. id .. "/home/bin", i)
+    programs(("%s/%s/home/bin"):format(self.fleet.dir, id), i)
     T.write(site .. "/servers/" .. id, '{"model": "R650", "bandwidth": 9000}')
   end
   programs(self.bin, 1)
