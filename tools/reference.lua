@@ -146,8 +146,10 @@ function M.read(source)
   local list = assert(io.popen("cd '" .. source:gsub("'", "'\\''") .. "' && ls bindings/meta"))
   for name in list:lines() do names[#names + 1] = name end
   list:close()
-  table.sort(names, function(a, b) -- what everything hangs on comes first
-    if (a == "muster.lua") ~= (b == "muster.lua") then return a == "muster.lua" end
+  local first = { ["muster.lua"] = 1, ["server.lua"] = 2 } -- what everything hangs on
+  table.sort(names, function(a, b)
+    local m, n = first[a] or 3, first[b] or 3
+    if m ~= n then return m < n end
     return a < b
   end)
   for _, name in ipairs(names) do read_file(source .. "/bindings/meta/" .. name, api) end
@@ -168,8 +170,9 @@ such a call belongs into `setup` or a step. A wrong argument is an error that sa
 raises is said with it.
 
 An example is the body of a step, `run = function(server, params) … end`, where it is no whole script; in those for
-HTTP, `params.url` is where an API is. What it prints or logs stands behind `-->`, with `…` for any text. The tests
-run each of them as it is here, on this machine and over SSH.
+HTTP, `params.url` is where an API is; in those for `muster.parse`, what the tools print is on record. What it prints
+or logs stands behind `-->`, with `…` for any text. The tests run each of them as it is here, on this machine and over
+SSH.
 
 All of standard Lua 5.4 is there, too, and `require "cjson"`. `print` goes to the log, `os.execute` and `io.popen` wait
 without blocking; `os.exit`, `os.setlocale` and `package.loadlib` are refused, and of `debug` there are `traceback` and
@@ -195,8 +198,15 @@ local function show_type(type, api)
   return ("[`%s`](%s)"):format(type, anchor(api.heading[named]))
 end
 
+-- Text with the types that it names as links.
+local function show_text(text, api)
+  return (text:gsub("%f[%w]muster%.%u%w*", function(name)
+    return api.classes[name] and ("[`%s`](%s)"):format(name, anchor(api.heading[name]))
+  end))
+end
+
 local function item(one, api)
-  local text = one.text ~= "" and ": " .. one.text or ""
+  local text = one.text ~= "" and ": " .. show_text(one.text, api) or ""
   return ("- `%s%s` (%s)%s"):format(one.name, one.optional and "?" or "", show_type(one.type, api), text)
 end
 

@@ -71,7 +71,7 @@ function muster.sleep(duration) end
 ---```
 ---@async
 ---@param command string|muster.ExecWords
----@param ... any
+---@param ... any the format's values, then perhaps a table of muster.ExecOptions
 ---@return muster.ExecResult
 function muster.exec(command, ...) end
 

@@ -24,7 +24,7 @@ local Server = {}
 ---```
 ---@async
 ---@param command string|muster.ExecWords
----@param ... any
+---@param ... any the format's values, then perhaps a table of muster.ExecOptions
 ---@return muster.ExecResult
 function Server:exec(command, ...) end
 

@@ -173,12 +173,26 @@ local function assert_examples(list, result)
   assert.equal("", table.concat(wrong, "\n\n"))
 end
 
-local ENV = { API_TOKEN = "s3cret" } -- what the examples take as given, beside params.url
+-- What the examples take as given, beside params.url: a token, and tools of which tests/data has the output.
+local TOOLS = { sysbench = "sysbench-cpu.txt", ["stress-ng"] = "stress-ng.txt", mbw = "mbw.txt", openssl = "openssl-speed.txt",
+  fio = "fio.json", iperf3 = "iperf3.json", clpeak = "clpeak.xml" }
+local ENV = { API_TOKEN = "s3cret" }
+
+local function install_tools(bin)
+  for name, file in pairs(TOOLS) do
+    local to = name == "clpeak" and ">clpeak.xml" or ""
+    T.write(bin .. "/" .. name, ("#!/bin/sh\ncat %s <<'END'\n%s\nEND\n"):format(to, T.read(T.source .. "/tests/data/" .. file)))
+    assert(os.execute("chmod 755 " .. T.quote(bin .. "/" .. name)))
+  end
+end
 
 describe("the reference", function()
   local dir, url
   setup(function()
     dir, url = T.tmpdir(), H.odd()
+    local bin = T.tmpdir()
+    install_tools(bin)
+    ENV.PATH = bin .. ":" .. os.getenv "PATH"
   end)
 
   it("has every function and field of the API, and none that is not there", function()
@@ -232,11 +246,12 @@ describe("the reference", function()
     local list = bodies()
     local args = { "-j", "8", "-p", "url=" .. url, "--log-level", "trace", "--state-dir", T.tmpdir() }
     for _, fn in ipairs(list) do args[#args + 1] = id_of(fn) end
-    assert_examples(list, T.run_local(script_of(list), { args = args, env = ENV }))
+    assert_examples(list, T.run_local(script_of(list), { args = args, env = ENV, cwd = T.tmpdir() }))
   end)
 
   it("has examples that run over SSH", function()
     local fleet, list, entries = T.fleet_start(2), bodies(), {}
+    for _, id in ipairs(fleet.ids) do install_tools(("%s/%s/home/bin"):format(fleet.dir, id)) end
     for i, fn in ipairs(list) do entries[i] = S.entry(fleet.servers[fleet.ids[i % 2 + 1]], id_of(fn)) end
     assert_examples(list, T.run_script(script_of(list), { args = { "-i", S.inventory(dir, entries), "--known-hosts",
       fleet.known_hosts, "-j", "8", "-p", "url=" .. url, "--log-level", "trace", "--state-dir", T.tmpdir() }, env = ENV }))
