@@ -45,6 +45,15 @@ function muster.script(description) end
 ---script's are. Its parameters become parameters of this script, so that `-p` sets them; where this script declares one
 ---of the same name, its default holds. Hooks are not taken, nor timeouts of the script as a whole; a script with setup,
 ---teardown or before_all is refused unless `hooks = "ignore"`.
+---```lua
+---local muster = require "muster"
+---return muster.script {
+---  steps = {
+---    muster.use("cpu", { params = { seconds = 1 }, thresholds = { events_per_second = ">= 500" } }),
+---    --> cpu.events_per_second is 1659.04…
+---    { name = "mine", run = function() return 7 end }, --> mine.score is 7.
+---  } }
+---```
 ---@param name string
 ---@param options? muster.UseOptions
 ---@return muster.Step steps for a list of steps
