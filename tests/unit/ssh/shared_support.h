@@ -7,6 +7,7 @@
 #ifndef SHARED_SUPPORT_H
 #define SHARED_SUPPORT_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -135,7 +136,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     (void)st;
     (void)type;
     (void)ftw;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1; /* an agent that ends removes its socket itself */
 }
 
 __attribute__((unused)) static int set_up(void **state)
