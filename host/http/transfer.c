@@ -192,6 +192,12 @@ static void judge_tls(struct mu_http_call *c, struct mu_http_outcome *o, struct 
         mu_http_say_error(c, err, MU_HTTP_TLS, "TLS: certificate not accepted", what);
         break;
     case CURLE_SSL_CACERT_BADFILE:
+        if (!c->req.ca_file) {
+            snprintf(what, sizeof what, "the server's certificate is not accepted: this machine has no certificate authorities: "
+                     "install ca-certificates, or name their file as ca_file");
+            mu_http_say_error(c, err, MU_HTTP_TLS, "TLS: certificate not accepted", what);
+            break;
+        }
         snprintf(what, sizeof what, "ca_file cannot be used: %s", detail);
         mu_http_say_error(c, err, MU_HTTP_TLS, "TLS: ca_file cannot be used", what);
         break;
