@@ -90,7 +90,7 @@ int mu_bind_call_exec(lua_State *L, const struct mu_exec_request *req, const str
         lua_pushvalue(L, options->on_line);
         lua_setiuservalue(L, -2, UV_CALLBACK);
     }
-    mu_call_exec(&b->call, f->task, f->ctx, req, options->on_line != 0, options->here, options->as_root,
+    mu_call_exec(&b->call, options->remote ? options->remote : &f->task->remote, f->ctx, req, options->on_line != 0, options->here, options->as_root,
                  options->timeout_ms);
     return await_box(L, b);
 }
@@ -100,11 +100,11 @@ int mu_bind_call_here(lua_State *L, const struct mu_exec_request *req, mu_bind_c
     return mu_bind_call_exec(L, req, &(struct mu_bind_call_options){.here = true}, then);
 }
 
-int mu_bind_call_connect(lua_State *L, const struct mu_connect_request *req, mu_bind_call_fn *then)
+int mu_bind_call_connect(lua_State *L, struct mu_remote *remote, const struct mu_connect_request *req, mu_bind_call_fn *then)
 {
     struct box *b = new_box(L, then);
     struct mu_fiber *f = mu_fiber_current(L);
-    mu_call_connect(&b->call, f->task, f->ctx, req);
+    mu_call_connect(&b->call, remote, f->ctx, req);
     return await_box(L, b);
 }
 

@@ -11,6 +11,7 @@
 #include "run/remote.h"
 
 struct mu_bind_call_options {
+    struct mu_remote *remote; /* NULL: the task's own */
     uint64_t timeout_ms; /* 0: none */
     int on_line;         /* stack index of a function, 0: none */
     bool check;          /* for `then` */
@@ -25,7 +26,7 @@ typedef int mu_bind_call_fn(lua_State *L, struct mu_call *c);
 int mu_bind_call_exec(lua_State *L, const struct mu_exec_request *req, const struct mu_bind_call_options *options,
                       mu_bind_call_fn *then);
 int mu_bind_call_here(lua_State *L, const struct mu_exec_request *req, mu_bind_call_fn *then);
-int mu_bind_call_connect(lua_State *L, const struct mu_connect_request *req, mu_bind_call_fn *then);
+int mu_bind_call_connect(lua_State *L, struct mu_remote *remote, const struct mu_connect_request *req, mu_bind_call_fn *then);
 /* Raise the typed error that the call ended with. */
 int mu_bind_call_raise(lua_State *L, struct mu_call *c);
 bool mu_bind_call_checks(const struct mu_call *c);

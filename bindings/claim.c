@@ -174,12 +174,14 @@ static int written(lua_State *L, int status, lua_KContext ctx)
 
 static int change(lua_State *L, enum mu_claim_op op, const char *what)
 {
-    struct mu_task *t = mu_bind_check_server(L);
+    struct mu_task *t = mu_bind_check_server(L)->task;
     struct mu_buf data = MU_BUF_INIT;
     struct mu_err err = {0};
     mu_fiber_check(L);
     if (!t->server || mu_fiber_current(L)->loading)
         return luaL_error(L, "not at load time: move it into setup or a step");
+    if (t->kind == MU_TASK_PAIR)
+        return luaL_error(L, "%s: not in a pair step: nothing takes back there what it stands for; a step of its own can claim", what);
     if (op != MU_CLAIM_RELEASE) {
         check_data(L, what);
         add_value(L, &data);
@@ -202,7 +204,7 @@ int mu_bind_release(lua_State *L) { return change(L, MU_CLAIM_RELEASE, "server:r
 
 int mu_bind_claimed(lua_State *L)
 {
-    struct mu_task *t = mu_bind_check_server(L);
+    struct mu_task *t = mu_bind_check_server(L)->task;
     if (!t->claim.data) {
         lua_pushnil(L);
         return 1;

@@ -230,10 +230,10 @@ static void push_words(lua_State *L, int index)
     }
 }
 
-int mu_bind_exec(lua_State *L, int first, bool here)
+int mu_bind_exec(lua_State *L, int first, struct mu_remote *remote)
 {
     struct mu_exec_request req = {0};
-    struct mu_bind_call_options o = {.check = true, .here = here};
+    struct mu_bind_call_options o = {.remote = remote, .check = true, .here = !remote};
     int last = lua_gettop(L);
     if (lua_istable(L, first)) {
         read_options(L, first, &req, &o);

@@ -169,7 +169,7 @@ static int told(lua_State *L, struct mu_call *c)
         lua_settop(L, facts);
     }
     lua_pushvalue(L, facts);
-    mu_task_set_slot(L, c->task, MU_SLOT_FACTS);
+    mu_task_set_slot(L, c->task, mu_task_slot(c->remote, MU_SLOT_FACTS));
     return 1;
 }
 
@@ -177,13 +177,13 @@ int mu_bind_facts(lua_State *L)
 {
     static const struct mu_exec_request req = {
         .command = "exec sh", .input = script, .input_len = sizeof script - 1, .limit = OUTPUT_MAX, .label = "facts"};
-    struct mu_task *t = mu_bind_check_server(L);
+    struct mu_remote *r = mu_bind_check_server(L);
     mu_fiber_check(L);
-    mu_task_push_slot(L, t, MU_SLOT_FACTS);
+    mu_task_push_slot(L, r->task, mu_task_slot(r, MU_SLOT_FACTS));
     if (!lua_isnil(L, -1))
         return 1;
     lua_settop(L, 1);
-    return mu_bind_call_exec(L, &req, &(struct mu_bind_call_options){0}, told);
+    return mu_bind_call_exec(L, &req, &(struct mu_bind_call_options){.remote = r}, told);
 }
 
 /* ---- groups ---- */

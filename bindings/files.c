@@ -104,11 +104,11 @@ static int ended(lua_State *L, int status, lua_KContext ctx)
     return 1;
 }
 
-typedef int begin_fn(struct mu_transfer *, struct mu_task *, struct mu_ctx *, const char *,
+typedef int begin_fn(struct mu_transfer *, struct mu_remote *, struct mu_ctx *, const char *,
                      const struct mu_transfer_request *, struct mu_err *);
 
 /* The label is on top; what text there is to send is at index `text`, 0: none. */
-static int transfer(lua_State *L, begin_fn *begin, const struct mu_transfer_request *req, int text)
+static int transfer(lua_State *L, struct mu_remote *remote, begin_fn *begin, const struct mu_transfer_request *req, int text)
 {
     struct mu_err err = {0};
     mu_fiber_check(L);
@@ -123,7 +123,7 @@ static int transfer(lua_State *L, begin_fn *begin, const struct mu_transfer_requ
         lua_pushvalue(L, text);
         lua_setiuservalue(L, -2, 1);
     }
-    if (begin(x, f->task, f->ctx, label, req, &err)) {
+    if (begin(x, remote, f->ctx, label, req, &err)) {
         mu_bind_push_error(L, "ScriptError", err.cause, err.msg);
         return lua_error(L);
     }
@@ -135,31 +135,31 @@ static int transfer(lua_State *L, begin_fn *begin, const struct mu_transfer_requ
 int mu_bind_upload(lua_State *L)
 {
     struct mu_transfer_request req = {0};
-    mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     lua_settop(L, 4);
     req.local = check_path(L, 2, "upload");
     req.remote = check_path(L, 3, "upload");
     read_options(L, 4, "upload", " mode timeout sudo ", &req);
     lua_pushfstring(L, "upload of %s to %s", req.local, req.remote);
-    return transfer(L, mu_transfer_send, &req, 0);
+    return transfer(L, remote, mu_transfer_send, &req, 0);
 }
 
 int mu_bind_download(lua_State *L)
 {
     struct mu_transfer_request req = {0};
-    mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     lua_settop(L, 4);
     req.remote = check_path(L, 2, "download");
     req.local = check_path(L, 3, "download");
     read_options(L, 4, "download", " mode timeout sudo ", &req);
     lua_pushfstring(L, "download of %s to %s", req.remote, req.local);
-    return transfer(L, mu_transfer_receive, &req, 0);
+    return transfer(L, remote, mu_transfer_receive, &req, 0);
 }
 
 int mu_bind_write_file(lua_State *L)
 {
     struct mu_transfer_request req = {0};
-    mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     lua_settop(L, 4);
     req.remote = check_path(L, 2, "write_file");
     if (lua_type(L, 3) != LUA_TSTRING)
@@ -167,18 +167,18 @@ int mu_bind_write_file(lua_State *L)
     req.text = lua_tolstring(L, 3, &req.len);
     read_options(L, 4, "write_file", " mode timeout sudo ", &req);
     lua_pushfstring(L, "write_file %s", req.remote);
-    return transfer(L, mu_transfer_send, &req, 3);
+    return transfer(L, remote, mu_transfer_send, &req, 3);
 }
 
 int mu_bind_read_file(lua_State *L)
 {
     struct mu_transfer_request req = {.max = READ_MAX};
-    mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     lua_settop(L, 3);
     req.remote = check_path(L, 2, "read_file");
     read_options(L, 3, "read_file", " max timeout sudo ", &req);
     lua_pushfstring(L, "read_file %s", req.remote);
-    return transfer(L, mu_transfer_receive, &req, 0);
+    return transfer(L, remote, mu_transfer_receive, &req, 0);
 }
 
 void mu_bind_open_files(lua_State *L)

@@ -71,7 +71,7 @@ static int sleep_for(lua_State *L)
 
 /* ---- exec ---- */
 
-static int exec_here(lua_State *L) { return mu_bind_exec(L, 1, true); }
+static int exec_here(lua_State *L) { return mu_bind_exec(L, 1, NULL); }
 
 /* ---- parse ---- */
 

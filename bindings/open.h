@@ -34,8 +34,8 @@ void mu_bind_open_base(lua_State *L);
 /* require.c */
 int mu_bind_require(lua_State *L);
 void mu_bind_push_package(lua_State *L); /* the task's package table */
-/* exec.c: run what the arguments from index `first` on say, on the server or here, and return its result table. */
-int mu_bind_exec(lua_State *L, int first, bool here);
+/* exec.c: run what the arguments from index `first` on say, on the server or here (NULL), and return its result table. */
+int mu_bind_exec(lua_State *L, int first, struct mu_remote *remote);
 /* semaphore.c: muster.semaphore(name, n), and its metatables */
 int mu_bind_semaphore(lua_State *L);
 void mu_bind_open_semaphore(lua_State *L);
@@ -45,8 +45,8 @@ int mu_bind_use(lua_State *L);
 void mu_bind_open_run(lua_State *L);
 /* server.c */
 void mu_bind_open_server(lua_State *L);
-void mu_bind_push_server(lua_State *L, struct mu_task *task);
-struct mu_task *mu_bind_check_server(lua_State *L); /* of the server at index 1; raises when it is none */
+void mu_bind_push_server(lua_State *L, struct mu_remote *remote);
+struct mu_remote *mu_bind_check_server(lua_State *L); /* of the server at index 1; raises when it is none */
 void mu_bind_push_vars(lua_State *L, const struct mu_server *srv); /* what the inventory says of it, a new table */
 /* fleet.c: the list that before_all is given; muster.run.shared */
 void mu_bind_push_fleet(lua_State *L, struct mu_server *const *servers, size_t n);

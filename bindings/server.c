@@ -10,19 +10,18 @@
 #define HOST_KEYS_MAX 100
 
 struct server {
-    struct mu_task *task;
+    struct mu_remote *remote;
 };
 
-struct mu_task *mu_bind_check_server(lua_State *L)
+struct mu_remote *mu_bind_check_server(lua_State *L)
 {
     struct server *s = luaL_checkudata(L, 1, META);
-    return s->task;
+    return s->remote;
 }
 
 static int server_exec(lua_State *L)
 {
-    mu_bind_check_server(L);
-    return mu_bind_exec(L, 2, false);
+    return mu_bind_exec(L, 2, mu_bind_check_server(L));
 }
 
 /* ---- connection ---- */
@@ -105,18 +104,18 @@ static void read_connect(lua_State *L, struct mu_connect_request *req)
 static int server_connect(lua_State *L)
 {
     struct mu_connect_request req = {0};
-    mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     lua_settop(L, 2);
     if (!lua_isnil(L, 2))
         read_connect(L, &req);
-    return mu_bind_call_connect(L, &req, connect_k);
+    return mu_bind_call_connect(L, remote, &req, connect_k);
 }
 
 static int server_disconnect(lua_State *L)
 {
-    struct mu_task *t = mu_bind_check_server(L);
+    struct mu_remote *remote = mu_bind_check_server(L);
     mu_fiber_check(L);
-    mu_remote_disconnect(&t->remote);
+    mu_remote_disconnect(remote);
     return 0;
 }
 
@@ -165,42 +164,42 @@ void mu_bind_push_vars(lua_State *L, const struct mu_server *srv)
     }
 }
 
-static void push_vars(lua_State *L, struct mu_task *t)
+static void push_vars(lua_State *L, struct mu_remote *r)
 {
-    mu_task_push_slot(L, t, MU_SLOT_VARS);
+    mu_task_push_slot(L, r->task, mu_task_slot(r, MU_SLOT_VARS));
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
-    mu_bind_push_vars(L, t->server);
+    mu_bind_push_vars(L, r->server);
     lua_pushvalue(L, -1);
-    mu_task_set_slot(L, t, MU_SLOT_VARS);
+    mu_task_set_slot(L, r->task, mu_task_slot(r, MU_SLOT_VARS));
 }
 
-static void push_groups(lua_State *L, struct mu_task *t)
+static void push_groups(lua_State *L, struct mu_remote *r)
 {
-    push_vars(L, t);
+    push_vars(L, r);
     mu_bind_push_groups(L, lua_gettop(L));
 }
 
 static int server_index(lua_State *L)
 {
-    struct mu_task *t = mu_bind_check_server(L);
+    struct mu_remote *r = mu_bind_check_server(L);
     const char *key = luaL_checkstring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
     if (!strcmp(key, "id"))
-        lua_pushstring(L, t->server->id);
+        lua_pushstring(L, r->server->id);
     else if (!strcmp(key, "address"))
-        lua_pushstring(L, t->server->address);
+        lua_pushstring(L, r->server->address);
     else if (!strcmp(key, "port"))
-        lua_pushinteger(L, t->server->port ? t->server->port : 22);
+        lua_pushinteger(L, r->server->port ? r->server->port : 22);
     else if (!strcmp(key, "user"))
-        lua_pushstring(L, t->server->user); /* nil when the inventory names none */
+        lua_pushstring(L, r->server->user); /* nil when the inventory names none */
     else if (!strcmp(key, "vars"))
-        push_vars(L, t);
+        push_vars(L, r);
     else if (!strcmp(key, "groups"))
-        push_groups(L, t);
+        push_groups(L, r);
     else
         return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
                           "reconnect, spawn, upload, download, write_file, read_file, facts, groups, claim, claimed, "
@@ -221,10 +220,10 @@ static int server_tostring(lua_State *L)
     return 1;
 }
 
-void mu_bind_push_server(lua_State *L, struct mu_task *task)
+void mu_bind_push_server(lua_State *L, struct mu_remote *remote)
 {
     struct server *s = lua_newuserdatauv(L, sizeof *s, 0);
-    s->task = task;
+    s->remote = remote;
     luaL_setmetatable(L, META);
 }
 

@@ -301,6 +301,11 @@ bool muster_script_step_destructive(const struct muster_script *s, size_t i)
     return i < s->script->n_steps && s->script->steps[i].destructive;
 }
 
+bool muster_script_step_pair(const struct muster_script *s, size_t i)
+{
+    return i < s->script->n_steps && s->script->steps[i].pair;
+}
+
 /* ---- runs ---- */
 
 static void server_done(void *arg, const struct mu_task_result *task, size_t done, size_t total)

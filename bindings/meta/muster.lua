@@ -152,8 +152,9 @@ function Permit:release() end
 
 ---@class muster.Step
 ---@field name string letters, digits, '_', '-', '.'
----@field run fun(server: muster.Server, params: table): number|table<string, number|number[]>|nil a number is the
----  metric `score`; a list is several samples of one metric (at most 10,000), which is then their median
+---@field run fun(server: muster.Server, params: table, peer: muster.Server?): number|table<string, number|number[]>|nil
+---  a number is the metric `score`; a list is several samples of one metric (at most 10,000), which is then their
+---  median. peer: of a pair step
 ---@field thresholds? table<string, muster.Rule|muster.Rule[]> by metric; of a list the first whose `where` holds
 ---  for the server. The inventory may say otherwise for a server, and --threshold for all
 ---@field timeout? number|string 30 min when not given
@@ -161,6 +162,13 @@ function Permit:release() end
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
 ---@field destructive? boolean it destroys something: skipped, `when` not asked, unless --allow-destructive is given
 ---@field confirm? integer for this step, in place of the script's
+---@field pair? boolean run(server, params, peer) measures two servers together, when the other steps have ended on all.
+---  A server is in one pair at a time, and a pair counts as one in flight (-j). What it comes to, by the thresholds of
+---  `server`, is a result of both. When it does not pass, each of the two is paired once more, as `server`, with one
+---  whose pair was good: that result is its own alone. So measure both directions in one step. Where there is no good
+---  one, the first result stands for both. It may need steps that are not pair steps; it has no `when`, no `peers` and
+---  no `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a pair step
+---  neither can claim or release
 
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold

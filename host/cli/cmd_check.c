@@ -61,6 +61,8 @@ static void say_ok(const char *path, const struct muster_script *script)
         cli_put_escaped(stdout, muster_script_step_name(script, i));
         if (muster_script_step_destructive(script, i))
             fputs(" (destructive)", stdout);
+        if (muster_script_step_pair(script, i))
+            fputs(" (pair)", stdout);
     }
     fputs(")\n", stdout);
 }

@@ -83,6 +83,7 @@ void list_say(const char *path, const struct muster_script *script)
         fputs("  step ", stdout);
         cli_put_escaped(stdout, muster_script_step_name(script, i));
         fputs(muster_script_step_destructive(script, i) ? " (destructive)" : "", stdout);
+        fputs(muster_script_step_pair(script, i) ? " (pair)" : "", stdout);
         for (size_t j = 0; muster_script_threshold(script, i, j, &t) == 0; j++) {
             fputs(j ? ";" : ":", stdout);
             say_threshold(&t);
@@ -128,7 +129,8 @@ static void put_steps(const struct muster_script *script)
             printf(",\"peers\":%s,\"some_servers\":%s", t.peers ? "true" : "false", t.some ? "true" : "false");
             putchar('}');
         }
-        printf("],\"destructive\":%s}", muster_script_step_destructive(script, i) ? "true" : "false");
+        printf("],\"destructive\":%s,\"pair\":%s}", muster_script_step_destructive(script, i) ? "true" : "false",
+               muster_script_step_pair(script, i) ? "true" : "false");
     }
     putchar(']');
 }

@@ -102,6 +102,7 @@ MUSTER_API const char *muster_script_description(const struct muster_script *s);
 MUSTER_API size_t muster_script_step_count(const struct muster_script *s);
 MUSTER_API const char *muster_script_step_name(const struct muster_script *s, size_t i);
 MUSTER_API bool muster_script_step_destructive(const struct muster_script *s, size_t i);
+MUSTER_API bool muster_script_step_pair(const struct muster_script *s, size_t i); /* of two servers together */
 
 /* The files that were read to load it, the script and modules; NULL past the end. */
 MUSTER_API const char *muster_script_file(const struct muster_script *s, size_t i);

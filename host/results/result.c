@@ -286,6 +286,35 @@ int mu_task_result_add_unended(struct mu_task_result *t, const char *command)
     return 0;
 }
 
+struct mu_step_result *mu_step_result_copy(const struct mu_step_result *s)
+{
+    struct mu_step_result *r = mu_step_result_new(s->name);
+    int rc = r ? copy(&r->earlier, s->earlier) : MU_ENOMEM;
+    for (size_t i = 0; !rc && i < s->n_metrics; i++) {
+        const struct mu_metric *m = &s->metrics[i];
+        rc = m->n_samples ? mu_step_result_add_samples(r, m->name, m->samples, m->n_samples, m->unit, &m->th)
+                          : mu_step_result_add_metric(r, m->name, m->value, m->unit, &m->th);
+    }
+    for (size_t i = 0; !rc && i < s->n_failures; i++) {
+        const struct mu_failure *f = &s->failures[i];
+        rc = mu_step_result_add_failure(r, f->status, f->type, f->metric, f->cause, f->message);
+    }
+    if (!rc) {
+        mu_buf_add(&r->log, s->log.data, s->log.len);
+        r->status = s->status;
+        r->started_ms = s->started_ms;
+        r->duration_ms = s->duration_ms;
+        r->measured = s->measured;
+        r->withheld = s->withheld;
+        rc = r->log.failed ? MU_ENOMEM : 0;
+    }
+    if (rc) {
+        mu_step_result_free(r);
+        r = NULL;
+    }
+    return r;
+}
+
 static int replace(char **out, const char *s)
 {
     char *former = *out;

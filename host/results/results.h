@@ -144,6 +144,7 @@ void mu_task_result_clear(struct mu_task_result *t); /* what it holds is gone, a
 /* Builders; each returns 0 or MU_ENOMEM. Strings are copied, NULL allowed where the struct allows it.
  * A new run's tasks have no id yet (the caller sets server_id, malloc'd) and are cancelled, not dealt, not finished. */
 struct mu_step_result *mu_step_result_new(const char *name); /* passed, until something worsens it; NULL: no memory */
+struct mu_step_result *mu_step_result_copy(const struct mu_step_result *s); /* never compared with peers; NULL: no memory */
 void mu_step_result_free(struct mu_step_result *s); /* for one that was never added */
 /* A metric that misses th worsens s->status to failed; the caller adds the failure that tells of it (the summary says it
  * in any case). A NaN stays unjudged. */

@@ -32,7 +32,7 @@ bool mu_call_in_line(const struct mu_call *c) { return !c->wait.done && !c->ssh 
 
 static void uncount(struct mu_call *c)
 {
-    c->task->remote.busy -= c->counted;
+    c->remote->busy -= c->counted;
     c->counted = false;
 }
 
@@ -61,7 +61,7 @@ void mu_remote_next(struct mu_remote *r)
 
 void mu_call_ended(struct mu_call *c, const struct mu_exec_result *result)
 {
-    struct mu_remote *r = &c->task->remote;
+    struct mu_remote *r = c->remote;
     bool ssh = c->ssh != NULL;
     uncount(c);
     if (result->refused && r->busy && !c->ending) { /* fewer than we thought: again when another has ended */
@@ -74,7 +74,7 @@ void mu_call_ended(struct mu_call *c, const struct mu_exec_result *result)
     }
     mu_call_record(c, result);
     if (result->unended)
-        mu_task_unended(c->task, c->command);
+        mu_task_unended(c->task, c->remote->index, c->command);
     /* The connection may be as dead as the command is not: whoever comes next finds out with a new one. */
     r->doubtful = r->doubtful || (result->unended && ssh);
     if (r->doubtful && !r->busy && r->state == MU_REMOTE_UP)
@@ -199,18 +199,18 @@ void mu_call_go(struct mu_call *c)
     }
     if (mu_call_replay(c))
         return;
-    bool local = c->here || c->task->remote.local;
-    if (!local && c->task->remote.busy >= c->task->remote.channels)
+    bool local = c->here || c->remote->local;
+    if (!local && c->remote->busy >= c->remote->channels)
         return; /* mu_remote_next() comes back to it */
     int rc = local
                  ? mu_process_start(&c->process, c->task->worker->loop, c->ctx, &c->req, process_done, c, &err)
-                 : mu_ssh_exec_start(&c->ssh, c->task->remote.ssh, c->ctx, &c->req, ssh_exec_done, c, &err);
+                 : mu_ssh_exec_start(&c->ssh, c->remote->ssh, c->ctx, &c->req, ssh_exec_done, c, &err);
     if (rc) {
         mu_call_done(c, &err);
         return;
     }
     c->counted = !local;
-    c->task->remote.busy += c->counted;
+    c->remote->busy += c->counted;
     if (c->timeout_ms) {
         c->timer = mu_timer_new(c->task->worker->loop, call_timeout, c);
         if (c->timer)
@@ -229,7 +229,7 @@ static void call_cancel(struct mu_wait *wait)
         end_command(c, &err);
         return;
     }
-    struct mu_remote *r = &c->task->remote;
+    struct mu_remote *r = c->remote;
     mu_call_done(c, &err);
     bool wanted = false; /* by another fiber of the task; else the attempt is given up */
     for (struct mu_list *l = r->calls.next; l != &r->calls; l = l->next)
@@ -246,16 +246,17 @@ void mu_call_end(struct mu_call *c)
 
 static void call_abandon(struct mu_wait *wait) { mu_call_close(mu_list_entry(wait, struct mu_call, wait)); }
 
-void mu_call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task *task, struct mu_ctx *ctx)
+void mu_call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_remote *r, struct mu_ctx *ctx)
 {
     memset(c, 0, sizeof *c);
     c->wait.cancel = call_cancel;
     c->wait.abandon = call_abandon;
     c->kind = kind;
     c->open = true;
-    c->task = task;
+    c->task = r->task;
+    c->remote = r;
     c->ctx = mu_ctx_ref(ctx);
-    mu_list_push(&task->remote.calls, &c->link);
+    mu_list_push(&r->calls, &c->link);
 }
 
 /* In a dry run nothing is begun; what would be is said. Returns whether it was that. */
@@ -301,14 +302,14 @@ static bool copy_request(struct mu_call *c, const struct mu_exec_request *req)
     return true;
 }
 
-void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
+void mu_call_exec(struct mu_call *c, struct mu_remote *r, struct mu_ctx *ctx, const struct mu_exec_request *req,
                   bool lines, bool here, bool as_root, uint64_t timeout_ms)
 {
-    mu_call_begin(c, MU_CALL_EXEC, task, ctx);
+    mu_call_begin(c, MU_CALL_EXEC, r, ctx);
     c->timeout_ms = timeout_ms;
     c->here = here;
     c->as_root = as_root;
-    const struct mu_engine *engine = task->worker->engine;
+    const struct mu_engine *engine = r->task->worker->engine;
     if (!(here && req->read_only) && mu_call_only_told(c, req->label ? req->label : req->command))
         return;
     if (!copy_request(c, req) || (as_root && !mu_sudo_wrap(&c->sudo, &c->req, engine->sudo_password))) {
@@ -340,7 +341,7 @@ void mu_call_close(struct mu_call *c)
         return;
     c->open = false;
     if (!c->wait.done && c->ssh)
-        mu_task_unended(c->task, c->command);
+        mu_task_unended(c->task, c->remote->index, c->command);
     mu_list_remove(&c->link);
     mu_ssh_exec_free(c->ssh);
     mu_process_free(c->process);
@@ -353,7 +354,7 @@ void mu_call_close(struct mu_call *c)
     c->timer = NULL;
     if (c->counted) {
         uncount(c);
-        mu_remote_next(&c->task->remote);
+        mu_remote_next(c->remote);
     }
     mu_buf_free(&c->lines);
     mu_buf_free(&c->seen[0]);

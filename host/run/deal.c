@@ -49,10 +49,10 @@ void mu_run_tell(struct mu_worker *w, int kind, uint64_t number)
     mu_mailbox_post(w->mailbox, &m->head);
 }
 
-static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, struct mu_verdict *verdict,
+static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, size_t peer, struct mu_verdict *verdict,
                       struct mu_repeat *repeat)
 {
-    const char *claimed = mu_claims_data(run->claims, index);
+    const char *claimed = kind == MU_TASK_PAIR ? NULL : mu_claims_data(run->claims, index);
     struct mu_worker *least = &run->workers[0];
     struct mu_message *m = new_message(MU_MSG_DEAL);
     for (unsigned i = 1; i < run->n_workers; i++)
@@ -62,6 +62,7 @@ static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, 
     run->in_flight++;
     m->kind = kind;
     m->task = index;
+    m->peer = peer;
     m->verdict = verdict;
     m->repeat = repeat;
     while (claimed && !(m->text = strdup(claimed)))
@@ -79,7 +80,7 @@ static void deal_mark(struct mu_run *run, size_t index)
         return;
     }
     mu_task_result_set_mark(t, MU_MARK_NONE, verdict->reason, NULL, 0);
-    deal_task(run, MU_TASK_MARK, index, verdict, NULL);
+    deal_task(run, MU_TASK_MARK, index, 0, verdict, NULL);
 }
 
 static void deal_server(struct mu_run *run)
@@ -93,13 +94,13 @@ static void deal_server(struct mu_run *run)
               : run->config.dry_run ? MU_TASK_DRY
               : run->config.left    ? MU_TASK_CLEANUP
                                     : MU_TASK_RUN,
-              run->dealt, verdict, NULL);
+              run->dealt, 0, verdict, NULL);
     run->dealt++;
 }
 
 void mu_run_deal(struct mu_run *run)
 {
-    size_t index;
+    size_t index, peer;
     struct mu_repeat *repeat;
     if (atomic_load(&run->interrupts) > run->interrupts_seen)
         interrupted(run);
@@ -108,8 +109,10 @@ void mu_run_deal(struct mu_run *run)
             deal_mark(run, index);
         else if (run->dealt < run->n)
             deal_server(run);
+        else if (mu_pairs_next(run, &index, &peer, &repeat))
+            deal_task(run, MU_TASK_PAIR, index, peer, NULL, repeat);
         else if (mu_second_next(run, &index, &repeat))
-            deal_task(run, MU_TASK_AGAIN, index, NULL, repeat);
+            deal_task(run, MU_TASK_AGAIN, index, 0, NULL, repeat);
         else
             break;
     }
@@ -126,6 +129,23 @@ void mu_run_final(struct mu_run *run, size_t server)
         run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
 }
 
+void mu_run_measured(struct mu_run *run, size_t server)
+{
+    if (!mu_second_waits(run, server))
+        mu_run_final(run, server);
+}
+
+/* Servers are final, or compared, when all their pairs are over. */
+static void after_pairs(struct mu_run *run)
+{
+    for (size_t i = 0; mu_pairs_over(run) && i < run->n; i++) {
+        mu_task_result_settle(&run->results->tasks[i]);
+        mu_run_measured(run, i);
+    }
+    if (mu_pairs_over(run))
+        mu_second_check(run, mu_run_final);
+}
+
 static void task_done(struct mu_run *run, const struct mu_message *m)
 {
     struct mu_task_result *t = &run->results->tasks[m->task];
@@ -139,9 +159,18 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
         mu_second_done(run, m->task, mu_run_final);
         return;
     }
+    if (m->kind == MU_TASK_PAIR) {
+        mu_pairs_done(run, m->task, m->peer);
+        after_pairs(run);
+        return;
+    }
     mu_task_result_settle(t);
-    if (!mu_second_waits(run, m->task))
-        mu_run_final(run, m->task);
+    if (run->pairs.wanted) {
+        mu_pairs_own_ended(run);
+        after_pairs(run);
+        return;
+    }
+    mu_run_measured(run, m->task);
     mu_second_check(run, mu_run_final);
 }
 
@@ -155,8 +184,12 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
     } else if (m && !run->over && !mu_run_fleet_mail(run, m)) {
-        bool again = m->kind == MU_TASK_AGAIN && m->head.kind != MU_MSG_UNENDED; /* what still runs is the server's */
-        mu_collect(again ? mu_second_result(run, m->task) : &run->results->tasks[m->task], m);
+        bool unended = m->head.kind == MU_MSG_UNENDED; /* what still runs is the server's */
+        mu_collect(unended                     ? &run->results->tasks[m->task]
+                   : m->kind == MU_TASK_AGAIN ? mu_second_result(run, m->task)
+                   : m->kind == MU_TASK_PAIR  ? mu_pairs_result(run, m->task)
+                                              : &run->results->tasks[m->task],
+                   m);
         if (m->head.kind == MU_MSG_DONE)
             task_done(run, m);
     }

@@ -93,6 +93,31 @@ bool mu_reading_valid_name(const char *name)
     return true;
 }
 
+/* What goes with a server's own steps alone. */
+static void check_pair(struct mu_reading *r, struct mu_step *st, size_t index)
+{
+    for (size_t i = 0; !r->failed && i < st->n_needs; i++)
+        for (size_t j = 0; j < index; j++)
+            if (r->s->steps[j].pair && !strcmp(r->s->steps[j].name, st->needs[i]))
+                mu_reading_complain(r, "needs", "step %s needs %s, a pair step: no step can need one", st->name,
+                                    st->needs[i]);
+    if (!st->pair)
+        return;
+    st->confirm = st->confirm_peers = 0; /* it is paired anew instead */
+    if (st->has_when)
+        mu_reading_complain(r, "when", "step %s is a pair step, and these have no when", st->name);
+    for (size_t i = 0; i < st->n_rules; i++)
+        if (st->rules[i].th.peers.on)
+            mu_reading_complain(r, "peers", "step %s is a pair step: its metrics are of two servers, and not compared with peers",
+                                st->name);
+    const struct mu_script *s = r->s;
+    if (s->has_setup || s->has_teardown || s->has_on_failure)
+        mu_reading_complain(r, s->has_setup ? "setup" : s->has_teardown ? "teardown" : "on_failure",
+                            "a script with pair steps (%s) cannot have %s: it would not hold for both servers of a pair; do it in the step, "
+                            "or put the pair steps into a script of their own", st->name,
+                            s->has_setup ? "setup" : s->has_teardown ? "teardown" : "on_failure");
+}
+
 static void read_step(lua_State *L, struct mu_reading *r, size_t index)
 {
     struct mu_step *st = &r->s->steps[index];
@@ -112,7 +137,7 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
         if (!strcmp(r->s->steps[i].name, st->name))
             mu_reading_complain(r, NULL, "two steps are named '%s'", st->name);
     snprintf(what, sizeof what, "step %s", st->name);
-    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm destructive");
+    mu_reading_check_fields(L, r, what, "name run thresholds timeout needs when confirm destructive pair");
     if (!mu_reading_function(L, r, "run"))
         mu_reading_complain(r, NULL, "step %s has no run function", st->name);
     st->destructive = mu_reading_flag(L, r, "destructive");
@@ -120,10 +145,12 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
     st->timeout_ms = mu_reading_duration(L, r, "timeout", MU_STEP_TIMEOUT_MS);
     st->confirm = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm);
     st->confirm_peers = mu_reading_whole(L, r, "confirm", MU_CONFIRM_MAX, r->s->confirm_peers);
+    st->pair = mu_reading_flag(L, r, "pair");
     read_own_params(L, r, st);
     read_needs(L, r, st, index);
     if (!r->failed)
         mu_reading_thresholds(L, r, st);
+    check_pair(r, st, index);
 }
 
 void mu_reading_steps(lua_State *L, struct mu_reading *r)

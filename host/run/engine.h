@@ -17,7 +17,7 @@
 #include "ssh/ssh.h"
 
 struct mu_server;
-struct mu_task;
+struct mu_remote;
 struct mu_sources;
 struct mu_tapes;
 
@@ -25,7 +25,7 @@ struct mu_tapes;
 struct mu_bindings {
     void (*open_state)(lua_State *L);              /* once a worker */
     void (*push_environment)(lua_State *L);        /* a fresh _ENV for the task whose fiber runs */
-    void (*push_server)(lua_State *L, struct mu_task *task);
+    void (*push_server)(lua_State *L, struct mu_remote *remote); /* one of the task's */
     void (*push_fleet)(lua_State *L, struct mu_server *const *servers, size_t n);
 };
 

@@ -75,6 +75,17 @@ static bool run(struct mu_task *t)
     return mu_steps_next(t) || on_failure(t) || teardown(t);
 }
 
+/* Without confirming: who is doubted is paired anew. */
+static bool pair(struct mu_task *t)
+{
+    if (t->phase == MU_PHASE_LOAD)
+        return !t->phase_error.code && !t->cancelled && mu_steps_next(t);
+    if (t->phase != MU_PHASE_STEP)
+        return false; /* ended at once */
+    mu_steps_close(t);
+    return mu_steps_next(t);
+}
+
 static bool mark(struct mu_task *t)
 {
     bool loaded = t->phase == MU_PHASE_LOAD && !t->phase_error.code;
@@ -115,6 +126,9 @@ void mu_task_advance(struct mu_task *t)
     case MU_TASK_RUN:
     case MU_TASK_AGAIN:
         goes_on = run(t);
+        break;
+    case MU_TASK_PAIR:
+        goes_on = pair(t);
         break;
     case MU_TASK_MARK:
         goes_on = mark(t);

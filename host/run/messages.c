@@ -38,6 +38,7 @@ static struct mu_message *from_task(const struct mu_task *t, int kind)
     struct mu_message *m = t->worker->engine->home ? mu_message_new(kind) : NULL;
     if (m) {
         m->task = t->index;
+        m->peer = t->peer.index;
         m->kind = t->kind;
         m->worker = t->worker->index;
         m->wall_ms = mu_clock_wall_ms();
@@ -85,11 +86,12 @@ void mu_post_failure(const struct mu_task *t, enum mu_status status, const char 
     post(t, m);
 }
 
-void mu_post_unended(const struct mu_task *t, const char *command)
+void mu_post_unended(const struct mu_task *t, size_t server, const char *command)
 {
     struct mu_message *m = from_task(t, MU_MSG_UNENDED);
     if (!m)
         return;
+    m->task = server;
     m->text = strdup(command);
     post(t, m);
 }

@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, kind, verdict, repeat, plain, text: what is claimed: start it */
+    MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
@@ -35,7 +35,7 @@ enum mu_message_kind {
 
 struct mu_message {
     struct mu_msg head;
-    size_t task;
+    size_t task, peer; /* peer: of MU_TASK_PAIR alone, the other server */
     enum mu_task_kind kind;
     int worker;
     uint64_t number;
@@ -61,7 +61,7 @@ void mu_post_started(const struct mu_task *t);
 void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step);
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message);
-void mu_post_unended(const struct mu_task *t, const char *command);
+void mu_post_unended(const struct mu_task *t, size_t server, const char *command);
 void mu_post_mark(const struct mu_task *t); /* as t->mark says */
 void mu_post_shared_take(const struct mu_task *t, struct mu_buf *plain); /* also never lost */
 void mu_post_done(const struct mu_task *t, uint64_t took_ms);

@@ -67,8 +67,12 @@ static int prepare_load(lua_State *L, struct mu_task *t)
     mu_task_set_slot(L, t, MU_SLOT_LOADED);
     push_params(L, script_of(t), NULL);
     mu_task_set_slot(L, t, MU_SLOT_PARAMS);
-    b->push_server(L, t);
+    b->push_server(L, &t->remote);
     mu_task_set_slot(L, t, MU_SLOT_SERVER);
+    if (t->kind == MU_TASK_PAIR) {
+        b->push_server(L, &t->peer);
+        mu_task_set_slot(L, t, MU_SLOT_PEER);
+    }
     b->push_environment(L);
     lua_pushvalue(L, -1);
     mu_task_set_slot(L, t, MU_SLOT_ENV);
@@ -128,7 +132,10 @@ static int prepare(lua_State *L, struct mu_fiber *f)
         mu_phase_push_failures(L, t->failures, t->n_failures);
     else
         push_step_params(L, t);
-    return 2;
+    if (t->kind != MU_TASK_PAIR)
+        return 2;
+    mu_task_push_slot(L, t, MU_SLOT_PEER);
+    return 3;
 }
 
 /* The script's description as this task's instance gave it must be the one that was checked. */
@@ -174,6 +181,8 @@ static void finish(lua_State *L, struct mu_fiber *f, int status, int base)
     }
 }
 
+static bool gone(const struct mu_remote *r) { return r->state == MU_REMOTE_FAILED || r->state == MU_REMOTE_LOST; }
+
 static void fiber_done(struct mu_fiber *f)
 {
     struct mu_task *t = f->task;
@@ -193,7 +202,7 @@ static void fiber_done(struct mu_fiber *f)
         const char *text = f->raised ? f->raised : "out of memory";
         mu_task_add_failure(t, MU_ST_ERROR, "ScriptError", NULL, text, text);
     }
-    if (t->remote.state == MU_REMOTE_FAILED || t->remote.state == MU_REMOTE_LOST)
+    if (gone(&t->remote) || gone(&t->peer))
         t->stop_steps = true;
     mu_scope_close(&t->scope);
     /* What follows is the task's, not the step's; the task may be gone after it. */

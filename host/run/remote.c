@@ -39,7 +39,7 @@ static void connect_over(struct mu_remote *r, const struct mu_err *err)
 
 const char *mu_remote_address(const struct mu_remote *r)
 {
-    return r->own.address ? r->own.address : r->task->server->address;
+    return r->own.address ? r->own.address : r->server->address;
 }
 
 static bool worth_retrying(int code)
@@ -74,7 +74,7 @@ static void start_connect(struct mu_remote *r)
 {
     struct mu_err err = {0};
     const struct mu_engine *e = engine_of(r);
-    const struct mu_server *srv = r->task->server;
+    const struct mu_server *srv = r->server;
     r->state = MU_REMOTE_CONNECTING;
     if (mu_remote_replay(r, &err)) {
         if (!err.code)
@@ -97,7 +97,7 @@ static void start_connect(struct mu_remote *r)
 
 void mu_remote_want(struct mu_call *c, uint64_t wait_ms)
 {
-    struct mu_remote *r = &c->task->remote;
+    struct mu_remote *r = c->remote;
     if (r->local || c->here) {
         mu_call_go(c);
         return;
@@ -184,18 +184,18 @@ out:
     return rc;
 }
 
-void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_connect_request *req)
+void mu_call_connect(struct mu_call *c, struct mu_remote *r, struct mu_ctx *ctx, const struct mu_connect_request *req)
 {
     struct mu_err err = {0};
-    mu_call_begin(c, MU_CALL_CONNECT, task, ctx);
-    if (mu_call_only_told(c, req->address ? req->address : mu_remote_address(&task->remote)))
+    mu_call_begin(c, MU_CALL_CONNECT, r, ctx);
+    if (mu_call_only_told(c, req->address ? req->address : mu_remote_address(r)))
         return;
     bool says = req->address || req->user || req->key || req->port || req->host_keys || req->accept_new;
     int rc = 0;
-    if (says && engine_of(&task->remote)->ssh && !task->remote.local) {
+    if (says && engine_of(r)->ssh && !r->local) {
         mu_list_remove(&c->link); /* it is not one of those that lose the former connection */
-        rc = retarget(&task->remote, req, &err);
-        mu_list_push(&task->remote.calls, &c->link);
+        rc = retarget(r, req, &err);
+        mu_list_push(&r->calls, &c->link);
     }
     if (rc)
         mu_call_done(c, &err);
@@ -205,9 +205,9 @@ void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx
 
 /* ---- the remote ---- */
 
-void mu_remote_init(struct mu_remote *r, struct mu_task *task, bool local)
+void mu_remote_init(struct mu_remote *r, struct mu_task *task, const struct mu_server *server, size_t index, bool local)
 {
-    *r = (struct mu_remote){.task = task, .local = local, .channels = MU_REMOTE_CHANNELS};
+    *r = (struct mu_remote){.task = task, .server = server, .index = index, .local = local, .channels = MU_REMOTE_CHANNELS};
     mu_list_init(&r->calls);
 }
 

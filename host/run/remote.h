@@ -18,6 +18,7 @@
 #include "ssh/ssh.h"
 
 struct mu_task;
+struct mu_server;
 
 #define MU_REMOTE_CHANNELS 8 /* of sshd's 10: ending commands takes channels, too */
 
@@ -34,6 +35,8 @@ struct mu_connect_request {
 
 struct mu_remote {
     struct mu_task *task;
+    const struct mu_server *server; /* NULL: none, it is this machine */
+    size_t index;               /* the server's, in the run's results */
     bool local;
     struct {
         char *address, *user, *key;
@@ -53,7 +56,7 @@ struct mu_remote {
     struct mu_ctx *ctx;         /* of the call that connects */
 };
 
-void mu_remote_init(struct mu_remote *r, struct mu_task *task, bool local);
+void mu_remote_init(struct mu_remote *r, struct mu_task *task, const struct mu_server *server, size_t index, bool local);
 void mu_remote_close(struct mu_remote *r); /* ends all: calls are closed, the session freed */
 /* Forget a lost or failed connection, so that the next call connects again. */
 void mu_remote_reset(struct mu_remote *r);
@@ -66,6 +69,7 @@ struct mu_call {
     enum mu_call_kind kind;
     bool open;
     struct mu_task *task;
+    struct mu_remote *remote; /* of the task */
     struct mu_list link;
     struct mu_ctx *ctx;
     bool here;           /* a command of this machine, whatever the transport */
@@ -96,10 +100,10 @@ struct mu_call {
 
 /* Begin to connect; with anything but wait_ms in req an open connection is closed first, and it holds for the task from
  * now on (a local remote ignores it). req is copied. Never fails at once: see c->error when the wait is done. */
-void mu_call_connect(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_connect_request *req);
+void mu_call_connect(struct mu_call *c, struct mu_remote *r, struct mu_ctx *ctx, const struct mu_connect_request *req);
 /* Begin a command, connecting first where needed. req is copied; with lines, output goes to c->lines, and the waiting
  * fiber is woken for it. here: on this machine. as_root: by sudo. timeout_ms 0: none. */
-void mu_call_exec(struct mu_call *c, struct mu_task *task, struct mu_ctx *ctx, const struct mu_exec_request *req,
+void mu_call_exec(struct mu_call *c, struct mu_remote *r, struct mu_ctx *ctx, const struct mu_exec_request *req,
                   bool lines, bool here, bool as_root, uint64_t timeout_ms);
 /* NULL when the command was never started; empty, with exit status 0, in a dry run. Valid until close. */
 const struct mu_exec_result *mu_call_result(const struct mu_call *c);

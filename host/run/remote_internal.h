@@ -9,7 +9,7 @@
 #include "run/remote.h"
 
 /* call.c: */
-void mu_call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_task *task, struct mu_ctx *ctx);
+void mu_call_begin(struct mu_call *c, enum mu_call_kind kind, struct mu_remote *r, struct mu_ctx *ctx);
 void mu_call_done(struct mu_call *c, const struct mu_err *err); /* err NULL or code 0: well */
 /* The transport is there: run the command, unless it has to wait in line; of a connect: be content. */
 void mu_call_go(struct mu_call *c);

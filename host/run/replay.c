@@ -44,7 +44,7 @@ bool mu_call_replay(struct mu_call *c)
     struct mu_field asked[] = {{"command", MU_FIELD_STR, {.str = c->text}}, {"here", MU_FIELD_BOOL, {.b = c->here}}};
     mu_log_fields(MU_DEBUG, asked, 2, "Answered from the transcript.");
     struct mu_tape_question q = question_of(c);
-    const struct mu_exec_result *answer = mu_tapes_answer(tapes_of(c), c->task->index, &q, &err);
+    const struct mu_exec_result *answer = mu_tapes_answer(tapes_of(c), c->remote->index, &q, &err);
     if (!answer) {
         mu_call_done(c, &err);
         return true;
@@ -67,7 +67,7 @@ bool mu_remote_replay(const struct mu_remote *r, struct mu_err *result)
     struct mu_tapes *tapes = r->task->worker->engine->tapes;
     if (!mu_tapes_replays(tapes))
         return false;
-    mu_tapes_connect(tapes, r->task->index, result);
+    mu_tapes_connect(tapes, r->index, result);
     return true;
 }
 
@@ -92,12 +92,12 @@ void mu_call_record(struct mu_call *c, const struct mu_exec_result *result)
         r.out = c->seen[0];
         r.err = c->seen[1];
     }
-    mu_tapes_note(tapes_of(c), c->task->index, &q, &r);
+    mu_tapes_note(tapes_of(c), c->remote->index, &q, &r);
 }
 
 void mu_remote_record(const struct mu_remote *r, const struct mu_err *result)
 {
     struct mu_tapes *tapes = r->task->worker->engine->tapes;
     if (mu_tapes_records(tapes))
-        mu_tapes_note_connect(tapes, r->task->index, mu_remote_address(r), result);
+        mu_tapes_note_connect(tapes, r->index, mu_remote_address(r), result);
 }

@@ -55,6 +55,7 @@ static unsigned fit_to_descriptors(const struct mu_run *run, unsigned forks)
     bool agent = ssh->use_agent && (ssh->agent_socket || getenv("SSH_AUTH_SOCK"));
     uint64_t limit = mu_loop_raise_fd_limit();
     uint64_t each = run->engine.local ? FDS_LOCAL : FDS_SSH + (agent ? FDS_AGENT : 0);
+    each *= run->pairs.wanted ? 2 : 1;
     uint64_t fit = limit > FDS_APART + each ? (limit - FDS_APART) / each : 1;
     if (forks <= fit || run->n <= fit)
         return forks;
@@ -165,6 +166,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine.rules = run->rules;
     if (!rc)
         rc = choose_steps(run, script, err);
+    if (!rc && mu_pairs_init(run))
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
@@ -272,8 +275,12 @@ static void join_workers(struct mu_run *run)
 /* All that there will be of servers has come in. */
 static void settle(struct mu_run *run)
 {
+    mu_pairs_end(run);
     for (size_t i = 0; i < run->n; i++)
         mu_task_result_settle(&run->results->tasks[i]);
+    for (size_t i = 0; run->pairs.wanted && !mu_pairs_over(run) && i < run->n; i++)
+        if (run->results->tasks[i].finished)
+            mu_run_measured(run, i);
     mu_second_end(run, mu_run_final);
     mu_run_settle_marks(run);
     mu_run_settle_claims(run);
@@ -352,6 +359,7 @@ bool mu_run_free(struct mu_run *run)
     mu_marks_free(&run->marks);
     mu_rules_free(run->rules);
     mu_second_free(run);
+    mu_pairs_free(run);
     mu_fleet_free(&run->fleet);
     mu_run_result_free(run->results);
     free((void *)run->engine.only);

@@ -12,6 +12,7 @@
 #include "run/fleet.h"
 #include "run/marks.h"
 #include "run/messages.h"
+#include "run/pairs.h"
 #include "run/run.h"
 #include "run/second.h"
 #include "run/semaphore.h"
@@ -40,6 +41,7 @@ struct mu_run {
     struct mu_fleet fleet;
     bool dealing;            /* servers; not before before_all has ended */
     struct mu_second second;
+    struct mu_pairs pairs;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
     _Atomic(int) interrupts, signal;
@@ -64,6 +66,7 @@ void mu_run_tell(struct mu_worker *w, int kind, uint64_t number);
 void mu_run_deal(struct mu_run *run); /* as much as may be in flight; also looks for interrupts */
 bool mu_run_finished(const struct mu_run *run);
 void mu_run_final(struct mu_run *run, size_t server); /* its verdict has been said */
+void mu_run_measured(struct mu_run *run, size_t server); /* alone and in pairs: it waits for its peers, or is final */
 void mu_run_give_up(void *run);       /* a timer's: what is left is left */
 void mu_run_home_mail(void *run, struct mu_msg *msg);
 void mu_run_settle_marks(struct mu_run *run); /* at the end: what was not made is withheld, or failed */

@@ -114,7 +114,7 @@ static int run_top_level(struct mu_worker *w, struct loading *ld)
     task->worker = w;
     task->table_ref = LUA_NOREF;
     mu_list_init(&task->link);
-    mu_remote_init(&task->remote, task, true);
+    mu_remote_init(&task->remote, task, NULL, 0, true);
     mu_err_set(&why, MU_ETIMEDOUT, "the script's top level ran for more than %d s: move work into setup or a step",
                LOAD_LIMIT_MS / 1000);
     task->account = mu_account_new(w->engine->task_memory);

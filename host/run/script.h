@@ -44,6 +44,7 @@ struct mu_step {
     size_t n_needs;
     bool has_when;
     bool destructive;       /* runs only where that was allowed */
+    bool pair;              /* of two servers together (pairs.h) */
     unsigned confirm;       /* how often a failed measurement is made again */
     unsigned confirm_peers; /* and one that is behind its peers */
 };

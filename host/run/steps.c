@@ -17,10 +17,14 @@ static const struct mu_script *script_of(const struct mu_task *t) { return t->wo
 
 /* ---- skipping ---- */
 
-/* Steps that were not picked are no part of the run, and a repeated task does not touch the other steps. */
+/* Steps that were not picked are no part of the run, and a repeated task does not touch the other steps. Pair steps are not
+ * a server's own, and are all that a pair does. */
 static bool is_left_alone(const struct mu_task *t, size_t i)
 {
     const bool *only = engine_of(t)->only;
+    bool pair = script_of(t)->steps[i].pair;
+    if (t->kind == MU_TASK_PAIR ? !pair : pair && t->kind != MU_TASK_DRY)
+        return true;
     return (t->repeat && !t->repeat->steps[i]) || (only && !only[i]);
 }
 
@@ -46,6 +50,8 @@ static void post_skipped(struct mu_task *t, size_t i)
 
 static bool needs_met(const struct mu_task *t, const struct mu_step *st)
 {
+    if (t->kind == MU_TASK_PAIR) /* of both, or they would be no pair */
+        return true;
     for (size_t i = 0; i < st->n_needs; i++)
         for (size_t j = 0; j < t->step; j++)
             if (!strcmp(script_of(t)->steps[j].name, st->needs[i]) && t->step_status[j] != MU_ST_PASSED)

@@ -40,13 +40,19 @@ void mu_task_push_slot(lua_State *L, const struct mu_task *t, int slot)
 void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot)
 {
     if (t->table_ref == LUA_NOREF) { /* the first slot that is set */
-        lua_createtable(L, MU_SLOT_VARS, 0);
+        lua_createtable(L, MU_SLOT_PEER_FACTS, 0);
         ((struct mu_task *)t)->table_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->table_ref);
     lua_insert(L, -2);
     lua_rawseti(L, -2, slot);
     lua_pop(L, 1);
+}
+
+int mu_task_slot(const struct mu_remote *r, int slot)
+{
+    bool peer = r == &r->task->peer;
+    return !peer ? slot : slot == MU_SLOT_VARS ? MU_SLOT_PEER_VARS : MU_SLOT_PEER_FACTS;
 }
 
 /* ---- failures ---- */
@@ -120,10 +126,10 @@ void mu_task_add_failure(struct mu_task *t, enum mu_status status, const char *t
         mu_post_failure(t, status, type, where, cause, message);
 }
 
-void mu_task_unended(struct mu_task *t, const char *command)
+void mu_task_unended(struct mu_task *t, size_t server, const char *command)
 {
     mu_log(MU_WARNING, "Could not confirm that this command was ended on the server: %s", command);
-    mu_post_unended(t, command);
+    mu_post_unended(t, server, command);
 }
 
 void mu_task_print(struct mu_task *t, const char *text, size_t len)
@@ -176,10 +182,11 @@ void mu_task_end(struct mu_task *t)
     if (t->result) /* ended at once, in the middle of a step */
         mu_steps_close(t);
     t->cancelled = true;
-    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_DRY)
+    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
         mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
     mu_remote_close(&t->remote);
+    mu_remote_close(&t->peer);
     while (!mu_list_empty(&t->permits))
         mu_permit_release(mu_list_entry(t->permits.next, struct mu_permit, link));
     mu_claim_end(t);
@@ -191,8 +198,8 @@ void mu_task_end(struct mu_task *t)
     else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
         mu_post_shared_take(t, &t->plain);
     else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
-        mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: %s (%.1f s).",
-               mu_status_name(t->worst), (double)took / 1000.0);
+        mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
+               t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)took / 1000.0);
     mu_post_done(t, took);
     mu_task_forget_failures(t, 0);
     free(t->failures);
@@ -236,16 +243,24 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->account = mu_account_new(e->task_memory + TOLD_FACTOR * order->plain.len);
     t->ctx = t->server ? mu_ctx_with_str(NULL, "server_id", t->server->id)
                        : mu_ctx_with_str(NULL, "phase", t->kind == MU_TASK_BEFORE_ALL ? "before_all" : "after_all");
+    if (order->peer) {
+        struct mu_ctx *of_first = t->ctx;
+        t->ctx = mu_ctx_with_str(of_first, "peer_id", order->peer->id);
+        mu_ctx_unref(of_first);
+    }
     t->step_status = calloc(e->script->n_steps + 1, sizeof *t->step_status);
     mu_list_push(&w->tasks, &t->link);
-    mu_remote_init(&t->remote, t, !t->server || t->server->local || e->local);
+    mu_remote_init(&t->remote, t, t->server, t->index, !t->server || t->server->local || e->local);
+    mu_remote_init(&t->peer, t, order->peer, order->peer_index, !order->peer || order->peer->local || e->local);
     mu_list_init(&t->permits);
     struct mu_ctx *former = mu_ctx_enter(t->ctx);
     int rc = t->account && t->ctx && t->step_status ? 0 : MU_ENOMEM;
     if (!rc) {
         if (t->server && t->kind != MU_TASK_MARK) { /* its server was started before */
             mu_post_started(t);
-            if (t->repeat)
+            if (order->peer)
+                mu_log(MU_INFO, "Paired with %s%s%s.", order->peer->id, t->repeat ? ", anew: " : "", t->repeat ? t->repeat->why : "");
+            else if (t->repeat)
                 mu_log(MU_WARNING, "Started again: measured once more, since it is behind its peers: %s.", t->repeat->why);
             else if (t->kind != MU_TASK_CONSOLE)
                 mu_log(MU_INFO, "Started.");

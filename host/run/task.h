@@ -23,6 +23,7 @@
 enum mu_task_kind {
     MU_TASK_RUN,     /* load → setup → steps → on_failure → teardown */
     MU_TASK_AGAIN,   /* the same with some of the steps, for a server behind its peers (second.h) */
+    MU_TASK_PAIR,    /* load → the pair steps, for two servers (pairs.h) */
     MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
     MU_TASK_CLEANUP, /* load → teardown */
     MU_TASK_CONSOLE, /* load → lines as they are typed (console.h); nothing of it becomes a result */
@@ -47,15 +48,17 @@ enum mu_phase {
 
 /* Slots of a task's table in the registry. */
 enum { MU_SLOT_ENV = 1, MU_SLOT_SCRIPT, MU_SLOT_SERVER, MU_SLOT_PARAMS, MU_SLOT_LOADED, MU_SLOT_RANDOM, MU_SLOT_VARS,
-       MU_SLOT_JSON, MU_SLOT_FACTS, MU_SLOT_USING, MU_SLOT_SHARED };
+       MU_SLOT_JSON, MU_SLOT_FACTS, MU_SLOT_USING, MU_SLOT_SHARED, MU_SLOT_PEER, MU_SLOT_PEER_VARS, MU_SLOT_PEER_FACTS };
 
 /* What a task is to do. */
 struct mu_order {
     enum mu_task_kind kind;
     size_t index;                   /* in the run's results */
     const struct mu_server *server; /* NULL: before_all, after_all */
+    const struct mu_server *peer;   /* of MU_TASK_PAIR */
+    size_t peer_index;
     struct mu_verdict *verdict;     /* of MU_TASK_MARK and MU_TASK_DRY: what the mark hook is told */
-    struct mu_repeat *repeat;       /* of MU_TASK_AGAIN */
+    struct mu_repeat *repeat;       /* of MU_TASK_AGAIN; of MU_TASK_PAIR, NULL there: all pair steps */
     struct mu_buf plain;            /* of MU_TASK_AFTER_ALL: the results, as it is told them */
     char *claim;                    /* what the server's claim holds, malloc'd; NULL: none is open */
 };
@@ -73,6 +76,7 @@ struct mu_task {
     enum mu_phase phase;
     size_t step;         /* the one at work */
     struct mu_remote remote;
+    struct mu_remote peer; /* of MU_TASK_PAIR: the way to the other one */
     struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
     struct mu_claim claim;
     uint64_t started_ms, deadline_ms;
@@ -116,11 +120,13 @@ void mu_task_kill(struct mu_task *t);
 
 struct mu_account *mu_task_account(const struct mu_task *t);
 void mu_task_memory_exceeded(struct mu_task *t); /* its memory limit was hit: cancelled with error */
-void mu_task_unended(struct mu_task *t, const char *command); /* could not be confirmed ended on the server */
+void mu_task_unended(struct mu_task *t, size_t server, const char *command); /* could not be confirmed ended there */
 /* Text for the report of the step at work, up to 64 KiB a step; the newline is added. Nothing without a step. */
 void mu_task_print(struct mu_task *t, const char *text, size_t len);
 struct mu_task *mu_task_current(lua_State *L); /* of the running fiber; NULL outside */
 void mu_task_push_slot(lua_State *L, const struct mu_task *t, int slot); /* may raise */
+/* Of MU_SLOT_VARS and MU_SLOT_FACTS: the one for this server of the task's. */
+int mu_task_slot(const struct mu_remote *r, int slot);
 void mu_task_set_slot(lua_State *L, const struct mu_task *t, int slot);  /* pops the value; may raise */
 
 /* outcome.c: Lua results and errors as C results. */

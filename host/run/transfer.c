@@ -49,7 +49,7 @@ static void add_quoted(struct mu_buf *b, const char *text)
 }
 
 /* The script, with two words, in a sh of its own, whatever the login shell is. */
-static int start(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx, const char *script, const char *mode,
+static int start(struct mu_transfer *x, struct mu_remote *remote, struct mu_ctx *ctx, const char *script, const char *mode,
                  const struct mu_transfer_request *req, struct mu_exec_request *exec, struct mu_err *err)
 {
     struct mu_buf command = MU_BUF_INIT;
@@ -67,7 +67,7 @@ static int start(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx
     exec->limit = STDERR_MAX;
     exec->stream_arg = x;
     exec->label = x->label;
-    mu_call_exec(&x->call, task, ctx, exec, false, false, req->as_root, req->timeout_ms);
+    mu_call_exec(&x->call, remote, ctx, exec, false, false, req->as_root, req->timeout_ms);
     mu_buf_free(&command);
     x->call.wait.abandon = abandon;
     return 0;
@@ -127,7 +127,7 @@ static long more(void *arg, char *buf, size_t n, struct mu_err *err)
     return (long)n;
 }
 
-int mu_transfer_send(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx, const char *label,
+int mu_transfer_send(struct mu_transfer *x, struct mu_remote *remote, struct mu_ctx *ctx, const char *label,
                      const struct mu_transfer_request *req, struct mu_err *err)
 {
     struct mu_exec_request exec = {.more_input = more};
@@ -138,7 +138,7 @@ int mu_transfer_send(struct mu_transfer *x, struct mu_task *task, struct mu_ctx 
     if (!rc) {
         if (x->mode >= 0)
             snprintf(mode, sizeof mode, "%04o", (unsigned)x->mode);
-        rc = start(x, task, ctx, mu_transfer_send_script, mode, req, &exec, err);
+        rc = start(x, remote, ctx, mu_transfer_send_script, mode, req, &exec, err);
     }
     if (rc)
         mu_transfer_close(x);
@@ -200,16 +200,16 @@ static int take(void *arg, const char *bytes, size_t n, struct mu_err *err)
     return keep(x, bytes, n, err);
 }
 
-int mu_transfer_receive(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx, const char *label,
+int mu_transfer_receive(struct mu_transfer *x, struct mu_remote *remote, struct mu_ctx *ctx, const char *label,
                         const struct mu_transfer_request *req, struct mu_err *err)
 {
     struct mu_exec_request exec = {.on_output = take};
     int rc = prepare(x, label, req, err);
     x->receives = true;
-    if (!rc && req->local && !task->worker->engine->dry_run)
+    if (!rc && req->local && !remote->task->worker->engine->dry_run)
         rc = open_target(x, err);
     if (!rc)
-        rc = start(x, task, ctx, mu_transfer_receive_script, "", req, &exec, err);
+        rc = start(x, remote, ctx, mu_transfer_receive_script, "", req, &exec, err);
     if (rc)
         mu_transfer_close(x);
     return rc;

@@ -43,9 +43,9 @@ struct mu_transfer {
 };
 
 /* Begin; label names it in messages. Negative when it could not: x needs no closing then. */
-int mu_transfer_send(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx, const char *label,
+int mu_transfer_send(struct mu_transfer *x, struct mu_remote *remote, struct mu_ctx *ctx, const char *label,
                      const struct mu_transfer_request *req, struct mu_err *err);
-int mu_transfer_receive(struct mu_transfer *x, struct mu_task *task, struct mu_ctx *ctx, const char *label,
+int mu_transfer_receive(struct mu_transfer *x, struct mu_remote *remote, struct mu_ctx *ctx, const char *label,
                         const struct mu_transfer_request *req, struct mu_err *err);
 /* The wait is done: what became of it. 0: x->bytes, x->hex, x->memory say what went over. */
 int mu_transfer_finish(struct mu_transfer *x, struct mu_err *err);

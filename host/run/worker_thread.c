@@ -14,6 +14,7 @@ static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *
 {
     struct mu_err err = {0};
     struct mu_order order = {.kind = m->kind, .index = m->task, .server = mu_fleet_is(m->kind) ? NULL : run->servers[m->task],
+                             .peer = m->kind == MU_TASK_PAIR ? run->servers[m->peer] : NULL, .peer_index = m->peer,
                              .verdict = m->verdict, .repeat = m->repeat, .plain = m->plain, .claim = m->text};
     m->verdict = NULL;
     m->repeat = NULL;
@@ -22,7 +23,7 @@ static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *
     if (mu_task_start(w, &order, &err) == 0)
         return;
     /* Not even a task could be made: tell its end all the same. */
-    struct mu_task t = {.worker = w, .kind = m->kind, .index = m->task};
+    struct mu_task t = {.worker = w, .kind = m->kind, .index = m->task, .peer.index = m->peer};
     if (m->kind == MU_TASK_MARK) {
         t.mark.state = MU_MARK_FAILED;
         t.mark.note = (char[]){"out of memory"};

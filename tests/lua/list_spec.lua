@@ -53,8 +53,8 @@ DIR/b.lua: the disk's "speed"
           { metric = "wear", min = cjson.null, max = 5, min_open = false, max_open = false, unit = cjson.null,
             peers = false, some_servers = true },
           { metric = "wear", min = cjson.null, max = 9, min_open = false, max_open = false, unit = cjson.null,
-            peers = true, some_servers = false } }, destructive = false },
-        { name = "note", thresholds = {}, destructive = false },
+            peers = true, some_servers = false } }, destructive = false, pair = false },
+        { name = "note", thresholds = {}, destructive = false, pair = false },
       } } } }, cjson.decode(result.stdout))
   end)
 

@@ -85,7 +85,7 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. " }, { name = 's', " .. good .. " } } }",
       " two steps are named 's'" },
     { "return { steps = { { name = 's', " .. good .. ",\n treshold = 5 } } }",
-      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when confirm destructive" },
+      "2: step s has no field 'treshold'; known fields: name run thresholds timeout needs when confirm destructive pair" },
     { "return { steps = { { name = 's', " .. good .. ",\n when = true } } }",
       "2: when must be a function, not a boolean" },
     { "return { steps = { { name = 's', " .. good .. ",\n timeout = 'x' } } }",

@@ -197,7 +197,7 @@ describe("muster.use is refused", function()
   it("for a script that is wrong itself, with the place in there", function()
     local function inner(text) return refused("return { steps = { muster.use 'in' } }", { files = { ["in.lua"] = text } }) end
     assert.equal("script.lua:2: muster.use: in.lua:2: step s has no field 'tresholds'; known fields: name run thresholds timeout "
-      .. "needs when confirm destructive", inner "return { steps = { { name = 's', run = print,\n tresholds = 5 } } }")
+      .. "needs when confirm destructive pair", inner "return { steps = { { name = 's', run = print,\n tresholds = 5 } } }")
     assert.equal("script.lua: in.lua:3:1: <eof> expected near '}'", inner "return {\n steps = {} }\n}")
     assert.equal("script.lua: in.lua:2: broken", inner "\nerror 'broken'")
     assert.equal("script.lua:2: muster.use: in.lua returns nothing; a script ends with `return muster.script { steps = … }`",
