@@ -5,12 +5,12 @@ local M = {}
 
 local install = false
 
---- A function of a step, run or when, that may install what is missing when params.install_tools says so. It goes
---- along when another script uses the step, as a setup hook would not.
+--- A function of a step, run or when, of a pair step too, that may install what is missing when params.install_tools
+--- says so. It goes along when another script uses the step, as a setup hook would not.
 function M.step(run)
-  return function(server, params)
+  return function(server, params, peer)
     install = params.install_tools
-    return run(server, params)
+    return run(server, params, peer)
   end
 end
 
