@@ -8,7 +8,8 @@ describe("demo.lua", function()
   local script = testing.load "../demo.lua"
 
   it("measures CPU and memory with one thread", function()
-    local result = script:run(testing.server { ["sysbench cpu *"] = CPU, ["sysbench memory *"] = MEMORY }, { seconds = 3 })
+    local server = testing.server { ["sysbench cpu *"] = CPU, ["sysbench memory *"] = MEMORY }
+    local result = script:run(server, { seconds = 3 })
     assert.equals("passed", result.status, result.reason)
     assert.equals(1659.04, result.steps.cpu.metrics.events_per_second)
     assert.equals(9178.27, result.steps.memory.metrics.throughput)
@@ -23,7 +24,8 @@ describe("demo.lua", function()
   end)
 
   it("is an error, not failed, where sysbench is missing", function()
-    local result = script:run(testing.server { ["sysbench *"] = { exit_status = 127, stderr = "sysbench: not found\n" } })
+    local missing = { exit_status = 127, stderr = "sysbench: not found\n" }
+    local result = script:run(testing.server { ["sysbench *"] = missing })
     assert.same({ "error", "error" }, { result.status, result.steps.memory.status })
   end)
 end)
