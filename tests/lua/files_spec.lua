@@ -371,9 +371,8 @@ describe("a transfer that is cut short", function()
     assert.equals("old\n", T.read(home .. "/old"))
     fleet:restart "srv02"
     os.remove(home .. "/bin/cat")
-    -- What was killed outright could not tidy up.
-    assert.matches("%.muster%.", names(home))
-    assert(os.execute("rm " .. T.quote(home) .. "/.muster.*"))
+    -- What was killed outright may not have tidied up: it depends on who of them went first.
+    assert(os.execute("rm -f " .. T.quote(home) .. "/.muster.*"))
     -- Cut from this side: the server sees the end of its input, and takes that for no end of the file.
     os.remove(home .. "/begun")
     T.write(home .. "/bin/cat", ("#!/bin/sh\n[ $# = 0 ] || exec /bin/cat \"$@\"\nhead -c 100000\necho begun >%s/begun\n" ..
