@@ -395,7 +395,7 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->agent_fd = -1;
     s->connect = c;
     mu_session_use_ctx(s, ctx);
-    rc = mu_resolve_start(&c->resolve, s->loop, ctx, s->host, s->port, on_resolved, s, err);
+    rc = mu_resolve_start(&c->resolve, s->loop, ctx, s->options->hostname, s->port, on_resolved, s, err);
     if (rc) {
         c->resolve = NULL;
         mu_connect_free(s);

@@ -119,7 +119,8 @@ static void on_connected(void *arg, const struct mu_err *err)
 static void connect_again(struct mu_ender *n)
 {
     struct mu_ssh_exec *e = n->target;
-    const struct mu_ssh_target target = {e->s->host, e->s->port, e->s->user, e->s->key_file, e->s->trust};
+    const struct mu_ssh_target target = {.host = e->s->host, .port = e->s->port, .user = e->s->user,
+                                         .key_file = e->s->key_file, .trust = e->s->trust, .args = e->s->args};
     struct mu_err err = {0};
 
     if (mu_ssh_session_new(&n->own, e->s->loop, e->s->shared, &target, &err) ||

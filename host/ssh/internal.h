@@ -17,6 +17,7 @@
 #include "core/list.h"
 #include "loop/lines.h"
 #include "loop/loop.h"
+#include "ssh/options.h"
 #include "ssh/shared.h"
 #include "ssh/ssh.h"
 
@@ -29,9 +30,12 @@ struct mu_connect; /* a connect under way */
 struct mu_ssh_session {
     struct mu_loop *loop;
     struct mu_ssh_shared *shared;
-    char *host, *user, *key_file;
+    char *host;            /* as the target names it: what messages and known_hosts call it */
+    char *key_file, *args; /* of the target, or NULL */
+    struct mu_ssh_options *options;
+    const char *user;      /* of the options */
+    int port;              /* of the options */
     struct mu_ssh_trust *trust; /* or NULL */
-    int port;
     enum mu_session_state state;
     unsigned depth; /* calls that may run user code and then go on with us */
     bool freed;     /* by user code in there: the last of them frees the memory */

@@ -1,7 +1,6 @@
 #include "ssh/internal.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,20 +235,11 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
 
 /* ---- the object ---- */
 
-static char *this_user(void)
-{
-    struct passwd pw, *found = NULL;
-    char text[4096];
-
-    if (getpwuid_r(geteuid(), &pw, text, sizeof(text), &found) == 0 && found)
-        return strdup(found->pw_name);
-    return NULL;
-}
-
 int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct mu_ssh_shared *sh,
                        const struct mu_ssh_target *target, struct mu_err *err)
 {
     struct mu_ssh_session *s = NULL;
+    int rc;
 
     *out = NULL;
     if (!target->host || !*target->host)
@@ -264,7 +254,6 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
     s->fd = s->watch_fd = -1;
     mu_list_init(&s->execs);
     mu_list_init(&s->todo);
-    s->port = target->port ? target->port : 22;
     s->trust = mu_ssh_trust_ref(target->trust);
     s->host = strdup(target->host);
     s->timer = mu_timer_new(loop, on_timer, s);
@@ -272,14 +261,15 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
         goto nomem;
     if (target->key_file && !(s->key_file = strdup(target->key_file)))
         goto nomem;
-    s->user = target->user ? strdup(target->user) : this_user();
-    if (!s->user && target->user)
+    if (target->args && !(s->args = strdup(target->args)))
         goto nomem;
-    if (!s->user) {
+    rc = mu_ssh_options_lookup(&s->options, sh, target, err);
+    if (rc) {
         mu_ssh_session_free(s);
-        return mu_err_set(err, MU_EINVAL, "%s: user id %ld of this process has no name: say which user to log in as",
-                          target->host, (long)geteuid());
+        return rc;
     }
+    s->port = s->options->port;
+    s->user = s->options->user;
     *out = s;
     return 0;
 nomem:
@@ -324,9 +314,12 @@ void mu_ssh_session_free(struct mu_ssh_session *s)
     mu_timer_free(s->timer);
     mu_ctx_unref(s->ctx);
     free(s->host);
-    free(s->user);
     free(s->key_file);
-    s->host = s->user = s->key_file = NULL;
+    free(s->args);
+    mu_ssh_options_free(s->options);
+    s->host = s->key_file = s->args = NULL;
+    s->options = NULL;
+    s->user = NULL;
     mu_ssh_trust_unref(s->trust);
     s->trust = NULL;
     s->timer = NULL;

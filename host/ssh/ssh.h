@@ -67,6 +67,7 @@ struct mu_ssh_target {
     const char *user;     /* NULL: the user of this process */
     const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
     struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
+    const char *args;     /* more options for this server, as ssh's command line has them: "-J bastion -o Ciphers=…"; NULL: none */
 };
 
 struct mu_ssh_session;

@@ -224,7 +224,7 @@ UNUSED static void on_connected(void *arg, const struct mu_err *err)
 
 UNUSED static struct mu_ssh_session *session_to(const struct server *srv)
 {
-    struct mu_ssh_target target = {srv->address, srv->port, srv->user, NULL, NULL};
+    struct mu_ssh_target target = {.host = srv->address, .port = srv->port, .user = srv->user};
     struct mu_ssh_session *s = NULL;
     struct mu_err err = {0};
 

@@ -274,7 +274,7 @@ static void too_many_attempts_is_still_denied(void **state)
 static void own_key_file_of_a_server(void **state)
 {
     struct server srv = server_named("srv01");
-    struct mu_ssh_target target = {srv.address, srv.port, srv.user, srv.key, NULL};
+    struct mu_ssh_target target = {.host = srv.address, .port = srv.port, .user = srv.user, .key_file = srv.key};
     struct mu_ssh_session *s = NULL;
     struct mu_err err = {0};
     char key[512];

@@ -416,7 +416,7 @@ static void count_lines(void *arg, const struct mu_record *r)
 static void *log_in_a_thread(void *arg)
 {
     struct log_thread *t = arg;
-    struct mu_ssh_target target = {t->srv.address, t->srv.port, t->srv.user, NULL, NULL};
+    struct mu_ssh_target target = {.host = t->srv.address, .port = t->srv.port, .user = t->srv.user};
     struct mu_ctx *ctx = mu_ctx_with_str(NULL, "server_id", "5614");
     struct mu_ssh_session *s = NULL;
     struct mu_logger *logger = NULL;

@@ -1,0 +1,52 @@
+/* options.h: what holds for the connection to one server, put together from whoever has a say: the call, the inventory, the
+ * command line, ssh_config.
+ *
+ * Purpose: the one struct that connecting reads. Who is asked in which order, and what an option's text means, is settled
+ *   before: connecting finds values, never sources.
+ * Owner: whoever looked it up; a session owns its own.
+ * Thread: looking up: any; the result belongs to one thread.
+ * Must not know: loops, sessions, libssh.
+ *
+ * Names, units and defaults are those of ssh_config(5). Lists of names ("a,b,c") are as OpenSSH writes them.
+ */
+#ifndef MU_SSH_OPTIONS_H
+#define MU_SSH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+struct mu_ssh_shared;
+struct mu_ssh_target;
+
+enum mu_ssh_family { MU_SSH_ANY, MU_SSH_INET, MU_SSH_INET6 };
+
+struct mu_ssh_options {
+    char *hostname;          /* where to connect: a name or a numeric address. Never NULL */
+    int port;                /* 1–65535 */
+    char *user;              /* never NULL */
+    char **identity_files;   /* paths, tokens expanded, NULL-terminated; NULL: none named */
+    char **certificate_files; /* likewise */
+    bool identities_only;    /* of the agent's keys, those that are named alone */
+    char *identity_agent;    /* path of the agent's socket; "none": no agent; NULL: $SSH_AUTH_SOCK */
+    char *proxy_jump;        /* "[user@]host[:port],…", the nearest first; NULL: none */
+    char *proxy_command;     /* tokens expanded; NULL: none. Never both */
+    char **known_hosts;      /* UserKnownHostsFile; NULL: the run's */
+    char *host_key_alias;    /* what known_hosts is asked for in place of the name; NULL: none */
+    char *strict_host_key;   /* "yes", "accept-new", "no", …; NULL: the run's policy */
+    char *ciphers, *macs, *kex_algorithms, *host_key_algorithms, *pubkey_algorithms; /* NULL: libssh's own */
+    char *preferred_authentications; /* NULL: as auth.c orders them */
+    enum mu_ssh_family family;
+    unsigned server_alive_interval_s; /* 0: no keepalive */
+    unsigned server_alive_count_max;
+    unsigned connect_timeout_s;   /* 0: the run's */
+    unsigned connection_attempts; /* 0: the run's */
+};
+
+/* What holds for target. MU_EINVAL says what is wrong, MU_ENOMEM. */
+int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                          struct mu_err *err);
+void mu_ssh_options_free(struct mu_ssh_options *o); /* NULL allowed */
+
+#endif
