@@ -120,7 +120,7 @@ static void connect_again(struct mu_ender *n)
 {
     struct mu_ssh_exec *e = n->target;
     const struct mu_ssh_target target = {.host = e->s->host, .port = e->s->port, .user = e->s->user,
-                                         .key_file = e->s->key_file, .trust = e->s->trust, .args = e->s->args};
+                                         .key_file = e->s->key_file, .trust = e->s->trust, .args = e->s->args, .ways = e->s->ways};
     struct mu_err err = {0};
 
     if (mu_ssh_session_new(&n->own, e->s->loop, e->s->shared, &target, &err) ||

@@ -59,6 +59,8 @@ int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh,
     if (!o)
         return rc;
     o->port = target->port ? target->port : 22;
+    o->server_alive_interval_s = 30; /* ssh's own default is never: but a benchmark may be silent for hours */
+    o->server_alive_count_max = 3;
     o->hostname = strdup(target->host);
     if (!o->hostname)
         goto out;

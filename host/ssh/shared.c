@@ -50,6 +50,11 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
         goto out;
     }
+    sh->gates = mu_gates_new(config->start_rate);
+    if (!sh->gates) {
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+        goto out;
+    }
     rc = mu_hostkeys_new(&sh->hostkeys, config, err);
     if (!rc)
         rc = mu_keys_new(&sh->keys, config, err);
@@ -78,6 +83,7 @@ void mu_ssh_shared_free(struct mu_ssh_shared *sh)
     mu_agent_free(sh->agent);
     mu_keys_free(sh->keys);
     mu_hostkeys_free(sh->hostkeys);
+    mu_gates_free(sh->gates);
     if (sh->password)
         explicit_bzero(sh->password, strlen(sh->password));
     free(sh->password);

@@ -7,6 +7,7 @@
 #ifndef MU_SSH_SHARED_PARTS_H
 #define MU_SSH_SHARED_PARTS_H
 
+#include "ssh/gate.h"
 #include "ssh/shared.h"
 
 /* host keys: hostkey.c */
@@ -33,6 +34,7 @@ struct mu_ssh_shared {
     struct mu_hostkeys *hostkeys;
     struct mu_keys *keys;
     struct mu_agent *agent;
+    struct mu_gates *gates;
     char *password;
 };
 

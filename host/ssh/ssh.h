@@ -32,6 +32,7 @@ struct mu_ssh_config {
     bool use_agent;                 /* SSH_AUTH_SOCK, when set */
     uint64_t agent_timeout_ms;      /* an agent that is silent longer is named in a warning and not asked again */
     const char *agent_socket;       /* NULL: $SSH_AUTH_SOCK */
+    unsigned start_rate;            /* new connections a second, over all threads; 0: as they come */
 };
 
 struct mu_ssh_shared;
@@ -59,6 +60,14 @@ struct mu_ssh_trust *mu_ssh_trust_ref(struct mu_ssh_trust *t); /* NULL allowed; 
 void mu_ssh_trust_unref(struct mu_ssh_trust *t);               /* NULL allowed */
 bool mu_ssh_trust_learns(const struct mu_ssh_trust *t);        /* made without keys */
 
+/* ---- what the sessions of one loop share ---- */
+
+/* The connections to jump hosts, one each for all sessions of the loop that go through it. They are made when the first
+ * session needs them, and closed when nobody has for 30 s, or with the ways. */
+struct mu_ssh_ways;
+int mu_ssh_ways_new(struct mu_ssh_ways **out, struct mu_loop *loop, struct mu_ssh_shared *sh, struct mu_err *err);
+void mu_ssh_ways_free(struct mu_ssh_ways *w); /* after every session that had it as its target's; NULL allowed */
+
 /* ---- sessions ---- */
 
 struct mu_ssh_target {
@@ -68,6 +77,7 @@ struct mu_ssh_target {
     const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
     struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
     const char *args;     /* more options for this server, as ssh's command line has them: "-J bastion -o Ciphers=…"; NULL: none */
+    struct mu_ssh_ways *ways; /* borrowed; NULL: a jump host's connection is the session's own */
 };
 
 struct mu_ssh_session;
@@ -77,13 +87,20 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
 /* err->code 0: connected and authenticated. Otherwise one of MU_ERESOLVE … MU_EAUTH, MU_ELOST, MU_ECONNTIMEOUT (the
  * message names the phase), MU_ECANCELED. */
 typedef void mu_ssh_connect_fn(void *arg, const struct mu_err *err);
-/* Resolve, connect (each address in turn), exchange keys, verify the host key, authenticate: all within timeout_ms.
- * The session must be new or disconnected (MU_ESTATE otherwise). */
+/* Resolve, connect (to the first of the addresses that answers; through jump hosts; by a proxy command), exchange keys,
+ * verify the host key, authenticate: all within timeout_ms, in which waiting for one's turn (the rate of new connections, a
+ * place in a jump host's connection) and a jump host's own connecting, with timeout_ms of its own, do not count. One try:
+ * see mu_ssh_worth_retrying(). The session must be new or disconnected (MU_ESTATE otherwise). */
 int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_t timeout_ms, mu_ssh_connect_fn *fn,
                            void *arg, struct mu_err *err);
 /* Give up a connect under way: its callback comes with `why`. Nothing when none is. */
 void mu_ssh_session_connect_abort(struct mu_ssh_session *s, const struct mu_err *why);
 bool mu_ssh_session_connected(const struct mu_ssh_session *s);
+/* Whether a connect that failed so may well succeed when tried again soon: refused, unreachable, closed by the server before
+ * the login. Not after a refused login or host key, nor a timeout, within which TCP has tried again itself. */
+bool mu_ssh_worth_retrying(const struct mu_err *err);
+struct mu_ssh_options;
+const struct mu_ssh_options *mu_ssh_session_options(const struct mu_ssh_session *s); /* options.h */
 /* Close at once (a disconnect message is sent when the socket takes it): commands still running are done with
  * MU_ECLOSED, without being ended on the server. The session can be connected again. No waiting, no callback. */
 void mu_ssh_session_disconnect(struct mu_ssh_session *s);
