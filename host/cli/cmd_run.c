@@ -11,7 +11,6 @@
 #include "interrupt.h"
 #include "run_args.h"
 #include "scripts.h"
-#include "secret.h"
 #include "sinks.h"
 #include "suggest.h"
 #include "targets.h"
@@ -160,47 +159,11 @@ static int check_reports(const struct run_args *a)
     return 0;
 }
 
-struct secrets {
-    struct secret password, passphrase, sudo_password;
-};
-
-static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
-{
-    char line[PATH_MAX + 64];
-    int rc = secret_read(&s->password, "run", "password", a->password_file, a->password_env);
-
-    if (rc == 0)
-        rc = secret_read(&s->passphrase, "run", "passphrase", a->passphrase_file, a->passphrase_env);
-    if (rc == 0)
-        rc = secret_read(&s->sudo_password, "run", "sudo-password", a->sudo_password_file, a->sudo_password_env);
-    if (s->password.exposed || s->passphrase.exposed || s->sudo_password.exposed) {
-        snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
-                 s->password.exposed     ? a->password_file
-                 : s->passphrase.exposed ? a->passphrase_file
-                                         : a->sudo_password_file);
-        muster_log(m, MUSTER_WARNING, line);
-    }
-    return rc;
-}
-
-static void wipe_secrets(struct secrets *s)
-{
-    secret_wipe(&s->password);
-    secret_wipe(&s->passphrase);
-    secret_wipe(&s->sudo_password);
-}
-
-static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, const struct secrets *s,
-                    struct muster_run **out)
+static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_run **out)
 {
     struct muster_error err;
 
-    a->run.known_hosts = a->known_hosts.items;
-    a->run.key_files = a->keys.items;
     a->run.steps = a->steps.items;
-    a->run.password = s->password.set ? s->password.text : NULL;
-    a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
-    a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
 
@@ -268,14 +231,14 @@ static int finish(struct muster_run *run, const struct run_args *a)
     return trouble ? trouble : trouble_json;
 }
 
-static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct secrets *secrets)
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
 {
     struct muster_run *run = NULL;
     struct muster_error err;
-    int code = make_run(m, script, a, secrets, &run);
+    int code = make_run(m, script, a, &run);
 
     if (!a->watch)
-        wipe_secrets(secrets); /* the engine keeps its own copy as long as it needs it */
+        ssh_args_wipe(&a->ssh, &a->run); /* the engine keeps its own copy as long as it needs it */
     if (code == 0) {
         say_start(m, a, targets_count(m));
         interrupt_begin(run);
@@ -303,13 +266,13 @@ static int watch_script(struct watch *w, const struct muster_script *script, con
 }
 
 /* Until an interrupt: 130 and above. While nothing runs, a signal simply ends the program. */
-static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a, struct secrets *secrets)
+static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a)
 {
     struct watch *w = watch_new();
     int code = w ? watch_script(w, *script, a) : cannot_watch();
 
     while (code == 0) {
-        if (*script && run_all(m, *script, a, secrets) > 128)
+        if (*script && run_all(m, *script, a) > 128)
             break;
         fputs("Waiting for a change.\n", stderr);
         if (watch_wait(w) < 0) {
@@ -330,16 +293,15 @@ static int run_again_and_again(struct muster *m, struct muster_script **script, 
 
 static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a)
 {
-    struct secrets secrets = {.password = {.set = false}};
     int code = check_reports(a);
 
     if (code == 0)
-        code = read_secrets(m, a, &secrets);
+        code = ssh_args_read_secrets(&a->ssh, &a->run, "run", m);
     if (code == 0) {
         settle_size(a, targets_count(m));
-        code = a->watch ? run_again_and_again(m, script, a, &secrets) : run_all(m, *script, a, &secrets);
+        code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a);
     }
-    wipe_secrets(&secrets);
+    ssh_args_wipe(&a->ssh, &a->run);
     return code;
 }
 

@@ -8,23 +8,13 @@
 #include "run_table.h"
 #include "values.h"
 
-static int add(struct str_list *list, const char *value, int argc)
-{
-    if (!list->items) /* no list can be longer than the command line */
-        list->items = calloc((size_t)argc + 1, sizeof *list->items);
-    if (!list->items)
-        return cli_error("run", "out of memory");
-    list->items[list->n++] = value;
-    return 0;
-}
-
 static int param(struct run_args *a, const char *text, int argc)
 {
     const char *equals = strchr(text, '=');
 
     if (!equals || equals == text)
         return cli_misuse("run", "--param: '%s' is not NAME=VALUE", text);
-    return add(&a->params, text, argc);
+    return cli_list_add("run", &a->params, text, argc);
 }
 
 static int threshold(struct run_args *a, const char *text, int argc)
@@ -33,7 +23,7 @@ static int threshold(struct run_args *a, const char *text, int argc)
 
     if (!equals || equals == text || equals[-1] == '<' || equals[-1] == '>')
         return cli_misuse("run", "--threshold: '%s' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", text);
-    return add(&a->thresholds, text, argc);
+    return cli_list_add("run", &a->thresholds, text, argc);
 }
 
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
@@ -42,27 +32,23 @@ struct verbosity {
     int level; /* -1: not said */
 };
 
-static const char *secret_name(int id)
-{
-    return id == OPT_PASSWORD ? "password" : id == OPT_PASSPHRASE ? "passphrase" : "sudo-password";
-}
-
 static int one_of_run(struct run_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
 {
     static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
     static const char *const formats[] = {"console", "json", "logfmt", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
-    static const char *const policies[] = {"strict", "accept-new", "off", NULL};
-    int i = 0, rc;
+    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "run", id, v, argc);
 
+    if (rc != SSH_ARGS_OTHER)
+        return rc;
     switch (id) {
     case 'h':
         a->help = true;
         return 0;
     case 'i':
-        return add(&a->inventories, v, argc);
+        return cli_list_add("run", &a->inventories, v, argc);
     case OPT_LIMIT:
-        return add(&a->limits, v, argc);
+        return cli_list_add("run", &a->limits, v, argc);
     case OPT_LIST_HOSTS:
         a->list_hosts = true;
         return 0;
@@ -72,7 +58,7 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case 'p':
         return param(a, v, argc);
     case 's':
-        return add(&a->steps, v, argc);
+        return cli_list_add("run", &a->steps, v, argc);
     case OPT_ALLOW_DESTRUCTIVE:
         a->run.allow_destructive = true;
         return 0;
@@ -105,46 +91,10 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
     case OPT_TIMEOUT:
         return cli_value_duration("run", "timeout", v, &a->run.timeout_ms);
-    case OPT_CONNECT_TIMEOUT:
-        return cli_value_duration("run", "connect-timeout", v, &a->run.connect_timeout_ms);
     case OPT_TEARDOWN_TIMEOUT:
         return cli_value_duration("run", "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
         return cli_value_duration("run", "grace", v, &a->run.grace_ms);
-    case OPT_AGENT_TIMEOUT:
-        return cli_value_duration("run", "agent-timeout", v, &a->run.agent_timeout_ms);
-    case 'u':
-        return cli_value_text("run", "user", v, &a->run.user);
-    case OPT_KEY:
-        return add(&a->keys, v, argc);
-    case OPT_KNOWN_HOSTS:
-        return add(&a->known_hosts, v, argc);
-    case OPT_NO_AGENT:
-        a->run.no_agent = true;
-        return 0;
-    case OPT_HOST_KEY_POLICY:
-        rc = cli_value_choice("run", "host-key-policy", v, policies, &i);
-        a->run.hostkey_policy = (enum muster_hostkey_policy)i;
-        return rc;
-    case OPT_PASSWORD:
-    case OPT_PASSPHRASE:
-    case OPT_SUDO_PASSWORD:
-        return cli_misuse("run",
-                          "a secret does not belong on the command line, where others can read it: use "
-                          "--%s-file FILE or --%s-env NAME",
-                          secret_name(id), secret_name(id));
-    case OPT_PASSWORD_FILE:
-        return cli_value_text("run", "password-file", v, &a->password_file);
-    case OPT_PASSWORD_ENV:
-        return cli_value_text("run", "password-env", v, &a->password_env);
-    case OPT_PASSPHRASE_FILE:
-        return cli_value_text("run", "passphrase-file", v, &a->passphrase_file);
-    case OPT_PASSPHRASE_ENV:
-        return cli_value_text("run", "passphrase-env", v, &a->passphrase_env);
-    case OPT_SUDO_PASSWORD_FILE:
-        return cli_value_text("run", "sudo-password-file", v, &a->sudo_password_file);
-    case OPT_SUDO_PASSWORD_ENV:
-        return cli_value_text("run", "sudo-password-env", v, &a->sudo_password_env);
     case OPT_LOG_FORMAT:
         rc = cli_value_choice("run", "log-format", v, formats, &i);
         a->log_format = (enum muster_log_format)i;
@@ -175,12 +125,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
 /* What no single option can know. */
 static int together(struct run_args *a, const struct verbosity *verbosity)
 {
-    if (a->password_file && a->password_env)
-        return cli_misuse("run", "--password-file and --password-env exclude each other");
-    if (a->passphrase_file && a->passphrase_env)
-        return cli_misuse("run", "--passphrase-file and --passphrase-env exclude each other");
-    if (a->sudo_password_file && a->sudo_password_env)
-        return cli_misuse("run", "--sudo-password-file and --sudo-password-env exclude each other");
+    if (ssh_args_together(&a->ssh, &a->run, "run") != 0)
+        return CLI_USAGE;
     if (a->run.record_dir && a->run.replay_dir)
         return cli_misuse("run", "--record and --replay exclude each other");
     if (a->run.dry_run && (a->run.record_dir || a->run.replay_dir))
@@ -226,12 +172,11 @@ int run_args_parse(struct run_args *a, int argc, char **argv)
 
 void run_args_free(struct run_args *a)
 {
-    free(a->inventories.items);
-    free(a->params.items);
-    free(a->thresholds.items);
-    free(a->limits.items);
-    free(a->known_hosts.items);
-    free(a->keys.items);
-    free(a->steps.items);
+    cli_list_free(&a->inventories);
+    cli_list_free(&a->params);
+    cli_list_free(&a->thresholds);
+    cli_list_free(&a->limits);
+    cli_list_free(&a->steps);
+    ssh_args_free(&a->ssh);
     *a = (struct run_args){0};
 }

@@ -14,12 +14,8 @@
 
 #include "muster.h"
 #include "sinks.h"
-
-/* Values of a repeatable option, in order, NULL at the end. */
-struct str_list {
-    const char **items;
-    size_t n;
-};
+#include "ssh_args.h"
+#include "values.h"
 
 struct run_args {
     bool help;
@@ -27,11 +23,10 @@ struct run_args {
     char **servers; /* the rest of argv */
     size_t n_servers;
 
-    struct str_list inventories, params, thresholds, limits, known_hosts, keys, steps;
+    struct str_list inventories, params, thresholds, limits, steps;
+    struct ssh_args ssh;
     bool list_hosts, watch;
     struct muster_run_options run; /* all but the lists and the secrets */
-    const char *password_file, *password_env, *passphrase_file, *passphrase_env;
-    const char *sudo_password_file, *sudo_password_env;
 
     enum muster_level level;
     enum muster_log_format log_format;

@@ -1,5 +1,7 @@
 #include "run_table.h"
 
+#include "ssh_args.h"
+
 const struct cli_option run_table[] = {
     {0, "Servers", NULL, NULL},
     {'i', "inventory", "FILE", "the servers of FILE, a plain list or JSON; - is standard input; repeatable"},
@@ -30,26 +32,11 @@ const struct cli_option run_table[] = {
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
     {OPT_TIMEOUT, "timeout", "DUR", "for one server as a whole (default: what the script says, else 1h)"},
-    {OPT_CONNECT_TIMEOUT, "connect-timeout", "DUR", "for one connection, login included (default 10s)"},
     {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default: what the script says, else 60s)"},
     {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
 
     {0, "SSH", NULL, NULL},
-    {'u', "user", "NAME", "login name where the inventory gives none (default: yours)"},
-    {OPT_KEY, "key", "FILE", "private key; repeatable (default: ~/.ssh/id_ed25519, id_ecdsa, id_rsa)"},
-    {OPT_PASSPHRASE_FILE, "passphrase-file", "FILE", "the passphrase of encrypted keys is in FILE"},
-    {OPT_PASSPHRASE_ENV, "passphrase-env", "NAME", "or in the environment variable NAME"},
-    {OPT_PASSWORD_FILE, "password-file", "FILE", "the login password is in FILE (default: no password is tried)"},
-    {OPT_PASSWORD_ENV, "password-env", "NAME", "or in the environment variable NAME"},
-    {OPT_SUDO_PASSWORD_FILE, "sudo-password-file", "FILE",
-     "the password that sudo wants on the servers is in FILE (default: none, sudo must not ask for one)"},
-    {OPT_SUDO_PASSWORD_ENV, "sudo-password-env", "NAME", "or in the environment variable NAME"},
-    {OPT_NO_AGENT, "no-agent", NULL, "do not ask the SSH agent (default: it is asked when SSH_AUTH_SOCK is set)"},
-    {OPT_AGENT_TIMEOUT, "agent-timeout", "DUR", "for one answer of the agent (default 5s)"},
-    {OPT_KNOWN_HOSTS, "known-hosts", "FILE", "known host keys; repeatable (default: yours and the system's)"},
-    {OPT_HOST_KEY_POLICY, "host-key-policy", "POLICY",
-     "strict: only known host keys; accept-new: also those of unknown servers, which are remembered; off: any (default "
-     "strict)"},
+    CLI_SSH_OPTIONS,
 
     {0, "Log (on standard error) and summary (on standard output)", NULL, NULL},
     {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
@@ -67,10 +54,5 @@ const struct cli_option run_table[] = {
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},
-
-    /* Hidden: people try them, and deserve to be told. */
-    {OPT_PASSWORD, "password", NULL, NULL},
-    {OPT_PASSPHRASE, "passphrase", NULL, NULL},
-    {OPT_SUDO_PASSWORD, "sudo-password", NULL, NULL},
     {0, NULL, NULL, NULL},
 };

@@ -200,6 +200,7 @@ struct muster_run_options {
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     const char *sudo_password; /* for commands that run as root by sudo; NULL: none, sudo must not ask for one */
+    bool hostkey_policy_given; /* a cleanup: hostkey_policy holds even if it is strict and that of then was not */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
