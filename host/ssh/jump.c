@@ -323,6 +323,7 @@ void mu_jump_leave(struct mu_jump_use *use)
 }
 
 struct mu_ssh_session *mu_jump_session(const struct mu_jump_use *use) { return is_up(use->jump) ? use->jump->s : NULL; }
+struct mu_ssh_session *mu_jump_peek(const struct mu_jump_use *use) { return use->jump->s; }
 const char *mu_jump_name(const struct mu_jump_use *use) { return use->jump ? use->jump->name : ""; }
 
 /* ---- the ways ---- */

@@ -29,6 +29,8 @@ struct mu_tunnel {
     bool ghost;      /* freed by its user while the server had not yet said whether it opens the channel */
     char *left;      /* read from the channel and not taken by the socket */
     size_t left_len, left_sent;
+    char *kept;      /* read from the socket and not taken by the channel */
+    size_t kept_len;
     struct mu_err err;
 };
 
@@ -134,6 +136,34 @@ static void catch_up(struct mu_tunnel *t)
 
 /* ---- from the socket to the channel ---- */
 
+/* Into the channel as much of a piece as it takes; the rest is kept: 0 only means wait, as while keys are made anew. Keeping
+ * it cannot fail for want of memory without the end of the stream. */
+static void write_piece(struct mu_tunnel *t, const char *piece, size_t n)
+{
+    int rc = ssh_channel_write(t->channel, piece, (uint32_t)n);
+
+    if (rc == (int)n)
+        return;
+    if (rc >= 0)
+        t->kept = malloc(n - (size_t)rc);
+    if (rc < 0 || !t->kept) {
+        t->said_eof = true;
+        ssh_channel_send_eof(t->channel);
+        return;
+    }
+    t->kept_len = n - (size_t)rc;
+    memcpy(t->kept, piece + rc, t->kept_len);
+}
+
+static void write_kept(struct mu_tunnel *t)
+{
+    char *piece = t->kept;
+
+    t->kept = NULL;
+    write_piece(t, piece, t->kept_len);
+    free(piece);
+}
+
 static void pass_on(struct mu_tunnel *t)
 {
     char piece[PIECE];
@@ -142,8 +172,13 @@ static void pass_on(struct mu_tunnel *t)
     ssize_t n;
 
     while (t->channel && !t->said_eof && !t->closed) {
+        mu_session_settle(t->s); /* else what was sent before looks as if it had not gone yet */
         window = ssh_channel_window_size(t->channel);
-        t->blocked = !window || (ssh_get_poll_flags(ssh) & SSH_WRITE_PENDING);
+        if (t->kept && window && !(ssh_get_poll_flags(ssh) & SSH_WRITE_PENDING)) {
+            write_kept(t);
+            mu_session_settle(t->s);
+        }
+        t->blocked = t->kept || !window || (ssh_get_poll_flags(ssh) & SSH_WRITE_PENDING);
         if (t->blocked) {
             move_to(t, &t->s->tunnels.blocked);
             return;
@@ -151,15 +186,14 @@ static void pass_on(struct mu_tunnel *t)
         n = recv(t->fd, piece, window < sizeof(piece) ? window : sizeof(piece), MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n > 0)
-            n = ssh_channel_write(t->channel, piece, (uint32_t)n) > 0 ? n : 0;
         if (n <= 0) {
             ssh_channel_send_eof(t->channel);
             t->said_eof = true;
-        } else if (n < (ssize_t)sizeof(piece)) {
-            return;
+        } else {
+            write_piece(t, piece, (size_t)n);
+            if (n < (ssize_t)sizeof(piece) && !t->kept)
+                return;
         }
-        mu_session_settle(t->s);
     }
 }
 
@@ -220,6 +254,7 @@ static void destroy(struct mu_tunnel *t)
     if (t->fd >= 0)
         close(t->fd);
     free(t->left);
+    free(t->kept);
     free(t->host);
     free(t);
 }
@@ -294,7 +329,16 @@ void mu_tunnels_advance(struct mu_ssh_session *s)
         if (!mu_session_alive(s))
             return;
     }
-    if (!(ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING)) {
+    while (mu_session_alive(s) && (l = mu_list_pop(&ts->dirty))) {
+        struct mu_tunnel *t = mu_list_entry(l, struct mu_tunnel, link);
+
+        mu_list_push(t->blocked ? &ts->blocked : &ts->all, l);
+        advance(t);
+    }
+    /* After those: one that is in both lists at once is in this one now. */
+    if (!mu_list_empty(&ts->blocked))
+        mu_session_settle(s);
+    if (mu_session_alive(s) && !(ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING)) {
         mu_list_init(&again);
         while ((l = mu_list_pop(&ts->blocked)))
             mu_list_push(&again, l);
@@ -306,12 +350,6 @@ void mu_tunnels_advance(struct mu_ssh_session *s)
             pass_on(t);
             rearm(t);
         }
-    }
-    while (mu_session_alive(s) && (l = mu_list_pop(&ts->dirty))) {
-        struct mu_tunnel *t = mu_list_entry(l, struct mu_tunnel, link);
-
-        mu_list_push(t->blocked ? &ts->blocked : &ts->all, l);
-        advance(t);
     }
 }
 

@@ -44,6 +44,7 @@ int mu_jump_ask(struct mu_jump_use *use, struct mu_ssh_session *user, const char
 void mu_jump_logged_in(struct mu_jump_use *use); /* gives the place to the next */
 void mu_jump_leave(struct mu_jump_use *use);     /* harmless when repeated */
 struct mu_ssh_session *mu_jump_session(const struct mu_jump_use *use);
+struct mu_ssh_session *mu_jump_peek(const struct mu_jump_use *use); /* for tests: the same, in whatever state */
 const char *mu_jump_name(const struct mu_jump_use *use); /* "bastion", for messages */
 
 /* One hop of a chain, "[user@]host[:port]" or "ssh://…", taken apart; host and user (NULL: none) are the caller's, port 0:
