@@ -1,6 +1,7 @@
 #include "ssh_args.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "command.h"
 
@@ -16,6 +17,15 @@ static int policy(struct muster_run_options *run, const char *command, const cha
 
     run->hostkey_policy = (enum muster_hostkey_policy)i;
     run->hostkey_policy_given = true;
+    return rc;
+}
+
+static int retries(struct muster_run_options *run, const char *command, const char *v)
+{
+    unsigned n = 0;
+    int rc = strcmp(v, "0") ? cli_value_number(command, "connect-retries", v, 1000, &n) : 0;
+
+    run->connect_retries = n ? (int)n : -1; /* 0 is the default's */
     return rc;
 }
 
@@ -37,6 +47,10 @@ int ssh_args_one(struct ssh_args *a, struct muster_run_options *run, const char 
         return policy(run, command, v);
     case OPT_CONNECT_TIMEOUT:
         return cli_value_duration(command, "connect-timeout", v, &run->connect_timeout_ms);
+    case OPT_CONNECT_RETRIES:
+        return retries(run, command, v);
+    case OPT_START_RATE:
+        return cli_value_number(command, "start-rate", v, 1000000, &run->start_rate);
     case OPT_PASSWORD:
     case OPT_PASSPHRASE:
     case OPT_SUDO_PASSWORD:

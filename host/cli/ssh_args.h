@@ -32,6 +32,8 @@ enum {
     OPT_KNOWN_HOSTS,
     OPT_HOST_KEY_POLICY,
     OPT_CONNECT_TIMEOUT,
+    OPT_CONNECT_RETRIES,
+    OPT_START_RATE,
 };
 
 /* Rows of a command's table, under a heading of its own. */
@@ -52,6 +54,9 @@ enum {
      "strict: only known host keys; accept-new: also those of unknown servers, which are remembered; off: any " \
      "(default strict)"}, \
     {OPT_CONNECT_TIMEOUT, "connect-timeout", "DUR", "for one connection, login included (default 10s)"}, \
+    {OPT_CONNECT_RETRIES, "connect-retries", "N", \
+     "try again so often when a connection is refused, unreachable or closed before the login (default 2)"}, \
+    {OPT_START_RATE, "start-rate", "N", "no more than N new connections a second (default: as they come)"}, \
     /* Hidden: people try them, and deserve to be told. */ \
     {OPT_PASSWORD, "password", NULL, NULL}, \
     {OPT_PASSPHRASE, "passphrase", NULL, NULL}, \

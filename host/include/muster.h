@@ -173,6 +173,9 @@ struct muster_run_options {
     unsigned workers; /* threads; 0: the number of cores, no more than forks */
     uint64_t timeout_ms;          /* a task's deadline; 0: what the script says, else 1 h */
     uint64_t connect_timeout_ms;  /* 0: 10 s */
+    int connect_retries;          /* of a connection that was refused, unreachable or closed before the login: after 0.5 s,
+                                     1 s, 2 s, … with jitter; 0: 2 retries; negative: none */
+    unsigned start_rate;          /* new SSH connections a second, over all of the run; 0: as they come */
     uint64_t teardown_timeout_ms; /* 0: 60 s */
     uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
     size_t task_memory;           /* Lua memory of one task, bytes; 0: 64 MiB */

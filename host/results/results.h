@@ -107,6 +107,8 @@ struct mu_task_result {
     size_t n_failures;
     char **unended; /* commands that could not be confirmed ended on the server */
     size_t n_unended;
+    unsigned retries; /* of connections that did not come about at the first try */
+    unsigned retried; /* of those, how many were made in the end */
     struct {
         enum mu_mark_state state;
         char *reason; /* what the mark says; NULL: it was never decided to mark */

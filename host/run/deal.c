@@ -184,8 +184,9 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
     } else if (m && !run->over && !mu_run_fleet_mail(run, m)) {
-        bool unended = m->head.kind == MU_MSG_UNENDED; /* what still runs is the server's */
-        mu_collect(unended                     ? &run->results->tasks[m->task]
+        /* What still runs is the server's, and so is how it was reached. */
+        bool servers = m->head.kind == MU_MSG_UNENDED || m->head.kind == MU_MSG_RETRIED;
+        mu_collect(servers                     ? &run->results->tasks[m->task]
                    : m->kind == MU_TASK_AGAIN ? mu_second_result(run, m->task)
                    : m->kind == MU_TASK_PAIR  ? mu_pairs_result(run, m->task)
                                               : &run->results->tasks[m->task],

@@ -50,8 +50,10 @@ struct mu_remote {
     unsigned busy, channels;    /* commands that run over the connection; how many may: the rest wait in line */
     bool doubtful;              /* a command there could not be ended: not to be used again once it is idle */
     bool closed;
-    uint64_t retry_until_ms;    /* server:connect{wait=…}; 0: one try */
+    uint64_t retry_until_ms;    /* server:connect{wait=…}: whatever may come to be is tried again until then; 0: a few
+                                   retries, of what may pass */
     uint64_t retry_delay_ms;
+    unsigned tries;             /* of this connect, that have failed */
     struct mu_timer *retry;
     struct mu_ctx *ctx;         /* of the call that connects */
 };
