@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loop/resolve.h"
+#include "ssh/shared_parts.h"
 
 #define STEPS_MAX 8 /* libssh calls a turn: each handles about one packet */
 
@@ -21,6 +22,8 @@ static void try_address(struct mu_ssh_session *s);
 static const char *phase_name(enum mu_connect_phase phase)
 {
     switch (phase) {
+    case MU_PHASE_OPTIONS:
+        return "Match exec of the ssh configuration";
     case MU_PHASE_RESOLVE:
         return "name resolution";
     case MU_PHASE_TCP:
@@ -46,6 +49,8 @@ static void release(struct mu_ssh_session *s)
 {
     struct mu_connect *c = s->connect;
 
+    mu_conf_exec_free(c->exec);
+    c->exec = NULL;
     mu_resolve_cancel(c->resolve);
     c->resolve = NULL;
     free(c->addrs);
@@ -370,10 +375,46 @@ void mu_connect_event(struct mu_ssh_session *s)
     case MU_PHASE_AUTH:
         mu_auth_step(s);
         break;
+    case MU_PHASE_OPTIONS:
     case MU_PHASE_RESOLVE:
     case MU_PHASE_DONE:
         break;
     }
+}
+
+static int resolve(struct mu_ssh_session *s, struct mu_err *err)
+{
+    struct mu_connect *c = s->connect;
+    int rc;
+
+    c->phase = MU_PHASE_RESOLVE;
+    rc = mu_resolve_start(&c->resolve, s->loop, s->ctx, s->options->hostname, s->port, on_resolved, s, err);
+    if (rc)
+        c->resolve = NULL;
+    return rc;
+}
+
+static int begin(struct mu_ssh_session *s, struct mu_err *err);
+
+/* A command that the options depend on has ended. */
+static void on_exec(void *arg, const struct mu_err *failed)
+{
+    struct mu_ssh_session *s = arg;
+    struct mu_err err = *failed;
+
+    mu_conf_exec_free(s->connect->exec);
+    s->connect->exec = NULL;
+    if (err.code || mu_session_options(s, &err) || begin(s, &err))
+        mu_connect_done(s, &err);
+}
+
+/* With what is known now. */
+static int begin(struct mu_ssh_session *s, struct mu_err *err)
+{
+    if (!s->pending)
+        return resolve(s, err);
+    s->connect->phase = MU_PHASE_OPTIONS;
+    return mu_conf_exec_start(&s->connect->exec, s->loop, s->ctx, s->shared->confs, s->pending, on_exec, s, err);
 }
 
 int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_t timeout_ms, mu_ssh_connect_fn *fn,
@@ -395,9 +436,8 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->agent_fd = -1;
     s->connect = c;
     mu_session_use_ctx(s, ctx);
-    rc = mu_resolve_start(&c->resolve, s->loop, ctx, s->options->hostname, s->port, on_resolved, s, err);
+    rc = begin(s, err);
     if (rc) {
-        c->resolve = NULL;
         mu_connect_free(s);
         return rc;
     }

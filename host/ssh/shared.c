@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ssh/conf_shared.h"
 #include "ssh/shared_parts.h"
 
 int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out)
@@ -50,7 +51,9 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
         goto out;
     }
-    rc = mu_hostkeys_new(&sh->hostkeys, config, err);
+    rc = mu_confs_new(&sh->confs, config, err);
+    if (!rc)
+        rc = mu_hostkeys_new(&sh->hostkeys, config, err);
     if (!rc)
         rc = mu_keys_new(&sh->keys, config, err);
     if (!rc && config->use_agent && agent_socket && *agent_socket) {
@@ -78,6 +81,7 @@ void mu_ssh_shared_free(struct mu_ssh_shared *sh)
     mu_agent_free(sh->agent);
     mu_keys_free(sh->keys);
     mu_hostkeys_free(sh->hostkeys);
+    mu_confs_free(sh->confs);
     if (sh->password)
         explicit_bzero(sh->password, strlen(sh->password));
     free(sh->password);
