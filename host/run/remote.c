@@ -85,7 +85,7 @@ static void start_connect(struct mu_remote *r)
     int rc = 0;
     if (!r->ssh) {
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
-                                       .user = r->own.user ? r->own.user : srv->user ? srv->user : e->user,
+                                       .user = r->own.user ? r->own.user : srv->user,
                                        .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }

@@ -33,7 +33,7 @@ struct mu_run_config {
     bool local, fail_fast, dry_run, allow_destructive;
     const char *const *steps; /* of the script, as run/pick.h reads them; NULL: all. Read by mu_run_new() alone */
     const char *max_broken;   /* the cap, as run/marks.h parses it; NULL: the script's, else 5 % */
-    const char *user;
+    const char *user;         /* also in ssh.user; here for the journal */
     const char *sudo_password; /* NULL: none */
     const char *library_dir;
     const char *module_dir;   /* where require looks before all; NULL: nowhere else */

@@ -14,7 +14,7 @@ static const struct mu_conf_keyword keywords[] = {
     PASSED("AddKeysToAgent"),
     ONE("AddressFamily", ADDRESS_FAMILY, FAMILY),
     PASSED("AFSTokenPassing"),
-    ONE("BatchMode", BATCH_MODE, FLAG),
+    ONE("BatchMode", BATCH_MODE, FLAG), /* nobody is ever asked: it has its form checked */
     ONE("BindAddress", BIND_ADDRESS, TEXT),
     UNHONOURED("BindInterface", ""),
     PASSED("CanonicalDomains"),

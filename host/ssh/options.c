@@ -11,6 +11,9 @@
 #include "ssh/shared_parts.h"
 #include "ssh/ssh.h"
 
+/* ssh's own default is never (Debian's with BatchMode: 300): but a benchmark may be silent for hours, and nobody looks on. */
+#define ALIVE_INTERVAL_S 30
+
 static void list_free(char **list)
 {
     for (size_t i = 0; list && list[i]; i++)
@@ -332,15 +335,12 @@ static unsigned count(int n) { return n > 0 ? (unsigned)n : 0; }
 
 static void numbers(const struct looking *k, struct mu_ssh_options *o)
 {
-    /* Debian's ssh: who asks for no questions may not see that a connection hangs. */
-    int alive = value_of(k, MU_CONF_BATCH_MODE, MU_CONF_NO) == MU_CONF_YES ? 300 : 0;
-
     o->identities_only = value_of(k, MU_CONF_IDENTITIES_ONLY, MU_CONF_NO) == MU_CONF_YES;
     o->no_publickey = value_of(k, MU_CONF_PUBKEY, MU_CONF_YES) == MU_CONF_NO;
     o->no_password = value_of(k, MU_CONF_PASSWORD, MU_CONF_YES) == MU_CONF_NO;
     o->no_kbdint = value_of(k, MU_CONF_KBD_INTERACTIVE, MU_CONF_YES) == MU_CONF_NO;
     o->family = (enum mu_ssh_family)value_of(k, MU_CONF_ADDRESS_FAMILY, MU_SSH_ANY);
-    o->server_alive_interval_s = count(value_of(k, MU_CONF_SERVER_ALIVE_INTERVAL, alive));
+    o->server_alive_interval_s = count(value_of(k, MU_CONF_SERVER_ALIVE_INTERVAL, ALIVE_INTERVAL_S));
     o->server_alive_count_max = count(value_of(k, MU_CONF_SERVER_ALIVE_COUNT_MAX, 3));
     o->connect_timeout_s = count(value_of(k, MU_CONF_CONNECT_TIMEOUT, 0));
     o->connection_attempts = count(value_of(k, MU_CONF_CONNECTION_ATTEMPTS, 0));

@@ -44,7 +44,7 @@ struct mu_ssh_options {
     bool no_publickey, no_password, no_kbdint; /* PubkeyAuthentication no, …: not to be tried */
     char *bind_address;      /* a name or address of this machine to connect from; NULL: any */
     enum mu_ssh_family family;
-    unsigned server_alive_interval_s; /* 0: no keepalive */
+    unsigned server_alive_interval_s; /* 0: no keepalive, which must be said: by default 30 */
     unsigned server_alive_count_max;
     unsigned connect_timeout_s;   /* 0: the run's */
     unsigned connection_attempts; /* 0: the run's */
