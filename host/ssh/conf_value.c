@@ -40,13 +40,14 @@ static int choose(struct mu_conf_line *l, const struct choice *of, struct mu_err
 {
     struct mu_buf names = MU_BUF_INIT, said = MU_BUF_INIT;
 
-    for (size_t i = 0; of[i].name; i++) {
-        if (!strcasecmp(of[i].name, l->text)) {
-            l->value = of[i].value;
+    for (const struct choice *c = of; c->name; c++) {
+        if (!strcasecmp(c->name, l->text)) {
+            l->value = c->value;
             return 0;
         }
-        mu_buf_addf(&names, "%s%s", !i ? "" : of[i + 1].name ? ", " : " or ", of[i].name);
     }
+    for (size_t i = 0; of[i].name; i++)
+        mu_buf_addf(&names, "%s%s", !i ? "" : of[i + 1].name ? ", " : " or ", of[i].name);
     mu_buf_add_quoted(&said, l->text, strlen(l->text));
     mu_err_set(err, MU_EINVAL, "%s %s: it is %s", l->keyword, mu_buf_cstr(&said), mu_buf_cstr(&names));
     mu_buf_free(&names);
