@@ -207,6 +207,14 @@ struct muster_run_options {
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
+/* How each server chosen would be reached: text is a line an option, "keyword value" as `ssh -G` prints it, of what the
+ * inventory, options (may be NULL) and ssh_config say. Commands of ssh_config's Match lines are run; nothing is connected.
+ * A server whose options are wrong has text NULL, and err->message says why. */
+MUSTER_API int muster_ssh_options(struct muster *m, const struct muster_run_options *options,
+                                  void (*fn)(void *arg, const char *server_id, const char *text,
+                                             const struct muster_error *err),
+                                  void *arg, struct muster_error *err);
+
 /* Add the servers that dir has transcripts of this script for, unless they are there; *n: how many it has. */
 MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_script *script, const char *dir, size_t *n,
                                      struct muster_error *err);

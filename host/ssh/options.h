@@ -56,6 +56,9 @@ struct mu_ssh_options {
  * when the outcome is known. pending itself NULL: that is all the caller wants. */
 int mu_ssh_options_lookup(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
                           const struct mu_ssh_target *target, struct mu_err *err);
+/* The same with such commands run now: for whoever may block. */
+int mu_ssh_options_wait(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                        struct mu_err *err);
 /* For people and tests: a line an option, "keyword value", in the words of ssh -G; what is not said is left out. */
 void mu_ssh_options_tell(const struct mu_ssh_options *o, struct mu_buf *out);
 void mu_ssh_options_free(struct mu_ssh_options *o); /* NULL allowed */

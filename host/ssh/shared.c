@@ -69,6 +69,23 @@ out:
     return rc;
 }
 
+int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err)
+{
+    struct mu_ssh_shared *sh = calloc(1, sizeof(*sh));
+    int rc;
+
+    *out = NULL;
+    if (!sh)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    ssh_init();
+    rc = mu_confs_new(&sh->confs, config, err);
+    if (rc)
+        mu_ssh_shared_free(sh);
+    else
+        *out = sh;
+    return rc;
+}
+
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err)
 {
     return mu_keys_add(sh->keys, path, err);

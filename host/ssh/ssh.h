@@ -43,6 +43,8 @@ struct mu_ssh_shared;
 /* Reads ssh_config, known_hosts and keys, asks the agent for its list. Blocks; main thread, before any session. MU_EINVAL names a
  * file that cannot be read, parsed or decrypted. */
 int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
+/* Reads ssh_config alone, for options.h; no session can be made with it. */
+int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
 /* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap. Any thread,
  * also while there are sessions; reading and decrypting it blocks. */
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
