@@ -372,6 +372,9 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .replay_dir = keep(run, 7, o->replay_dir, &failed),
         .steps = keep_list(&run->steps, o->steps, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
+                .policy_given = o->hostkey_policy_given || o->hostkey_policy != MUSTER_HOSTKEY_STRICT,
+                .connect_timeout_given = o->connect_timeout_ms != 0,
+                .config_file = o->ssh_config ? keep(run, 8, o->ssh_config, &failed) : "",
                 .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),
                 .password = keep(run, 1, o->password, &failed),
@@ -382,6 +385,7 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .on_done = o->on_server_done ? server_done : NULL,
         .on_done_arg = run,
     };
+    c->ssh.user = c->user;
     run->on_server_done = o->on_server_done;
     run->on_server_done_arg = o->on_server_done_arg;
     return !failed;

@@ -32,8 +32,8 @@ struct muster_run {
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[8]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir: copies,
-                         wiped at the end */
+    char *strings[9]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config:
+                         copies, wiped at the end */
     char **known_hosts, **key_files, **steps; /* NULL-terminated copies, or NULL */
     struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);

@@ -12,6 +12,7 @@ const struct cli_command cli_commands[] = {
     {"new", "write a script to start from, and its tests", cmd_new, cmd_new_help},
     {"test", "run tests of scripts, without a server", cmd_test, cmd_test_help},
     {"console", "Lua line by line, with one server at hand", cmd_console, cmd_console_help},
+    {"ssh-config", "show how servers are reached", cmd_ssh_config, cmd_ssh_config_help},
     {"help", "explain a command", cmd_help, cmd_help_help},
     {NULL, NULL, NULL, NULL},
 };

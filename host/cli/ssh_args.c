@@ -34,6 +34,8 @@ int ssh_args_one(struct ssh_args *a, struct muster_run_options *run, const char 
     switch (id) {
     case 'u':
         return cli_value_text(command, "user", v, &run->user);
+    case OPT_SSH_CONFIG:
+        return cli_value_text(command, "ssh-config", v, &run->ssh_config);
     case OPT_KEY:
         return cli_list_add(command, &a->keys, v, argc);
     case OPT_KNOWN_HOSTS:

@@ -34,11 +34,14 @@ enum {
     OPT_CONNECT_TIMEOUT,
     OPT_CONNECT_RETRIES,
     OPT_START_RATE,
+    OPT_SSH_CONFIG,
 };
 
 /* Rows of a command's table, under a heading of its own. */
 #define CLI_SSH_OPTIONS \
-    {'u', "user", "NAME", "login name where the inventory gives none (default: yours)"}, \
+    {OPT_SSH_CONFIG, "ssh-config", "FILE", \
+     "how servers are reached, as ssh reads it; none: nothing (default: ~/.ssh/config and /etc/ssh/ssh_config)"}, \
+    {'u', "user", "NAME", "login name where the inventory gives none (default: what ssh_config says, else yours)"}, \
     {OPT_KEY, "key", "FILE", "private key; repeatable (default: ~/.ssh/id_ed25519, id_ecdsa, id_rsa)"}, \
     {OPT_PASSPHRASE_FILE, "passphrase-file", "FILE", "the passphrase of encrypted keys is in FILE"}, \
     {OPT_PASSPHRASE_ENV, "passphrase-env", "NAME", "or in the environment variable NAME"}, \

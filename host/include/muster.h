@@ -172,9 +172,9 @@ struct muster_run_options {
     unsigned forks;  /* servers in flight; 0: 50 */
     unsigned workers; /* threads; 0: the number of cores, no more than forks */
     uint64_t timeout_ms;          /* a task's deadline; 0: what the script says, else 1 h */
-    uint64_t connect_timeout_ms;  /* 0: 10 s */
+    uint64_t connect_timeout_ms;  /* 0: what ssh_config says, else 10 s */
     int connect_retries;          /* of a connection that was refused, unreachable or closed before the login: after 0.5 s,
-                                     1 s, 2 s, … with jitter; 0: 2 retries; negative: none */
+                                     1 s, 2 s, … with jitter; 0: what ssh_config says, else 2; negative: none */
     unsigned start_rate;          /* new SSH connections a second, over all of the run; 0: as they come */
     uint64_t teardown_timeout_ms; /* 0: 60 s */
     uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
@@ -188,7 +188,7 @@ struct muster_run_options {
     enum muster_hostkey_policy hostkey_policy;
     const char *const *known_hosts; /* NULL-terminated; NULL: the user's and the system's */
     const char *const *key_files;   /* NULL-terminated; NULL: ~/.ssh/id_ed25519, id_ecdsa, id_rsa */
-    const char *user;               /* for servers that name none; NULL: this process's user */
+    const char *user;               /* for servers that name none; NULL: what ssh_config says, else this process's user */
     const char *password;           /* NULL: not tried */
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
@@ -203,9 +203,20 @@ struct muster_run_options {
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     const char *sudo_password; /* for commands that run as root by sudo; NULL: none, sudo must not ask for one */
-    bool hostkey_policy_given; /* a cleanup: hostkey_policy holds even if it is strict and that of then was not */
+    bool hostkey_policy_given; /* hostkey_policy holds even if it is strict and ssh_config says otherwise, or, in a cleanup,
+                                  that of then was not */
+    const char *ssh_config;    /* a file in the form of ssh_config(5) to be read instead of ~/.ssh/config and
+                                  /etc/ssh/ssh_config; "none": no such file at all; NULL: these two, as ssh does */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
+
+/* How each server chosen would be reached: text is a line an option, "keyword value" as `ssh -G` prints it, of what the
+ * inventory, options (may be NULL) and ssh_config say. Commands of ssh_config's Match lines are run; nothing is connected.
+ * A server whose options are wrong has text NULL, and err->message says why. */
+MUSTER_API int muster_ssh_options(struct muster *m, const struct muster_run_options *options,
+                                  void (*fn)(void *arg, const char *server_id, const char *text,
+                                             const struct muster_error *err),
+                                  void *arg, struct muster_error *err);
 
 /* Add the servers that dir has transcripts of this script for, unless they are there; *n: how many it has. */
 MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_script *script, const char *dir, size_t *n,

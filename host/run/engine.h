@@ -51,8 +51,7 @@ struct mu_engine {
     const char *run_id;        /* NULL while loading */
     const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */
     const char *sudo_password; /* NULL: sudo must not ask for one */
-    const char *user; /* for servers that name none; NULL: this process's */
-    unsigned connect_retries; /* of a connection that failed in a way that may pass */
+    int connect_retries; /* of a connection that failed in a way that may pass; 0: ssh_config's, else 2; negative: none */
     uint64_t timeout_ms, connect_timeout_ms, setup_timeout_ms, teardown_timeout_ms;
     size_t task_memory;
     unsigned long alloc_fail_at; /* tests only, see account.h: the nth Lua allocation of each worker fails; 0: none */

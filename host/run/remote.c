@@ -14,6 +14,7 @@
 
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS 5000
+#define RETRIES 2 /* when nobody says another number */
 
 static const struct mu_engine *engine_of(const struct mu_remote *r) { return r->task->worker->engine; }
 
@@ -69,8 +70,9 @@ static bool to_be_retried(const struct mu_remote *r, const struct mu_err *err)
 {
     if (r->retry_until_ms)
         return worth_waiting(err->code) && r->retry_until_ms > mu_clock_ms();
-    const struct mu_ssh_options *o = r->ssh ? mu_ssh_session_options(r->ssh) : NULL;
-    unsigned retries = o && o->connection_attempts ? o->connection_attempts - 1 : engine_of(r)->connect_retries;
+    int said = engine_of(r)->connect_retries;
+    unsigned attempts = r->ssh ? mu_ssh_session_options(r->ssh)->connection_attempts : 0;
+    unsigned retries = said ? (said > 0 ? (unsigned)said : 0) : attempts ? attempts - 1 : RETRIES;
     return mu_ssh_worth_retrying(err) && r->tries <= retries;
 }
 
@@ -115,8 +117,9 @@ static void start_connect(struct mu_remote *r)
         rc = mu_ssh_ways_new(&r->task->worker->ways, r->task->worker->loop, e->ssh, &err);
     if (!rc && !r->ssh) {
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
-                                       .user = r->own.user ? r->own.user : srv->user ? srv->user : e->user,
-                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust, .ways = r->task->worker->ways};
+                                       .user = r->own.user ? r->own.user : srv->user,
+                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust,
+                                       .ways = r->task->worker->ways};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }
     if (!rc) {

@@ -19,8 +19,6 @@
 #include "run/tape.h"
 #include "run/worker.h"
 
-#define CONNECT_RETRIES 2
-
 #define WATCH_EVERY_MS 1000
 #define STUCK_MS 5000
 #define FDS_APART 64
@@ -141,11 +139,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->servers = servers;
     run->n = n;
     run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir, .module_dir = c->module_dir,
-                                     .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
+                                     .logger = logger, .local = c->local, .fail_fast = c->fail_fast,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
-                                     .connect_retries = c->connect_retries < 0    ? 0
-                                                        : c->connect_retries == 0 ? CONNECT_RETRIES
-                                                                                  : (unsigned)c->connect_retries,
+                                     .connect_retries = c->connect_retries,
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
                                                                                    : MU_STEP_TIMEOUT_MS,
                                      .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,

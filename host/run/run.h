@@ -29,12 +29,12 @@ struct mu_run_config {
     unsigned forks, workers;  /* 0: 50; the number of cores */
     uint64_t timeout_ms;      /* 0: the script's, else 1 h */
     uint64_t connect_timeout_ms, teardown_timeout_ms, grace_ms; /* 0: 10 s, 60 s, 15 s */
-    int connect_retries;      /* 0: 2; negative: none */
+    int connect_retries;      /* 0: ssh_config's, else 2; negative: none */
     size_t task_memory;       /* 0: 64 MiB */
     bool local, fail_fast, dry_run, allow_destructive;
     const char *const *steps; /* of the script, as run/pick.h reads them; NULL: all. Read by mu_run_new() alone */
     const char *max_broken;   /* the cap, as run/marks.h parses it; NULL: the script's, else 5 % */
-    const char *user;
+    const char *user;         /* also in ssh.user; here for the journal */
     const char *sudo_password; /* NULL: none */
     const char *library_dir;
     const char *module_dir;   /* where require looks before all; NULL: nowhere else */

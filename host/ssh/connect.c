@@ -18,6 +18,8 @@
 static const char *phase_name(enum mu_connect_phase phase)
 {
     switch (phase) {
+    case MU_PHASE_OPTIONS:
+        return "Match exec of the ssh configuration";
     case MU_PHASE_RESOLVE:
         return "name resolution";
     case MU_PHASE_TCP:
@@ -44,6 +46,8 @@ static void release(struct mu_ssh_session *s)
 {
     struct mu_connect *c = s->connect;
 
+    mu_conf_exec_free(c->exec);
+    c->exec = NULL;
     mu_resolve_cancel(c->resolve);
     c->resolve = NULL;
     mu_dial_free(c->dial);
@@ -362,11 +366,49 @@ void mu_connect_event(struct mu_ssh_session *s)
     }
 }
 
+/* In its turn, when new connections have a rate. */
+static void wait_for_start(struct mu_ssh_session *s)
+{
+    uint64_t wait_ms = mu_gates_start(s->shared->gates);
+
+    s->connect->phase = MU_PHASE_WAIT;
+    if (wait_ms)
+        mu_timer_start(s->timer, s->ctx, wait_ms);
+    else
+        mu_way_start(s);
+}
+
+static int begin(struct mu_ssh_session *s, struct mu_err *err);
+
+/* A command that the options depend on has ended. */
+static void on_exec(void *arg, const struct mu_err *failed)
+{
+    struct mu_ssh_session *s = arg;
+    struct mu_err err = *failed;
+
+    mu_conf_exec_free(s->connect->exec);
+    s->connect->exec = NULL;
+    if (err.code || mu_session_options(s, &err) || begin(s, &err))
+        mu_connect_done(s, &err);
+}
+
+/* With what is known now. */
+static int begin(struct mu_ssh_session *s, struct mu_err *err)
+{
+    if (!s->pending) {
+        wait_for_start(s);
+        return 0;
+    }
+    s->connect->phase = MU_PHASE_OPTIONS;
+    mu_connect_count(s);
+    return mu_conf_exec_start(&s->connect->exec, s->loop, s->ctx, s->shared->confs, s->pending, on_exec, s, err);
+}
+
 int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_t timeout_ms, mu_ssh_connect_fn *fn,
                            void *arg, struct mu_err *err)
 {
     struct mu_connect *c = NULL;
-    uint64_t wait_ms;
+    int rc;
 
     if (s->state == MU_SESSION_CONNECTING || s->state == MU_SESSION_UP)
         return mu_err_set(err, MU_ESTATE, "%s port %d: the session is connected already", s->host, s->port);
@@ -380,13 +422,13 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     s->connect = c;
     s->state = MU_SESSION_CONNECTING;
     mu_session_use_ctx(s, ctx);
-    mu_loop_update_time(s->loop); /* the caller may have been at work for long */
-    wait_ms = mu_gates_start(s->shared->gates);
-    if (wait_ms)
-        mu_timer_start(s->timer, ctx, wait_ms);
-    else
-        mu_way_start(s);
-    return 0;
+    rc = begin(s, err);
+    if (rc) {
+        s->state = MU_SESSION_IDLE;
+        mu_timer_stop(s->timer);
+        mu_connect_free(s);
+    }
+    return rc;
 }
 
 void mu_ssh_session_connect_abort(struct mu_ssh_session *s, const struct mu_err *why)

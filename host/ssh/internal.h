@@ -18,6 +18,7 @@
 #include "core/list.h"
 #include "loop/lines.h"
 #include "loop/loop.h"
+#include "ssh/conf_exec.h"
 #include "ssh/options.h"
 #include "ssh/shared.h"
 #include "ssh/ssh.h"
@@ -34,7 +35,11 @@ struct mu_ssh_session {
     struct mu_ssh_shared *shared;
     char *host;            /* as the target names it: what messages and known_hosts call it */
     char *key_file, *args; /* of the target, or NULL */
+    char *via;             /* the chain that leads to it, whatever the options say: of a jump host in a chain; or NULL */
+    char *own_user;        /* as the target says it, or NULL */
+    int own_port;          /* likewise, or 0 */
     struct mu_ssh_options *options;
+    char *pending;         /* a command of ssh_config that the options depend on has yet to be run; NULL: none */
     const char *user;      /* of the options */
     int port;              /* of the options */
     struct mu_ssh_trust *trust; /* or NULL */
@@ -74,6 +79,8 @@ void mu_session_settle(struct mu_ssh_session *s);
 int mu_session_watch(struct mu_ssh_session *s, int fd, int events, struct mu_err *err);
 /* Give back descriptors, watch and libssh's session. polite: with a disconnect message when the socket takes it. */
 void mu_session_close(struct mu_ssh_session *s, bool polite);
+/* Look the options up, again when the outcome of `pending` is known now. */
+int mu_session_options(struct mu_ssh_session *s, struct mu_err *err);
 void mu_session_use_ctx(struct mu_ssh_session *s, struct mu_ctx *ctx);
 /* libssh's last error, in printable form, into out; hostile text. Returns out. */
 char *mu_session_error(struct mu_ssh_session *s, char *out, size_t size);
@@ -87,6 +94,7 @@ void mu_alive_start(struct mu_ssh_session *s);
 /* ---- connect.c ---- */
 
 enum mu_connect_phase {
+    MU_PHASE_OPTIONS, /* commands that the options depend on */
     MU_PHASE_WAIT,    /* until the rate of new connections allows it */
     MU_PHASE_RESOLVE,
     MU_PHASE_TCP,
@@ -103,6 +111,7 @@ struct mu_connect {
     mu_ssh_connect_fn *fn;
     void *arg;
     uint64_t deadline_ms, timeout_ms; /* deadline 0: the time does not count yet */
+    struct mu_conf_exec *exec; /* what the options depend on */
     struct mu_resolve *resolve;
     struct mu_dial *dial;
     bool nonblocking;     /* the descriptor is non-blocking again after libssh made it blocking */

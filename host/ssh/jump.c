@@ -168,13 +168,8 @@ static int make_session(struct mu_jump *j, struct mu_err *err)
     }
     rc = mu_ssh_session_new(&j->s, j->ways->loop, j->ways->shared, &target, err);
     if (!rc) {
-        if (before) { /* the chain says how to get there, whatever the configuration says */
-            free(j->s->options->proxy_jump);
-            free(j->s->options->proxy_command);
-            j->s->options->proxy_jump = before;
-            j->s->options->proxy_command = NULL;
-            before = NULL;
-        }
+        j->s->via = before; /* NULL: as its own options say */
+        before = NULL;
         if (j->s->options->connect_timeout_s)
             j->timeout_ms = j->s->options->connect_timeout_s * (uint64_t)1000;
     }

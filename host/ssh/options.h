@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/buf.h"
 #include "core/err.h"
 
 struct mu_ssh_shared;
@@ -43,15 +44,23 @@ struct mu_ssh_options {
     bool no_publickey, no_password, no_kbdint; /* PubkeyAuthentication no, …: not to be tried */
     char *bind_address;      /* a name or address of this machine to connect from; NULL: any */
     enum mu_ssh_family family;
-    unsigned server_alive_interval_s; /* 0: no keepalive */
+    unsigned server_alive_interval_s; /* 0: no keepalive, which must be said: by default 30 */
     unsigned server_alive_count_max;
     unsigned connect_timeout_s;   /* 0: the run's */
     unsigned connection_attempts; /* 0: the run's */
 };
 
-/* What holds for target. MU_EINVAL says what is wrong, MU_ENOMEM. */
-int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
-                          struct mu_err *err);
+/* What holds for target: what the target itself says, then its args, then the run's command line, then ssh_config. MU_EINVAL
+ * says what is wrong, MU_ENOMEM. *pending NULL: all is known. Else a command of a Match line whose outcome is not known yet
+ * (conf_exec.h runs it), which the caller frees: *out is what holds as if no such line matched, and is to be looked up again
+ * when the outcome is known. pending itself NULL: that is all the caller wants. */
+int mu_ssh_options_lookup(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
+                          const struct mu_ssh_target *target, struct mu_err *err);
+/* The same with such commands run now: for whoever may block. */
+int mu_ssh_options_wait(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                        struct mu_err *err);
+/* For people and tests: a line an option, "keyword value", in the words of ssh -G; what is not said is left out. */
+void mu_ssh_options_tell(const struct mu_ssh_options *o, struct mu_buf *out);
 void mu_ssh_options_free(struct mu_ssh_options *o); /* NULL allowed */
 
 #endif

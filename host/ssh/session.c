@@ -250,6 +250,25 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
 
 /* ---- the object ---- */
 
+int mu_session_options(struct mu_ssh_session *s, struct mu_err *err)
+{
+    const struct mu_ssh_target target = {.host = s->host, .port = s->own_port, .user = s->own_user,
+                                         .key_file = s->key_file, .args = s->args};
+    struct mu_ssh_options *options = NULL;
+    char *pending = NULL;
+    int rc = mu_ssh_options_lookup(&options, &pending, s->shared, &target, err);
+
+    if (rc)
+        return rc;
+    mu_ssh_options_free(s->options);
+    free(s->pending);
+    s->options = options;
+    s->pending = pending;
+    s->port = options->port;
+    s->user = options->user;
+    return 0;
+}
+
 int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct mu_ssh_shared *sh,
                        const struct mu_ssh_target *target, struct mu_err *err)
 {
@@ -280,13 +299,14 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
         goto nomem;
     if (target->args && !(s->args = strdup(target->args)))
         goto nomem;
-    rc = mu_ssh_options_lookup(&s->options, sh, target, err);
+    if (target->user && !(s->own_user = strdup(target->user)))
+        goto nomem;
+    s->own_port = target->port;
+    rc = mu_session_options(s, err);
     if (rc) {
         mu_ssh_session_free(s);
         return rc;
     }
-    s->port = s->options->port;
-    s->user = s->options->user;
     *out = s;
     return 0;
 nomem:
@@ -338,8 +358,11 @@ void mu_ssh_session_free(struct mu_ssh_session *s)
     free(s->host);
     free(s->key_file);
     free(s->args);
+    free(s->own_user);
+    free(s->via);
+    free(s->pending);
     mu_ssh_options_free(s->options);
-    s->host = s->key_file = s->args = NULL;
+    s->host = s->key_file = s->args = s->own_user = s->pending = s->via = NULL;
     s->options = NULL;
     s->user = NULL;
     mu_ssh_trust_unref(s->trust);

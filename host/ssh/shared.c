@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ssh/conf_shared.h"
 #include "ssh/shared_parts.h"
 
 int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out)
@@ -51,11 +52,9 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
         goto out;
     }
     sh->gates = mu_gates_new(config->start_rate);
-    if (!sh->gates) {
-        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
-        goto out;
-    }
-    rc = mu_hostkeys_new(&sh->hostkeys, config, err);
+    rc = sh->gates ? mu_confs_new(&sh->confs, config, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!rc)
+        rc = mu_hostkeys_new(&sh->hostkeys, config, err);
     if (!rc)
         rc = mu_keys_new(&sh->keys, config, err);
     if (!rc && config->use_agent && agent_socket && *agent_socket) {
@@ -64,6 +63,23 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
             mu_err_set(err, rc, "cannot start the SSH agent's proxy: out of memory, descriptors or threads");
     }
 out:
+    if (rc)
+        mu_ssh_shared_free(sh);
+    else
+        *out = sh;
+    return rc;
+}
+
+int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err)
+{
+    struct mu_ssh_shared *sh = calloc(1, sizeof(*sh));
+    int rc;
+
+    *out = NULL;
+    if (!sh)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    ssh_init();
+    rc = mu_confs_new(&sh->confs, config, err);
     if (rc)
         mu_ssh_shared_free(sh);
     else
@@ -84,6 +100,7 @@ void mu_ssh_shared_free(struct mu_ssh_shared *sh)
     mu_keys_free(sh->keys);
     mu_hostkeys_free(sh->hostkeys);
     mu_gates_free(sh->gates);
+    mu_confs_free(sh->confs);
     if (sh->password)
         explicit_bzero(sh->password, strlen(sh->password));
     free(sh->password);

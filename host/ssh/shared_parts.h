@@ -30,7 +30,10 @@ int mu_agent_new(struct mu_agent **out, const char *socket_path, uint64_t timeou
 int mu_agent_client_fd(struct mu_agent *agent);
 void mu_agent_free(struct mu_agent *agent);
 
+struct mu_confs; /* ssh_config: conf_shared.h */
+
 struct mu_ssh_shared {
+    struct mu_confs *confs;
     struct mu_hostkeys *hostkeys;
     struct mu_keys *keys;
     struct mu_agent *agent;

@@ -33,12 +33,19 @@ struct mu_ssh_config {
     uint64_t agent_timeout_ms;      /* an agent that is silent longer is named in a warning and not asked again */
     const char *agent_socket;       /* NULL: $SSH_AUTH_SOCK */
     unsigned start_rate;            /* new connections a second, over all threads; 0: as they come */
+    const char *config_file;        /* "": ~/.ssh/config and /etc/ssh/ssh_config, as far as they are there; else this file, "none":
+                                       nothing. NULL: nothing */
+    const char *user;               /* for servers that name none, before ssh_config; NULL: not said */
+    bool policy_given, connect_timeout_given; /* said by the user: they go before ssh_config. key_files, known_hosts: as soon
+                                       as they are not NULL */
 };
 
 struct mu_ssh_shared;
-/* Reads known_hosts and keys, asks the agent for its list. Blocks; main thread, before any session. MU_EINVAL names a
+/* Reads ssh_config, known_hosts and keys, asks the agent for its list. Blocks; main thread, before any session. MU_EINVAL names a
  * file that cannot be read, parsed or decrypted. */
 int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
+/* Reads ssh_config alone, for options.h; no session can be made with it. */
+int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
 /* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap. Any thread,
  * also while there are sessions; reading and decrypting it blocks. */
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
@@ -71,9 +78,9 @@ void mu_ssh_ways_free(struct mu_ssh_ways *w); /* after every session that had it
 /* ---- sessions ---- */
 
 struct mu_ssh_target {
-    const char *host;     /* name or numeric address; what known_hosts is asked for, with the port */
-    int port;             /* 0: 22 */
-    const char *user;     /* NULL: the user of this process */
+    const char *host;     /* a name that ssh_config may know, or a numeric address */
+    int port;             /* 0: not said: what ssh_config says, else 22 */
+    const char *user;     /* NULL: not said: the run's, what ssh_config says, else the user of this process */
     const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
     struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
     const char *args;     /* more options for this server, as ssh's command line has them: "-J bastion -o Ciphers=…"; NULL: none */

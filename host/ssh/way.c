@@ -88,7 +88,7 @@ static int start_jump(struct mu_ssh_session *s, struct mu_err *err)
         s->own_ways = true;
     }
     c->phase = MU_PHASE_JUMP; /* its own time does not run yet: the jump host's does */
-    return mu_jump_ask(&s->way.jump, s, s->options->proxy_jump, c->timeout_ms, err);
+    return mu_jump_ask(&s->way.jump, s, s->via ? s->via : s->options->proxy_jump, c->timeout_ms, err);
 }
 
 /* The jump host's connection is up, and we have a place. */
@@ -174,9 +174,8 @@ static int start_proxy(struct mu_ssh_session *s, struct mu_err *err)
 void mu_way_start(struct mu_ssh_session *s)
 {
     struct mu_err err = {0};
-    int rc = s->options->proxy_command ? start_proxy(s, &err)
-             : s->options->proxy_jump  ? start_jump(s, &err)
-                                       : start_socket(s, &err);
+    const struct mu_ssh_options *o = s->options;
+    int rc = s->via || o->proxy_jump ? start_jump(s, &err) : o->proxy_command ? start_proxy(s, &err) : start_socket(s, &err);
 
     if (rc)
         mu_connect_done(s, &err);
