@@ -376,8 +376,14 @@ static int fill(struct looking *k, struct mu_ssh_options *o, struct mu_err *err)
     return rc;
 }
 
-int mu_ssh_options_lookup(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
-                          const struct mu_ssh_target *target, struct mu_err *err)
+int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                          struct mu_err *err)
+{
+    return mu_ssh_options_try(out, NULL, sh, target, err);
+}
+
+int mu_ssh_options_try(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
+                       const struct mu_ssh_target *target, struct mu_err *err)
 {
     struct looking k = {.confs = sh->confs, .target = target};
     struct mu_ssh_options *o = calloc(1, sizeof(*o));
