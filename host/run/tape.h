@@ -21,6 +21,9 @@
 #ifndef MU_RUN_TAPE_H
 #define MU_RUN_TAPE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/exec.h"
 #include "inventory/inventory.h"
 
@@ -53,6 +56,9 @@ struct mu_tape_question {
 /* i: the server's place in the list given; behind the last: of what is done for no server. */
 void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *q, const struct mu_exec_result *answer);
 void mu_tapes_note_connect(struct mu_tapes *t, size_t i, const char *address, const struct mu_err *result);
+/* A number for the next task of the server's that wants random ones: the same in the run that is recorded and in its replays.
+ * False: neither is at work. */
+bool mu_tapes_seed(struct mu_tapes *t, size_t i, uint64_t *seed);
 /* The next answer to the question; NULL, and err, when there is none. */
 const struct mu_exec_result *mu_tapes_answer(struct mu_tapes *t, size_t i, const struct mu_tape_question *q,
                                              struct mu_err *err);

@@ -27,6 +27,7 @@ struct mu_tape {
     char salt[2 * MU_TAPE_SALT + 1];
     struct mu_err problem; /* of writing it, or reading */
     bool read;
+    unsigned n_seeds; /* given */
     struct mu_tape_entry *entries;
     size_t n;
 };
@@ -42,6 +43,8 @@ struct mu_tapes {
 void mu_tape_hash(const struct mu_tape *tape, const void *bytes, size_t len, char out[MU_TAPE_HASH]);
 /* {"NAME": hash} of "NAME=value" strings; NULL when there are none, or no memory. */
 json_t *mu_tape_hash_env(const struct mu_tape *tape, const char *const *env);
+/* The server's; a transcript of one server that somebody wrote by hand, or for a test, may answer for the fleet, too. */
+struct mu_tape *mu_tape_of(struct mu_tapes *t, size_t i);
 /* tape_write.c: a new file with its head, only for this user to read. */
 int mu_tape_begin(struct mu_tape *tape, const char *script, const char *server, struct mu_err *err);
 /* tape_read.c: the file into entries, once; why not is tape->problem. */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "run/tape_internal.h"
 
@@ -247,16 +246,10 @@ static const struct mu_exec_result *find(struct mu_tape *tape, const struct aske
     return NULL;
 }
 
-/* A transcript of one server that somebody wrote by hand, or for a test, may answer for the fleet, too. */
-static struct mu_tape *tape_of(struct mu_tapes *t, size_t i)
-{
-    return i == t->n && t->n == 1 && access(t->tapes[i].path, F_OK) ? &t->tapes[0] : &t->tapes[i];
-}
-
 const struct mu_exec_result *mu_tapes_answer(struct mu_tapes *t, size_t i, const struct mu_tape_question *q,
                                              struct mu_err *err)
 {
-    struct mu_tape *tape = tape_of(t, i);
+    struct mu_tape *tape = mu_tape_of(t, i);
     struct asked a = {.q = q};
     const struct mu_exec_result *answer = NULL;
     mu_tape_read(tape);
