@@ -1,5 +1,6 @@
 -- Burn in: install an operating system, wait for SSH, measure CPU, memory, disk and GPU, stress it, look at its health,
--- destroy the installation, and mark the server as broken when it did not do well or could not be installed or destroyed.
+-- destroy the installation, and mark the server as broken when it did not do well, or could not be installed or
+-- destroyed.
 --
 --   muster run scripts/burnin.lua -i fleet.txt -j 200 -p url=https://ironic.example.com:6385 -p os=debian-12
 --   muster run scripts/burnin.lua -i fleet.txt --dry-run -p url=…         # says what it would ask the provisioner for
@@ -70,7 +71,8 @@ return muster.script {
     server:connect(access)
   end,
 
-  -- What each measures, and why by these thresholds, is said in the script that it is taken from; so is what else -p sets.
+  -- What each measures, and why by these thresholds, is said in the script that it is taken from; so is what else -p
+  -- sets.
   steps = {
     muster.use "cpu",
     muster.use "memory",

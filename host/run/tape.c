@@ -160,8 +160,7 @@ bool mu_tapes_seed(struct mu_tapes *t, size_t i, uint64_t *seed)
     struct mu_tape *tape = t ? mu_tape_of(t, i) : NULL;
     if (!tape)
         return false;
-    if (t->replay)
-        mu_tape_read(tape);
+    mu_tape_ready(t, i);
     snprintf(text, sizeof text, "random %u", tape->n_seeds++);
     mu_tape_hash(tape, text, strlen(text), hash);
     hash[15] = '\0'; /* 60 bits */

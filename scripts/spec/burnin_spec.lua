@@ -40,8 +40,8 @@ describe("burnin.lua", function()
   it("measures all, and leaves nothing behind", function()
     local result = run { gpu = true, min_gpu_bandwidth = 50 }
     assert.equals("passed", result.status, result.reason)
-    assert.same({ "cpu passed", "memory passed", "disk passed", "stress passed", "temperature passed", "gpu-bandwidth passed",
-      "health-clock passed" }, measured(result))
+    assert.same({ "cpu passed", "memory passed", "disk passed", "stress passed", "temperature passed",
+      "gpu-bandwidth passed", "health-clock passed" }, measured(result))
     assert.equals(50.2131, result.steps["gpu-bandwidth"].metrics.bandwidth)
     assert.same({ temperature = 70, idle = 40 }, result.steps.temperature.metrics)
     assert.is_nil(result.claim)

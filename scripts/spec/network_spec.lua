@@ -9,11 +9,16 @@ describe("network.lua", function()
   local script = testing.load "../network.lua"
 
   local function run(there, back, params, serves)
-    local server = testing.server({ ["iperf3 --client *"] = there, ["iperf3 --client * --reverse"] = back }, { id = "one" })
+    local server = testing.server({ ["iperf3 --client *"] = there, ["iperf3 --client * --reverse"] = back },
+      { id = "one" })
     local peer = testing.server({ ["iperf3 --server *"] = serves or LISTENS },
       { id = "other", address = "10.0.0.2", vars = { network_address = "192.168.0.2" } })
     local result = script:run(server, params or {}, peer)
     return result, result.steps.network
+  end
+
+  local function listens_not(why)
+    return { stdout = "iperf3: error - unable to start listener for connections: " .. why .. "\n", exit_status = 1 }
   end
 
   -- The same, ten thousand times slower.
@@ -35,7 +40,8 @@ describe("network.lua", function()
   it("asks the peer to serve, and the server to measure at its address on that network", function()
     local result = run(REPORT, REPORT, { seconds = 7 })
     local port = result.asked[1]:match "^iperf3 %-%-server %-%-one%-off %-%-forceflush %-%-port (2%d%d%d%d)$"
-    assert.equals(("iperf3 --client '192.168.0.2' --port %s --time 7 --connect-timeout 10000 --json"):format(port), result.asked[2])
+    assert.equals(("iperf3 --client '192.168.0.2' --port %s --time 7 --connect-timeout 10000 --json"):format(port),
+      result.asked[2])
     assert.matches(" %-%-json %-%-reverse$", result.asked[4])
   end)
 
@@ -45,8 +51,7 @@ describe("network.lua", function()
     assert.same({ "error", "iperf3 is missing (apt-get install iperf3)" }, { result.status, step.failures[1].cause })
     result, step = run(REPORT, REPORT, {}, missing)
     assert.same({ "error", "iperf3 is missing (apt-get install iperf3)" }, { result.status, step.failures[1].cause })
-    result, step = run(REPORT, REPORT, {}, { stdout = "iperf3: error - unable to start listener for connections: Permission denied\n",
-      exit_status = 1 })
+    result, step = run(REPORT, REPORT, {}, listens_not "Permission denied")
     assert.equals("error", result.status)
     assert.matches("iperf3 could not serve on other: unable to start listener", step.reason)
     result, step = run({ stdout = REFUSED, exit_status = 1 }, REPORT)
@@ -55,7 +60,7 @@ describe("network.lua", function()
   end)
 
   it("tries another port where one is in use", function()
-    local busy = { stdout = "iperf3: error - unable to start listener for connections: Address already in use\n", exit_status = 1 }
+    local busy = listens_not "Address already in use"
     local result = run(REPORT, REPORT, {}, { busy, busy, LISTENS })
     assert.equals("passed", result.status, result.steps.network.reason)
     assert.equals(6, #result.asked)

@@ -9,13 +9,17 @@ local function server_of(output, idle, hot, throttled)
   local function look(when, celsius, more)
     local lines = {}
     for _, value in ipairs(celsius or {}) do
-      lines[#lines + 1] = ("heat %s temperature %d coretemp\nheat %s temperature 96000 nvme\n"):format(when, value, when)
+      lines[#lines + 1] = ("heat %s temperature %d coretemp\n"):format(when, value)
+      lines[#lines + 1] = ("heat %s temperature 96000 nvme\n"):format(when)
     end
-    if throttled and more then lines[#lines + 1] = ("heat %s throttled 2 a\nheat %s throttled %d b\n"):format(when, when, more) end
+    if throttled and more then
+      lines[#lines + 1] = ("heat %s throttled 2 a\nheat %s throttled %d b\n"):format(when, when, more)
+    end
     return table.concat(lines)
   end
   return testing.server { ["*stress-ng --cpu*"] = output, ["*' 'before' *"] = look("before", idle and { idle }, 3),
-    ["*' 'during' *"] = look("during", hot), ["*' 'after' *"] = look("after", idle and { idle + 500 }, 3 + (throttled or 0)) }
+    ["*' 'during' *"] = look("during", hot),
+    ["*' 'after' *"] = look("after", idle and { idle + 500 }, 3 + (throttled or 0)) }
 end
 
 describe("stress.lua", function()

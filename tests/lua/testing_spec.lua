@@ -55,6 +55,18 @@ local PAIR = [[
   } }]]
 
 describe("muster.testing", function()
+  it("has files by what is done with them", function()
+    works([[
+      local result = testing.load "files.lua":run(testing.server { ["read_file /etc/id"] = "abc\n", ["write_file /tmp/*"] = "",
+        ["read_file /none"] = { error = "lost" } })
+      assert.same({ "error", 4 }, { result.status, result.steps.id.metrics.score })
+      assert.same({ "read_file /etc/id", "write_file /tmp/x", "read_file /none" }, result.asked)]], { ["files.lua"] = [[
+      return { steps = {
+        { name = "id", run = function(server) return #server:read_file "/etc/id" end },
+        { name = "put", run = function(server) server:write_file("/tmp/x", "text") end },
+        { name = "none", run = function(server) return #server:read_file "/none" end } } }]] })
+  end)
+
   it("pairs the server with a good peer, whose own steps are not run", function()
     works([[
       local pair = testing.load "pair.lua"

@@ -3,8 +3,8 @@ local muster = require "muster"
 local tool = require "benchmarks.tool"
 local M = {}
 
--- For sh: $1 when it is looked, $2 where the kernel's files are (/sys), $3 how often, $4 with how many seconds before each
--- time. It prints "heat WHEN KIND VALUE NAME", a sensor a line: the hottest of its temperatures in thousandths of a
+-- For sh: $1 when it is looked, $2 where the kernel's files are (/sys), $3 how often, $4 seconds before each time. It
+-- prints "heat WHEN KIND VALUE NAME", a sensor a line: the hottest of its temperatures in thousandths of a
 -- degree, and counters of throttling. Without programs of its own, since it looks while everything is busy.
 local LOOK = [[
 heat() { # of the files $3..., named as $2 says
@@ -45,8 +45,8 @@ local PROCESSORS = { coretemp = true, k10temp = true, zenpower = true, x86_pkg_t
   ["cpu-thermal"] = true }
 
 --- What the lines "heat …" come to: idle_temperature and temperature (°C, the hottest processor before the load, and
---- at its hottest under it) and throttled (how often a core slowed down for its heat meanwhile); each nil where there is no
---- sensor for it.
+--- at its hottest under it) and throttled (how often a core slowed down for its heat meanwhile); each nil where there
+--- is no sensor for it.
 function M.heat(text)
   local hottest, throttled = {}, {}
   for when, kind, value, name in text:gmatch "%f[^\n%z]heat (%a+) (%a+) (-?%d+) ([^\n]*)" do
