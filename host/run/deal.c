@@ -83,10 +83,19 @@ static void deal_mark(struct mu_run *run, size_t index)
     deal_task(run, MU_TASK_MARK, index, 0, verdict, NULL);
 }
 
+static void after_pairs(struct mu_run *run);
+
 static void deal_server(struct mu_run *run)
 {
     struct mu_verdict *verdict = NULL;
     run->results->tasks[run->dealt].dealt = true;
+    if (run->config.lends_last && run->pairs.wanted && run->dealt == run->n - 1) {
+        run->dealt++;
+        run->results->tasks[run->n - 1].finished = true;
+        mu_pairs_own_ended(run);
+        after_pairs(run);
+        return;
+    }
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
     deal_task(run,
@@ -140,6 +149,7 @@ static void after_pairs(struct mu_run *run)
 {
     for (size_t i = 0; mu_pairs_over(run) && i < run->n; i++) {
         mu_task_result_settle(&run->results->tasks[i]);
+        mu_pairs_say_finished(run, i);
         mu_run_measured(run, i);
     }
     if (mu_pairs_over(run))

@@ -44,6 +44,7 @@ struct mu_engine {
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
+    bool pairs;                /* the run has pair steps: a server's own task is not all of it */
     const bool *only;          /* a step each: whether it is part of this run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
     bool allow_destructive;

@@ -97,6 +97,9 @@ struct mu_call {
     const struct mu_exec_result *replayed; /* from a transcript (tape.h), or NULL */
     struct mu_exec_result lined;           /* the same without what was handed over as lines */
     struct mu_buf seen[2];                 /* what lines were handed over, for a transcript: stdout, stderr */
+    char streamed[65];                     /* SHA-256 of a file that went to the server, in hex; "": none has, wholly */
+    bool seen_cut;                         /* more came than a transcript takes */
+    struct mu_buf seen_order;              /* 'o' or 'e' a line */
     bool held; /* the server waits until the lines that are there are taken */
 };
 

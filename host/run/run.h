@@ -43,6 +43,7 @@ struct mu_run_config {
     const char *record_dir;   /* write transcripts there (run/tape.h); NULL: none */
     const char *replay_dir;   /* answer from those there, and touch no server; NULL: no */
     const struct mu_console_io *console; /* lines for the one server, instead of the script's steps; or NULL */
+    bool lends_last;          /* specs: the last server has no results of its own: it is what others are paired with, and good */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;

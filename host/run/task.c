@@ -171,6 +171,7 @@ void mu_task_kill(struct mu_task *t)
         return;
     t->cancelled = true;
     t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
+    t->peer_began = false;
     if (t->scope.fiber)
         mu_fiber_abandon(t->scope.fiber);
 }
@@ -197,6 +198,8 @@ void mu_task_end(struct mu_task *t)
         mu_mark_report(t);
     else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
         mu_post_shared_take(t, &t->plain);
+    else if (t->kind == MU_TASK_RUN && engine_of(t)->pairs) /* it is finished when its pairs are (deal.c) */
+        mu_log(MU_DEBUG, "Own steps finished: %s (%.1f s).", mu_status_name(t->worst), (double)took / 1000.0);
     else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
         mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
                t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)took / 1000.0);
