@@ -165,7 +165,7 @@ static void check_host_key(struct mu_ssh_session *s)
         return;
     }
     rc = s->trust ? mu_trust_check(s->trust, s->shared, s->host, s->port, key, &err)
-                  : mu_hostkey_check(s->shared, s->host, s->port, key, &err);
+                  : mu_hostkey_check_for(s->shared, s->options, key, &err);
     ssh_key_free(key);
     if (rc) {
         mu_connect_done(s, &err);
@@ -199,18 +199,20 @@ static void kex_step(struct mu_ssh_session *s)
         kex_failed(s);
 }
 
-static int set_options(struct mu_ssh_session *s)
+static int set_options(struct mu_ssh_session *s, struct mu_err *err)
 {
     static const int no = 0;
     struct mu_buf algorithms = MU_BUF_INIT;
     unsigned port = (unsigned)s->port;
-    int rc = MU_ENOMEM;
+    int rc = s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
+                      : mu_hostkey_algorithms_for(s->shared, s->options, &algorithms, err);
 
+    if (rc)
+        goto out;
+    rc = MU_ENOMEM;
     /* Nothing of this machine's configuration: known_hosts was read once for the run, keys too, and libssh would look
      * for the user's home directory. */
-    if ((s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
-                  : mu_hostkey_algorithms(s->shared, s->host, s->port, &algorithms)) ||
-        ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
+    if (ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
         ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") ||
@@ -237,10 +239,13 @@ static void start_kex(struct mu_ssh_session *s)
     if (!ssh)
         goto nomem;
     s->ssh = ssh;
-    if (set_options(s)) {
+    if (set_options(s, &err)) {
         s->ssh = NULL; /* it has not taken the descriptor yet */
         ssh_free(ssh);
-        goto nomem;
+        if (!err.code)
+            goto nomem;
+        mu_connect_done(s, &err);
+        return;
     }
     ssh_set_blocking(ssh, 0);
     ssh_set_counters(ssh, &s->io, NULL);
@@ -392,7 +397,6 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->timeout_ms = timeout_ms;
     mu_loop_update_time(s->loop); /* the caller may have been at work for long */
     c->deadline_ms = mu_loop_now_ms(s->loop) + timeout_ms;
-    c->agent_fd = -1;
     s->connect = c;
     mu_session_use_ctx(s, ctx);
     rc = mu_resolve_start(&c->resolve, s->loop, ctx, s->options->hostname, s->port, on_resolved, s, err);

@@ -83,12 +83,7 @@ struct mu_connect {
     size_t n_addrs, addr; /* addr: the one being tried */
     bool nonblocking;     /* the descriptor is non-blocking again after libssh made it blocking */
     struct mu_err err;    /* the outcome; before it, the most telling failure of an address */
-    /* auth.c */
-    int step;
-    size_t key;
-    int agent_fd, rounds;
-    bool password_sent;
-    struct mu_buf tried; /* what was refused, for people */
+    struct mu_auth *auth; /* auth.c's, while it authenticates */
 };
 
 void mu_connect_event(struct mu_ssh_session *s);   /* the descriptor is ready */
