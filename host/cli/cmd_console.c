@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "command.h"
 #include "console_args.h"
 #include "console_session.h"
@@ -96,6 +97,7 @@ static int read_secrets(struct console_args *a, struct secret *password, struct 
         rc = secret_read(passphrase, "console", "passphrase", a->passphrase_file, a->passphrase_env);
     a->run.password = password->set ? password->text : NULL;
     a->run.passphrase = passphrase->set ? passphrase->text : NULL;
+    a->run.ask_passphrase = ask_possible() ? ask_passphrase : NULL;
     return rc;
 }
 

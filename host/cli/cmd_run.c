@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "command.h"
 #include "files.h"
 #include "interrupt.h"
@@ -200,6 +201,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     a->run.steps = a->steps.items;
     a->run.password = s->password.set ? s->password.text : NULL;
     a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
+    a->run.ask_passphrase = ask_possible() ? ask_passphrase : NULL;
     a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }

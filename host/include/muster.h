@@ -200,6 +200,12 @@ struct muster_run_options {
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     const char *sudo_password; /* for commands that run as root by sudo; NULL: none, sudo must not ask for one */
+    /* Without `passphrase`: ask a person for that of an encrypted key which is needed, and which no agent holds; at most
+     * size - 1 bytes into out, terminated; it is wiped when it has been used. again: the last answer was not it. 0, or
+     * another number for no answer. Called in muster_run_start(), or before it in muster_run_new(), in its thread and before
+     * anything runs. NULL: such a key is not used. */
+    int (*ask_passphrase)(void *arg, const char *key_file, bool again, char *out, size_t size);
+    void *ask_passphrase_arg;
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
