@@ -26,6 +26,7 @@ void mu_ssh_options_free(struct mu_ssh_options *o)
     free(o->proxy_jump);
     free(o->proxy_command);
     list_free(o->known_hosts);
+    list_free(o->global_known_hosts);
     free(o->host_key_alias);
     free(o->strict_host_key);
     free(o->ciphers);
@@ -34,6 +35,7 @@ void mu_ssh_options_free(struct mu_ssh_options *o)
     free(o->host_key_algorithms);
     free(o->pubkey_algorithms);
     free(o->preferred_authentications);
+    free(o->bind_address);
     free(o);
 }
 

@@ -23,20 +23,25 @@ struct mu_ssh_target;
 enum mu_ssh_family { MU_SSH_ANY, MU_SSH_INET, MU_SSH_INET6 };
 
 struct mu_ssh_options {
-    char *hostname;          /* where to connect: a name or a numeric address. Never NULL */
+    char *hostname;          /* where to connect: a name, in lower case, or a numeric address. Never NULL */
     int port;                /* 1–65535 */
     char *user;              /* never NULL */
-    char **identity_files;   /* paths, tokens expanded, NULL-terminated; NULL: none named */
-    char **certificate_files; /* likewise */
+    char **identity_files;   /* paths, tokens expanded, NULL-terminated: the server's own, --key, ssh_config's. They need not
+                                exist. Empty ("IdentityFile none"): no key file at all. NULL: none named but by the run */
+    char **certificate_files; /* likewise; NULL: none named */
     bool identities_only;    /* of the agent's keys, those that are named alone */
     char *identity_agent;    /* path of the agent's socket; "none": no agent; NULL: $SSH_AUTH_SOCK */
     char *proxy_jump;        /* "[user@]host[:port],…", the nearest first; NULL: none */
     char *proxy_command;     /* tokens expanded; NULL: none. Never both */
-    char **known_hosts;      /* UserKnownHostsFile; NULL: the run's */
+    char **known_hosts;      /* UserKnownHostsFile, empty for "none"; NULL: the run's */
+    char **global_known_hosts; /* GlobalKnownHostsFile, likewise */
     char *host_key_alias;    /* what known_hosts is asked for in place of the name; NULL: none */
-    char *strict_host_key;   /* "yes", "accept-new", "no", …; NULL: the run's policy */
-    char *ciphers, *macs, *kex_algorithms, *host_key_algorithms, *pubkey_algorithms; /* NULL: libssh's own */
+    char *strict_host_key;   /* "yes" (also for "ask": nobody is there to answer), "accept-new", "no"; NULL: the run's policy */
+    char *ciphers, *macs, *kex_algorithms, *host_key_algorithms, *pubkey_algorithms; /* names that libssh knows, no
+                                prefixes; NULL: libssh's own */
     char *preferred_authentications; /* NULL: as auth.c orders them */
+    bool no_publickey, no_password, no_kbdint; /* PubkeyAuthentication no, …: not to be tried */
+    char *bind_address;      /* a name or address of this machine to connect from; NULL: any */
     enum mu_ssh_family family;
     unsigned server_alive_interval_s; /* 0: no keepalive */
     unsigned server_alive_count_max;
