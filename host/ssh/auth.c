@@ -136,21 +136,23 @@ static int start_loading(struct mu_ssh_session *s)
 
 /* ---- methods ---- */
 
-static void order_methods(struct mu_auth *a, const char *preferred)
+static void order_methods(struct mu_auth *a, const struct mu_ssh_options *o)
 {
     static const struct {
         const char *name;
         enum mu_auth_method method;
     } methods[] = {
         {"publickey", MU_AUTH_KEY}, {"password", MU_AUTH_PASSWORD}, {"keyboard-interactive", MU_AUTH_KEYBOARD}};
+    const bool off[] = {o->no_publickey, o->no_password, o->no_kbdint};
+    const char *p = o->preferred_authentications;
 
-    for (const char *p = preferred ? preferred : "publickey,password,keyboard-interactive"; *p;) {
+    for (p = p ? p : "publickey,password,keyboard-interactive"; *p;) {
         size_t n = strcspn(p, ",");
         for (size_t i = 0; i < 3; i++) {
             bool known = false;
             for (size_t k = 0; k < a->n_order; k++)
                 known = known || a->order[k] == methods[i].method;
-            if (!known && strlen(methods[i].name) == n && !strncmp(methods[i].name, p, n))
+            if (!known && !off[i] && strlen(methods[i].name) == n && !strncmp(methods[i].name, p, n))
                 a->order[a->n_order++] = methods[i].method;
         }
         p += n + (p[n] == ',');
@@ -323,7 +325,6 @@ static void closed_by_server(struct mu_ssh_session *s)
 static bool prepare(struct mu_ssh_session *s)
 {
     struct mu_connect *c = s->connect;
-    struct mu_buf algorithms = MU_BUF_INIT;
     int rc = 0;
 
     if (!c->auth) {
@@ -333,7 +334,7 @@ static bool prepare(struct mu_ssh_session *s)
             return false;
         }
         c->auth->agent_fd = -1;
-        order_methods(c->auth, s->options->preferred_authentications);
+        order_methods(c->auth, s->options);
         c->auth->ready = mu_shared_login_loaded(s->shared, s->options);
     }
     if (c->auth->work)
@@ -345,11 +346,9 @@ static bool prepare(struct mu_ssh_session *s)
     }
     if (c->auth->served || c->auth->now)
         return true;
-    if (s->options->pubkey_algorithms)
-        rc = mu_pubkey_algorithms(s->options->pubkey_algorithms, &algorithms);
-    if (!rc && algorithms.len)
-        rc = ssh_options_set(s->ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, mu_buf_cstr(&algorithms)) ? MU_ENOMEM : 0;
-    mu_buf_free(&algorithms);
+    if (s->options->pubkey_algorithms &&
+        ssh_options_set(s->ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, s->options->pubkey_algorithms))
+        rc = MU_ENOMEM; /* they are known: the options were checked when they were looked up */
     if (!rc)
         rc = mu_auth_list(s);
     if (rc)

@@ -170,7 +170,7 @@ static void say_password(const struct mu_ssh_session *s, struct mu_buf *out)
     if (a->password == MU_AUTH_UNTRIED && a->keyboard == MU_AUTH_UNTRIED) {
         bool excluded = !in_order(a, MU_AUTH_PASSWORD) && !in_order(a, MU_AUTH_KEYBOARD);
         open_item(out, "password", NULL);
-        mu_buf_addf(out, "%s)", excluded ? "left out by PreferredAuthentications" : list_known(s) ? "not offered" : "not tried");
+        mu_buf_addf(out, "%s)", excluded ? "switched off in ssh_config" : list_known(s) ? "not offered" : "not tried");
     }
 }
 
@@ -209,8 +209,8 @@ void mu_auth_explain(const struct mu_ssh_session *s, const char *closed, struct 
 
     offers(s, &offer);
     if (!a->n_order)
-        mu_err_set(err, MU_EAUTH, "%s port %d: user %s: PreferredAuthentications %s has none of publickey, password and "
-                   "keyboard-interactive", s->host, s->port, s->user, s->options->preferred_authentications);
+        mu_err_set(err, MU_EAUTH, "%s port %d: user %s: no way to log in is left: ssh_config switches publickey, password and "
+                   "keyboard-interactive off, or PreferredAuthentications names none of them", s->host, s->port, s->user);
     else if (too_many(closed))
         mu_err_set(err, MU_EAUTH, "%s port %d: user %s: too many keys for this server, which closed the connection: tried "
                    "%s; %s", s->host, s->port, s->user, mu_buf_cstr(&tried),

@@ -193,7 +193,7 @@ int mu_hostkey_check_for(struct mu_ssh_shared *sh, const struct mu_ssh_options *
     enum mu_hostkey_policy policy = policy_for(sh->hostkeys, o->strict_host_key);
     struct mu_hostkeys *hk;
     struct mu_host h;
-    int rc = mu_hostkeys_of(&hk, sh->hostkeys, o->known_hosts, err);
+    int rc = mu_hostkeys_of(&hk, sh->hostkeys, o, err);
 
     if (rc)
         return rc;

@@ -23,8 +23,9 @@ struct mu_hostkeys {
     char *files;                /* of such an entry: their paths, one a line */
 };
 
-/* The table of these files, read now or earlier; the run's when files is NULL. 0 or MU_ENOMEM. */
-int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, char *const *files, struct mu_err *err);
+/* The table of the files that the options name, read now or earlier; the run's when they name none. 0 or MU_ENOMEM. */
+struct mu_ssh_options;
+int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, const struct mu_ssh_options *o, struct mu_err *err);
 
 /* A server and the key that it offers. */
 struct mu_host {

@@ -4,6 +4,10 @@
 
 #include "core/log.h"
 #include "ssh/hostkey.h"
+#include "ssh/options.h"
+
+#define USER_FILE "~/.ssh/known_hosts"
+#define GLOBAL_FILE "/etc/ssh/ssh_known_hosts"
 
 static int read_files(struct mu_hostkeys *hk, const char *const *files, bool named, struct mu_err *err)
 {
@@ -38,7 +42,7 @@ static int read_files(struct mu_hostkeys *hk, const char *const *files, bool nam
 
 int mu_hostkeys_new(struct mu_hostkeys **out, const struct mu_ssh_config *config, struct mu_err *err)
 {
-    static const char *const defaults[] = {"~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts", NULL};
+    static const char *const defaults[] = {USER_FILE, GLOBAL_FILE, NULL};
     bool named = config->known_hosts && config->known_hosts[0];
     struct mu_hostkeys *hk = calloc(1, sizeof(*hk));
     int rc;
@@ -83,51 +87,66 @@ size_t mu_hostkeys_comparisons(const struct mu_hostkeys *hk)
     return mu_known_hosts_comparisons(hk->known);
 }
 
-static int make_other(struct mu_hostkeys **out, struct mu_hostkeys *run, char *const *files, const char *key,
-                      struct mu_err *err)
+/* ---- servers with files of their own ---- */
+
+static int read_some(struct mu_hostkeys *hk, const char *const *files)
+{
+    int rc = 0;
+
+    for (; *files && rc != MU_ENOMEM; files++) {
+        char *path = mu_ssh_expand_home(*files);
+
+        rc = path ? mu_known_hosts_read(hk->known, path, NULL) : MU_ENOMEM; /* as ssh: one that is not there has no keys */
+        if (rc == MU_EIO)
+            mu_log(MU_WARNING, "known hosts file %s cannot be read; going on without it", path);
+        free(path);
+    }
+    return rc == MU_ENOMEM ? rc : 0;
+}
+
+static int make_other(struct mu_hostkeys **out, struct mu_hostkeys *run, const char *const *user,
+                      const char *const *global, const char *key)
 {
     struct mu_hostkeys *hk = calloc(1, sizeof(*hk));
     int rc;
 
-    *out = NULL;
     if (!hk)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
+        return MU_ENOMEM;
     hk->policy = run->policy;
     pthread_mutex_init(&hk->learning, NULL);
     pthread_mutex_init(&hk->lock, NULL);
     rc = mu_known_hosts_new(&hk->known);
-    if (!rc && (!(hk->files = strdup(key)) || !(hk->path = mu_ssh_expand_home(files[0] ? files[0] : "none"))))
+    /* "UserKnownHostsFile none": a key that is new is known for this run */
+    if (!rc && (!(hk->files = strdup(key)) || !(hk->path = mu_ssh_expand_home(*user ? *user : "/dev/null"))))
         rc = MU_ENOMEM;
-    for (size_t i = 0; !rc && files[i]; i++) {
-        char *path = mu_ssh_expand_home(files[i]);
-        if (!path)
-            rc = MU_ENOMEM;
-        else if (strcmp(path, "none") != 0) /* as ssh: a file that is not there has no keys in it */
-            rc = mu_known_hosts_read(hk->known, path, NULL);
-        if (rc == MU_EIO)
-            mu_log(MU_WARNING, "known hosts file %s cannot be read; going on without it", path);
-        free(path);
-        rc = rc == MU_ENOMEM ? rc : 0;
-    }
-    if (rc) {
+    if (!rc)
+        rc = read_some(hk, user);
+    if (!rc)
+        rc = read_some(hk, global);
+    if (rc)
         mu_hostkeys_free(hk);
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    }
-    *out = hk;
-    return 0;
+    else
+        *out = hk;
+    return rc;
 }
 
-int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, char *const *files, struct mu_err *err)
+int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, const struct mu_ssh_options *o, struct mu_err *err)
 {
+    static const char *const usual_user[] = {USER_FILE, NULL}, *const usual_global[] = {GLOBAL_FILE, NULL};
+    const char *const *user = o->known_hosts ? (const char *const *)o->known_hosts : usual_user;
+    const char *const *global = o->global_known_hosts ? (const char *const *)o->global_known_hosts : usual_global;
     struct mu_buf key = MU_BUF_INIT;
     struct mu_hostkeys *hk;
     int rc = 0;
 
     *out = run;
-    if (!files)
+    if (!o->known_hosts && !o->global_known_hosts)
         return 0;
-    for (size_t i = 0; files[i]; i++)
-        mu_buf_addf(&key, "%s\n", files[i]);
+    for (size_t i = 0; user[i]; i++)
+        mu_buf_addf(&key, "%s\n", user[i]);
+    mu_buf_addc(&key, '\n');
+    for (size_t i = 0; global[i]; i++)
+        mu_buf_addf(&key, "%s\n", global[i]);
     if (key.failed) {
         mu_buf_free(&key);
         return mu_err_set(err, MU_ENOMEM, "out of memory");
@@ -136,7 +155,7 @@ int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, char *cons
     for (hk = run->others; hk && strcmp(hk->files, mu_buf_cstr(&key)) != 0;) /* a handful: a list a Host block */
         hk = hk->others;
     if (!hk) {
-        rc = make_other(&hk, run, files, mu_buf_cstr(&key), err);
+        rc = make_other(&hk, run, user, global, mu_buf_cstr(&key));
         if (!rc) {
             hk->others = run->others;
             run->others = hk;
@@ -144,13 +163,15 @@ int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, char *cons
     }
     pthread_mutex_unlock(&run->lock);
     mu_buf_free(&key);
+    if (rc)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
     *out = hk;
-    return rc;
+    return 0;
 }
 
-int mu_hostkey_load(struct mu_ssh_shared *sh, char *const *files, struct mu_err *err)
+int mu_hostkey_load(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_err *err)
 {
     struct mu_hostkeys *hk;
 
-    return mu_hostkeys_of(&hk, sh->hostkeys, files, err);
+    return mu_hostkeys_of(&hk, sh->hostkeys, o, err);
 }

@@ -1,9 +1,7 @@
 /* hostkey_order.c: which host key algorithms to ask a server for. */
-#include <stdio.h>
 #include <string.h>
 
 #include "ssh/hostkey.h"
-#include "ssh/known_match.h"
 #include "ssh/options.h"
 
 /* libssh's own default order. `key` is the type that is recorded for a signature algorithm. */
@@ -94,60 +92,6 @@ int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, 
     return rc || out->failed ? MU_ENOMEM : 0;
 }
 
-/* ---- lists as ssh_config writes them ---- */
-
-/* Whether the list, which may have patterns in it, has the name of n bytes. */
-static bool has(const char *list, const char *name, size_t n)
-{
-    char copy[128];
-
-    snprintf(copy, sizeof(copy), "%.*s", (int)n, name);
-    return mu_known_match_list(list, copy);
-}
-
-static void add_names(struct mu_buf *out, const char *names, const char *without)
-{
-    for (size_t n; *names; names += n + (names[n] == ',')) {
-        n = strcspn(names, ",");
-        if (n && (!without || !has(without, names, n)))
-            mu_buf_addf(out, "%s%.*s", out->len ? "," : "", (int)n, names);
-    }
-}
-
-/* "a,b": these; "+a": the default ones and a; "-a*": without what fits; "^a": a first. */
-static void choose(const char *spec, const char *defaults, struct mu_buf *out)
-{
-    switch (*spec) {
-    case '+':
-        add_names(out, defaults, NULL);
-        add_names(out, spec + 1, defaults);
-        break;
-    case '-':
-        add_names(out, defaults, spec + 1);
-        break;
-    case '^':
-        add_names(out, spec + 1, NULL);
-        add_names(out, defaults, spec + 1);
-        break;
-    default:
-        add_names(out, spec, NULL);
-    }
-}
-
-int mu_pubkey_algorithms(const char *spec, struct mu_buf *out)
-{
-    /* libssh's own default; without SHA-1, which only a list that names it brings back */
-    static const char defaults[] =
-        "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"
-        "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"
-        "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519,ecdsa-sha2-nistp521,"
-        "ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"
-        "rsa-sha2-512,rsa-sha2-256";
-
-    choose(spec, defaults, out);
-    return out->failed ? MU_ENOMEM : 0;
-}
-
 /* Of the list those that libssh knows, those of recorded keys first. */
 static void order_listed(const char *list, unsigned known, struct mu_buf *out)
 {
@@ -166,10 +110,9 @@ static void order_listed(const char *list, unsigned known, struct mu_buf *out)
 int mu_hostkey_algorithms_for(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_buf *out,
                               struct mu_err *err)
 {
-    struct mu_buf all = MU_BUF_INIT, listed = MU_BUF_INIT;
     struct mu_hostkeys *hk;
     unsigned known = 0;
-    int rc = mu_hostkeys_of(&hk, sh->hostkeys, o->known_hosts, err);
+    int rc = mu_hostkeys_of(&hk, sh->hostkeys, o, err);
 
     if (rc)
         return rc;
@@ -178,9 +121,7 @@ int mu_hostkey_algorithms_for(struct mu_ssh_shared *sh, const struct mu_ssh_opti
     else
         rc = known_of(hk, o->hostname, o->port, &known);
     if (o->host_key_algorithms) {
-        mu_hostkey_order(~0u, &all);
-        choose(o->host_key_algorithms, mu_buf_cstr(&all), &listed);
-        order_listed(mu_buf_cstr(&listed), known, out);
+        order_listed(o->host_key_algorithms, known, out);
         if (!out->len && !out->failed) {
             mu_err_set(err, MU_EKEX, "%s: HostKeyAlgorithms %s: none of them is supported", o->hostname,
                        o->host_key_algorithms);
@@ -189,9 +130,5 @@ int mu_hostkey_algorithms_for(struct mu_ssh_shared *sh, const struct mu_ssh_opti
     } else {
         mu_hostkey_order(known, out);
     }
-    if (all.failed || listed.failed || out->failed)
-        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
-    mu_buf_free(&all);
-    mu_buf_free(&listed);
-    return rc;
+    return rc == MU_ENOMEM || out->failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : rc;
 }

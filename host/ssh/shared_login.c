@@ -122,7 +122,7 @@ int mu_ssh_shared_prepare(struct mu_ssh_shared *sh, const struct mu_ssh_target *
     if (!rc && target->key_file)
         rc = mu_keys_add(sh->keys, target->key_file, mu_shared_agent(sh, o->identity_agent), err);
     if (!rc)
-        rc = mu_hostkey_load(sh, o->known_hosts, err);
+        rc = mu_hostkey_load(sh, o, err);
     if (!rc)
         rc = mu_shared_load_login(sh, o, err);
     if (!rc && !o->identity_files)
