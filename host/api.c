@@ -379,6 +379,8 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),
                 .password = keep(run, 1, o->password, &failed),
                 .passphrase = keep(run, 2, o->passphrase, &failed),
+                .ask_passphrase = o->ask_passphrase,
+                .ask_arg = o->ask_passphrase_arg,
                 .use_agent = !o->no_agent,
                 .start_rate = o->start_rate,
                 .agent_timeout_ms = o->agent_timeout_ms ? o->agent_timeout_ms : 5000},

@@ -39,7 +39,7 @@ endforeach()
 # The program: linked with the static library, so that it is one file that runs from anywhere.
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 add_executable(muster main.c ${cli_sources})
-target_link_libraries(muster PRIVATE libmuster_static PkgConfig::LIBEDIT)
+target_link_libraries(muster PRIVATE libmuster_static PkgConfig::LIBEDIT PkgConfig::LIBBSD)
 set_target_properties(muster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # It finds the standard scripts relative to itself; the build folder is laid out as an installation is, with a link.

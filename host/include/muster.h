@@ -207,6 +207,12 @@ struct muster_run_options {
                                   that of then was not */
     const char *ssh_config;    /* a file in the form of ssh_config(5) to be read instead of ~/.ssh/config and
                                   /etc/ssh/ssh_config; "none": no such file at all; NULL: these two, as ssh does */
+    /* Without `passphrase`: ask a person for that of an encrypted key which is needed, and which no agent holds; at most
+     * size - 1 bytes into out, terminated; it is wiped when it has been used. again: the last answer was not it. 0, or
+     * another number for no answer. Called in muster_run_start(), or before it in muster_run_new(), in its thread and before
+     * anything runs. NULL: such a key is not used. */
+    int (*ask_passphrase)(void *arg, const char *key_file, bool again, char *out, size_t size);
+    void *ask_passphrase_arg;
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 

@@ -209,11 +209,14 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
         return 0;
     int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
     for (size_t i = 0; !rc && i < run->n; i++) {
-        if (!run->servers[i]->key || run->servers[i]->local)
+        const struct mu_server *srv = run->servers[i];
+        struct mu_ssh_target target = {.host = srv->address ? srv->address : srv->id, .port = srv->port,
+                                       .user = srv->user ? srv->user : run->engine.user, .key_file = srv->key};
+        if (srv->local)
             continue;
-        rc = mu_ssh_shared_add_key(run->engine.ssh, run->servers[i]->key, err);
+        rc = mu_ssh_shared_prepare(run->engine.ssh, &target, err);
         if (rc)
-            mu_err_prefix(err, "server %s", run->servers[i]->id);
+            mu_err_prefix(err, "server %s", srv->id);
     }
     return rc;
 }

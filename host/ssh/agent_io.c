@@ -195,3 +195,45 @@ long mu_agent_filter_list(const char *answer, size_t len, struct mu_buf *out)
     put32(out->data + 5, (size_t)kept);
     return kept;
 }
+
+void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, size_t n)
+{
+    const char *p = list->data + 9, *end = list->data + list->len;
+    size_t comment_len;
+
+    for (size_t i = 0; i < n; i++) {
+        keys[i].blob = (const unsigned char *)next_string(&p, end, &keys[i].len);
+        next_string(&p, end, &comment_len);
+    }
+}
+
+void mu_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *out)
+{
+    char head[13] = {0};
+
+    put32(head, 1 + 4 + 4 + len + 4);
+    head[4] = MU_AGENT_LIST_ANSWER;
+    put32(head + 5, 1);
+    put32(head + 9, len);
+    mu_buf_add(out, head, sizeof(head));
+    mu_buf_add(out, blob, len);
+    mu_buf_add(out, "\0\0\0", 4); /* no comment */
+}
+
+void mu_agent_sign_with(const char *request, size_t n, const unsigned char *blob, size_t len, struct mu_buf *out)
+{
+    const char *p = request + 5;
+    size_t former_len;
+    char head[9];
+
+    if (!len || n < 5 || !next_string(&p, request + n, &former_len)) {
+        mu_buf_add(out, request, n);
+        return;
+    }
+    put32(head, 1 + 4 + len + (size_t)(request + n - p));
+    head[4] = MU_AGENT_SIGN;
+    put32(head + 5, len);
+    mu_buf_add(out, head, sizeof(head));
+    mu_buf_add(out, blob, len);
+    mu_buf_add(out, p, (size_t)(request + n - p));
+}

@@ -232,7 +232,7 @@ static void check_host_key(struct mu_ssh_session *s)
         return;
     }
     rc = s->trust ? mu_trust_check(s->trust, s->shared, s->host, s->port, key, &err)
-                  : mu_hostkey_check(s->shared, s->host, s->port, key, &err);
+                  : mu_hostkey_check_for(s->shared, s->options, key, &err);
     ssh_key_free(key);
     if (rc) {
         mu_connect_done(s, &err);
@@ -294,15 +294,19 @@ static int set_options(struct mu_ssh_session *s, struct mu_err *err)
     static const int no = 0;
     struct mu_buf algorithms = MU_BUF_INIT;
     unsigned port = (unsigned)s->port;
-    int rc = MU_ENOMEM;
+    int rc = s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
+                      : mu_hostkey_algorithms_for(s->shared, s->options, &algorithms, err);
 
+    if (rc && err->code)
+        goto out;
     mu_err_set(err, MU_ENOMEM, "%s port %d: cannot start an SSH session: out of memory", s->host, s->port);
     mu_err_cause(err, "out of memory");
+    if (rc)
+        goto out;
+    rc = MU_ENOMEM;
     /* Nothing of this machine's configuration: known_hosts was read once for the run, keys too, and libssh would look
      * for the user's home directory. */
-    if ((s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
-                  : mu_hostkey_algorithms(s->shared, s->host, s->port, &algorithms)) ||
-        ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
+    if (ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
         ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") ||
@@ -418,7 +422,6 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->fn = fn;
     c->arg = arg;
     c->timeout_ms = timeout_ms;
-    c->agent_fd = -1;
     s->connect = c;
     s->state = MU_SESSION_CONNECTING;
     mu_session_use_ctx(s, ctx);

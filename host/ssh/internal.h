@@ -116,12 +116,7 @@ struct mu_connect {
     struct mu_dial *dial;
     bool nonblocking;     /* the descriptor is non-blocking again after libssh made it blocking */
     struct mu_err err;    /* the outcome */
-    /* auth.c */
-    int step;
-    size_t key;
-    int agent_fd, rounds;
-    bool password_sent;
-    struct mu_buf tried; /* what was refused, for people */
+    struct mu_auth *auth; /* auth.c's, while it authenticates */
 };
 
 void mu_connect_event(struct mu_ssh_session *s);   /* the descriptor is ready */

@@ -19,6 +19,10 @@
 enum mu_hostkey_policy { MU_HOSTKEY_STRICT, MU_HOSTKEY_ACCEPT_NEW, MU_HOSTKEY_OFF };
 int mu_hostkey_policy_parse(const char *name, enum mu_hostkey_policy *out); /* "strict" "accept-new" "off" */
 
+/* Ask a person for the passphrase of a key: at most size - 1 bytes into out, terminated; the caller wipes it. again: the
+ * last answer was not it. 0, or another number when there is no answer: the key is left out. */
+typedef int mu_ssh_ask_fn(void *arg, const char *key_file, bool again, char *out, size_t size);
+
 struct mu_ssh_config {
     enum mu_hostkey_policy policy;
     const char *const *known_hosts; /* NULL-terminated; the first is where accept-new appends. NULL: ~/.ssh/known_hosts and
@@ -28,6 +32,10 @@ struct mu_ssh_config {
                                        ~/.ssh/id_ed25519, id_ecdsa, id_rsa (one of these that needs a passphrase is
                                        left out with a debug line; a named one that needs it is an error) */
     const char *passphrase;         /* for encrypted keys, NULL: none */
+    mu_ssh_ask_fn *ask_passphrase;  /* without passphrase, for encrypted keys that are needed and no agent holds; called in
+                                       mu_ssh_shared_new(), _prepare() and _add_key(), in the thread of the first.
+                                       NULL: such a key is not used */
+    void *ask_arg;
     const char *password;           /* NULL: password authentication is not tried */
     bool use_agent;                 /* SSH_AUTH_SOCK, when set */
     uint64_t agent_timeout_ms;      /* an agent that is silent longer is named in a warning and not asked again */
@@ -47,8 +55,14 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
 /* Reads ssh_config alone, for options.h; no session can be made with it. */
 int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_config *config, struct mu_err *err);
 /* Load another key file (a server's own) so that sessions can name it; once a path, later calls are cheap. Any thread,
- * also while there are sessions; reading and decrypting it blocks. */
+ * also while there are sessions; reading it blocks, decrypting it is left to a helper thread in all threads but the one
+ * that made sh. */
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
+struct mu_ssh_target;
+/* Read what connecting to target will take, so that no worker has to: known_hosts, keys, certificates, its agent's list.
+ * The main thread, before there are sessions. MU_EINVAL: its options make no sense, or the key_file that it names cannot
+ * be used; other files that cannot are told in the error of a login that fails. */
+int mu_ssh_shared_prepare(struct mu_ssh_shared *sh, const struct mu_ssh_target *target, struct mu_err *err);
 void mu_ssh_shared_free(struct mu_ssh_shared *sh);
 
 /* Carry libssh's own log lines of the calling thread into the thread's logger (field logger=libssh), at a verbosity that

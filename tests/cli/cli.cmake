@@ -18,5 +18,8 @@ add_test(NAME cli COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-cli $<TARGET_FILE:m
 set_tests_properties(cli PROPERTIES LABELS integration TIMEOUT 300)
 add_test(NAME cli_ssh COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-ssh $<TARGET_FILE:muster>)
 set_tests_properties(cli_ssh PROPERTIES LABELS integration TIMEOUT 300)
+add_test(NAME cli_secrets COMMAND ${CMAKE_SOURCE_DIR}/tests/support/with-accounts
+  ${CMAKE_SOURCE_DIR}/tests/cli/test-secrets $<TARGET_FILE:muster>)
+set_tests_properties(cli_secrets PROPERTIES LABELS integration TIMEOUT 600)
 add_test(NAME cli_console COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-console $<TARGET_FILE:muster>)
 set_tests_properties(cli_console PROPERTIES LABELS integration TIMEOUT 600)
