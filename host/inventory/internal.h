@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "inventory/inventory.h"
+#include "inventory/names.h"
 
 /* ---- where a server was said ---- */
 
@@ -30,6 +31,7 @@ struct mu_entry {
     uint64_t hash;
     const struct mu_source *source; /* NULL: added by mu_inventory_add() */
     size_t place;                   /* the line, or the index in "servers" */
+    struct mu_group_index *groups;  /* the inventory's: a changed server makes it stale */
 };
 
 struct mu_inventory {
@@ -38,6 +40,8 @@ struct mu_inventory {
     uint32_t *slots;           /* index + 1 of an entry, 0 for none; open addressing, at most half full */
     size_t n_slots;            /* a power of two, or 0 */
     struct mu_source *sources; /* newest first */
+    struct mu_group_index *groups;
+    struct mu_names said; /* groups by name, whoever is in them; servers' groups point here */
 };
 
 /* Add a server that was said at a place. Messages do not name that place: the reader puts it before them. */
@@ -45,6 +49,19 @@ int mu_inventory_add_from(struct mu_inventory *inv, const char *id, const struct
                           struct mu_server **out, struct mu_err *err);
 /* The most slots that a look-up of any server has to visit. For tests: it stays small however many there are. */
 size_t mu_inventory_longest_probe(const struct mu_inventory *inv);
+
+/* ---- groups.c ---- */
+
+/* Made when it is first asked for, which is why it stands apart from the inventory that holds it. */
+struct mu_group_index {
+    bool fresh;
+    struct mu_names names;
+    struct mu_group *groups;
+    size_t *members; /* of all groups, one after the other */
+};
+void mu_groups_clear(struct mu_group_index *index); /* stale, and empty */
+/* A group that there is even when nobody is in it; its number is that in inv->said. */
+int mu_inventory_say_group(struct mu_inventory *inv, const char *name, size_t *number);
 
 /* ---- the readers; on an error the caller takes back what they added ---- */
 

@@ -10,7 +10,14 @@
 int mu_inventory_new(struct mu_inventory **out)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? 0 : MU_ENOMEM;
+    if (!*out)
+        return MU_ENOMEM;
+    (*out)->groups = calloc(1, sizeof *(*out)->groups);
+    if ((*out)->groups)
+        return 0;
+    free(*out);
+    *out = NULL;
+    return MU_ENOMEM;
 }
 
 static void entry_free(struct mu_entry *entry)
@@ -32,6 +39,9 @@ void mu_inventory_free(struct mu_inventory *inv)
         mu_source_free(inv->sources);
         inv->sources = next;
     }
+    mu_groups_clear(inv->groups);
+    mu_names_free(&inv->said);
+    free(inv->groups);
     free(inv->entries);
     free(inv->slots);
     free(inv);
@@ -49,16 +59,9 @@ struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i)
 
 /* ---- the index ---- */
 
-/* FNV-1a, with a final mix because ids of a fleet differ in their last digits only and the low bits pick the slot. */
 static uint64_t hash_id(const char *id)
 {
-    uint64_t h = 14695981039346656037ULL;
-
-    for (const unsigned char *p = (const unsigned char *)id; *p; p++)
-        h = (h ^ *p) * 1099511628211ULL;
-    h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdULL;
-    h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53ULL;
-    return h ^ (h >> 33);
+    return mu_names_hash(id, strlen(id));
 }
 
 static struct mu_entry *find(const struct mu_inventory *inv, const char *id, uint64_t hash)
@@ -182,7 +185,9 @@ int mu_inventory_add_from(struct mu_inventory *inv, const char *id, const struct
     entry->hash = hash;
     entry->source = source;
     entry->place = place;
+    entry->groups = inv->groups;
     entry->srv.index = inv->n;
+    mu_groups_clear(inv->groups);
     inv->entries[inv->n] = entry;
     index_put(inv, inv->n++);
     if (out)
@@ -202,6 +207,7 @@ static void cut_back(struct mu_inventory *inv, size_t n)
 {
     if (inv->n == n)
         return;
+    mu_groups_clear(inv->groups);
     while (inv->n > n)
         entry_free(inv->entries[--inv->n]);
     index_rebuild(inv);

@@ -50,7 +50,10 @@ struct mu_server {
     bool local;          /* transport: local */
     struct mu_var *vars; /* sorted by name */
     size_t n_vars;
-    size_t index; /* position in the inventory */
+    const char **groups; /* that the inventory says it is in, those above them included, without "all" and "ungrouped" */
+    size_t n_groups;
+    bool grouped;        /* groups is all there is; else those of its variable "groups" count as well */
+    size_t index;        /* position in the inventory */
 };
 
 struct mu_inventory;
@@ -73,6 +76,31 @@ const struct mu_var *mu_server_var(const struct mu_server *srv, const char *name
 size_t mu_inventory_count(const struct mu_inventory *inv);
 struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i);
 struct mu_server *mu_inventory_find(const struct mu_inventory *inv, const char *id); /* by hash; NULL when absent */
+
+/* ---- groups ---- */
+/* Every server is in "all", and in "ungrouped" when in no other. Plain lists and JSON say a server's groups in its variable
+ * "groups", a list or text with commas or blanks between; what is no name there counts for nothing. */
+
+#define MU_GROUPS_VARIABLE "groups"
+#define MU_GROUP_ALL "all"
+#define MU_GROUP_UNGROUPED "ungrouped"
+
+struct mu_group {
+    const char *name;
+    const size_t *members; /* indexes of servers, ascending; those of groups below it included */
+    size_t n_members;      /* may be 0 */
+};
+
+/* The first of these after the inventory changed makes the index, so call one in the thread that builds; what they return
+ * is valid until the next change. Making it is linear in servers and their groups. Out of memory: as if there were none,
+ * which mu_inventory_groups_ready() tells apart: 0 or MU_ENOMEM. */
+int mu_inventory_groups_ready(const struct mu_inventory *inv, struct mu_err *err);
+const struct mu_group *mu_inventory_group(const struct mu_inventory *inv, const char *name); /* NULL: no such group */
+size_t mu_inventory_group_count(const struct mu_inventory *inv);
+const struct mu_group *mu_inventory_group_at(const struct mu_inventory *inv, size_t i); /* 0: all, 1: ungrouped */
+/* Call fn for each group of a server but "all" and "ungrouped", in order, perhaps twice for the same; stops at the first
+ * non-zero return, which is returned. Names are not NUL-terminated. MU_ENOMEM. */
+int mu_server_each_group(const struct mu_server *srv, int (*fn)(void *arg, const char *name, size_t len), void *arg);
 
 /* ---- patterns ---- */
 /* Terms separated by commas or white space, each an id, a node set srv[01-10,15], or a glob (* ? [a-z]), tried in this

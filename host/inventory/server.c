@@ -32,6 +32,7 @@ const char *mu_server_field_name(enum mu_server_field_id field)
 void mu_server_clear(struct mu_server *srv)
 {
     mu_vars_free(srv->vars, srv->n_vars);
+    free(srv->groups);
     free(srv->id);
     free(srv->address);
     free(srv->user);
@@ -220,6 +221,8 @@ static int set_var(struct mu_server *srv, const char *name, const char *value, s
     if (!var)
         goto out;
     *var = (struct mu_var){.name = name_copy, .type = MU_VAR_STR, .str = value_copy};
+    if (strcmp(name, MU_GROUPS_VARIABLE) == 0)
+        mu_groups_clear(((struct mu_entry *)srv)->groups);
     return 0;
 out:
     free(name_copy);
