@@ -103,11 +103,12 @@ const struct mu_group *mu_inventory_group_at(const struct mu_inventory *inv, siz
 int mu_server_each_group(const struct mu_server *srv, int (*fn)(void *arg, const char *name, size_t len), void *arg);
 
 /* ---- patterns ---- */
-/* Terms separated by commas or white space, each an id, a node set srv[01-10,15], or a glob (* ? [a-z]), tried in this
- * order; both can be in one term, srv[01-10]*. A term that starts with ! takes servers out, wherever it stands: nothing
- * puts them back. Terms that begin with ! alone start from all. A list in brackets, as a summary prints it, is that
- * list. Sets selected[i] for each server i of the inventory (selected has mu_inventory_count() entries, cleared first).
- * A term that matches no server is MU_ENOENT and named; a node set need not be there in full. */
+/* Terms separated by commas, colons or white space; docs/patterns.md says what each may be: an id, a group, a glob, a node
+ * set, a subscript, ~expression, @file. Terms with ! take servers out and those with & keep the ones they name, wherever
+ * they stand; with no other term they start from all. Sets selected[i] for each server i of the inventory (selected has
+ * mu_inventory_count() entries, cleared first). MU_ENOENT: a term matches no server or group, and is named, or no server
+ * is left; MU_EINVAL, MU_ELIMIT, MU_EIO (a file), MU_ENOMEM. A node set need not be there in full. Linear in the servers
+ * and in the terms; globs and expressions look at every server each. */
 int mu_pattern_select(const struct mu_inventory *inv, const char *pattern, bool *selected, struct mu_err *err);
 
 #endif
