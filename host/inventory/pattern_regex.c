@@ -1,7 +1,6 @@
 /* Terms that start with "~": Perl's regular expressions, which for names are those of Python. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "inventory/pattern.h"
@@ -60,6 +59,8 @@ int mu_pattern_regex(struct mu_selection *sel, const char *expression, struct mu
 
     re.code = pcre2_compile((PCRE2_SPTR)expression + 1, PCRE2_ZERO_TERMINATED,
                             PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &number, &where, NULL);
+    if (!re.code && number == PCRE2_ERROR_HEAP_FAILED)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!re.code) {
         char why[128];
         pcre2_get_error_message(number, (PCRE2_UCHAR *)why, sizeof why);
