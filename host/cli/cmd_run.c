@@ -133,8 +133,11 @@ static int load_servers(struct muster *m, const struct run_args *a)
     return targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
 }
 
+/* A line a server, for programs; and for people all of them in one. */
 static void list_hosts(const struct muster *m)
 {
+    char *names = targets_fold(m);
+    size_t n = targets_count(m);
     int width = 0;
 
     for (size_t i = 0; i < muster_server_count(m); i++)
@@ -147,6 +150,9 @@ static void list_hosts(const struct muster *m)
         cli_put_escaped(stdout, muster_server_address(m, i));
         putchar('\n');
     }
+    fflush(stdout);
+    fprintf(stderr, "%zu server%s: %s\n", n, n == 1 ? "" : "s", names ? names : "");
+    free(names);
 }
 
 static int check_reports(const struct run_args *a)

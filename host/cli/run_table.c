@@ -3,8 +3,8 @@
 const struct cli_option run_table[] = {
     {0, "Servers", NULL, NULL},
     {'i', "inventory", "FILE", "the servers of FILE, a plain list or JSON; - is standard input; repeatable"},
-    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN; repeatable, each narrows further"},
-    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and run nothing"},
+    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN, such as 'web:&rack1:!srv03' or @failed.txt; repeatable, each narrows further"},
+    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and on standard error all in one node set; run nothing"},
     {OPT_LOCAL, "local", NULL, "run the steps on this machine, without SSH; with no server named: localhost"},
 
     {0, "The run", NULL, NULL},

@@ -80,12 +80,17 @@ MUSTER_API size_t muster_server_count(const struct muster *m);
 MUSTER_API const char *muster_server_id(const struct muster *m, size_t i);      /* NULL past the end */
 MUSTER_API const char *muster_server_address(const struct muster *m, size_t i); /* NULL past the end */
 MUSTER_API bool muster_server_known(const struct muster *m, const char *id);
-/* Choose the servers of later runs: comma-separated ids, globs and node sets, "!" takes out. Each further call narrows the
- * choice. NULL: all again. A term that matches none is an error. */
+MUSTER_API bool muster_group_known(const struct muster *m, const char *name);
+/* The server or group whose name is nearest to a mistyped one; NULL when none is near. */
+MUSTER_API const char *muster_name_closest(const struct muster *m, const char *name);
+/* Choose the servers of later runs by a pattern, as docs/patterns.md explains them: "web:&rack1:!srv[03-05]". Each further
+ * call narrows the choice. NULL: all again. A term that matches none is an error, and so is a pattern that leaves none. */
 MUSTER_API int muster_select(struct muster *m, const char *pattern, struct muster_error *err);
 /* Choose exactly this one in addition to those already chosen this way; the first call starts from none. */
 MUSTER_API int muster_select_add(struct muster *m, const char *id, struct muster_error *err);
 MUSTER_API bool muster_server_selected(const struct muster *m, size_t i);
+/* Names folded to a node set, "srv[01-10,15]". The caller frees it with free(). NULL: out of memory. */
+MUSTER_API char *muster_names_fold(const char *const *names, size_t n);
 
 /* ---- scripts ---- */
 

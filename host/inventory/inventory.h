@@ -110,5 +110,7 @@ int mu_server_each_group(const struct mu_server *srv, int (*fn)(void *arg, const
  * is left; MU_EINVAL, MU_ELIMIT, MU_EIO (a file), MU_ENOMEM. A node set need not be there in full. Linear in the servers
  * and in the terms; globs and expressions look at every server each. */
 int mu_pattern_select(const struct mu_inventory *inv, const char *pattern, bool *selected, struct mu_err *err);
+/* The server or group whose name is nearest to a mistyped one; NULL when none is near. It looks at all of them. */
+const char *mu_inventory_closest(const struct mu_inventory *inv, const char *name);
 
 #endif

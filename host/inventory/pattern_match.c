@@ -161,7 +161,7 @@ static int nobody_to_count(struct mu_err *err, const char *text, const char *bas
     return mu_pattern_error(err, MU_ENOENT, text, why);
 }
 
-/* web[0:4], web[2:], web[-1]: no node set is written like that. */
+/* web[0:4], web[2:], web[-1], web*[0] */
 static int cut_out(struct mu_selection *sel, const char *text, const char *base, const struct mu_subscript *s,
                    struct mu_err *err)
 {
@@ -179,7 +179,7 @@ static int cut_out(struct mu_selection *sel, const char *text, const char *base,
     return 0;
 }
 
-/* web[3] is the server web3, or number 3 of the group web. When it is both, nobody guesses. */
+/* web[3] is the server web3, or number 3 of the group web. When it is both, nobody guesses. web*[3] is number 3. */
 static int one_of(struct mu_selection *sel, const char *text, const char *base, const struct mu_subscript *s,
                   struct mu_err *err)
 {
@@ -211,13 +211,15 @@ static int take_subscript(struct mu_selection *sel, const char *text, const stru
                           struct mu_err *err)
 {
     char *base = strndup(text, s->base_len);
+    bool counts = s->range || s->negative; /* no node set is written like that */
     int rc = 0;
 
     if (!base)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
+    counts = counts || strpbrk(base, "*?");
     if (strchr(base, '[')) {
         rc = bracket(sel, base, depth + 1, err);
-        if (rc < 0 && rc != MU_ENOMEM && !s->range && !s->negative) { /* what is wrong there the node set will tell */
+        if (rc < 0 && rc != MU_ENOMEM && !counts) { /* what is wrong there the node set will tell */
             mu_picks_clear(&sel->picks);
             mu_err_clear(err);
             rc = 0;
@@ -227,7 +229,7 @@ static int take_subscript(struct mu_selection *sel, const char *text, const stru
     }
     sort(&sel->picks);
     if (rc == 0)
-        rc = s->range || s->negative ? cut_out(sel, text, base, s, err) : one_of(sel, text, base, s, err);
+        rc = counts ? cut_out(sel, text, base, s, err) : one_of(sel, text, base, s, err);
     free(base);
     return rc;
 }
@@ -246,23 +248,28 @@ static int bracket(struct mu_selection *sel, const char *text, int depth, struct
 
 /* ---- */
 
-static int unknown(struct mu_selection *sel, const char *text, struct mu_err *err)
+const char *mu_inventory_closest(const struct mu_inventory *inv, const char *name)
 {
     struct mu_closest closest;
+
+    mu_closest_start(&closest, name);
+    for (size_t i = 0; i < mu_inventory_group_count(inv); i++)
+        mu_closest_offer(&closest, mu_inventory_group_at(inv, i)->name);
+    for (size_t i = 0; i < inv->n; i++)
+        mu_closest_offer(&closest, inv->entries[i]->srv.id);
+    return closest.best;
+}
+
+static int unknown(struct mu_selection *sel, const char *text, struct mu_err *err)
+{
+    const char *closest = strpbrk(text, "*?[~") ? NULL : mu_inventory_closest(sel->inv, text);
     struct mu_quoted q;
     char why[256];
 
-    mu_closest_start(&closest, text);
-    if (!strpbrk(text, "*?[~")) {
-        for (size_t i = 0; i < mu_inventory_group_count(sel->inv); i++)
-            mu_closest_offer(&closest, mu_inventory_group_at(sel->inv, i)->name);
-        for (size_t i = 0; i < sel->inv->n; i++)
-            mu_closest_offer(&closest, sel->inv->entries[i]->srv.id);
-    }
-    if (!closest.best)
+    if (!closest)
         return mu_pattern_error(err, MU_ENOENT, text, "no server or group of the inventory matches");
     snprintf(why, sizeof why, "no server or group of the inventory matches; do you mean \"%s\"?",
-             mu_quote(&q, closest.best, strlen(closest.best)));
+             mu_quote(&q, closest, strlen(closest)));
     return mu_pattern_error(err, MU_ENOENT, text, why);
 }
 

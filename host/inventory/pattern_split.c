@@ -82,14 +82,14 @@ const char *mu_pattern_operator(const char *term)
 char *mu_pattern_without_list(const char *pattern)
 {
     size_t len, depth = 0, i, name;
-    bool comma = false, other = false;
+    bool list = false, other = false;
 
     while (white(*pattern))
         pattern++;
     name = strspn(pattern, "abcdefghijklmnopqrstuvwxyz_");
     if (name && pattern[name] == '=' && pattern[name + 1] == '[') {
         pattern += name + 1;
-        other = true; /* then it is a list, whatever is in it */
+        list = other = true; /* whatever is in it */
     }
     len = strlen(pattern);
     while (len && white(pattern[len - 1]))
@@ -99,11 +99,10 @@ char *mu_pattern_without_list(const char *pattern)
         depth -= pattern[i] == ']' && depth;
         if (depth == 0)
             break;
-        comma |= pattern[i] == ',' && depth == 1;
-        if (!strchr("0123456789,-/[] \t\r\n", pattern[i]))
-            other = true;
+        list |= (pattern[i] == ',' && depth == 1) || depth > 1;
+        other |= depth > 1 || !strchr("0123456789,-/[] \t\r\n", pattern[i]);
     }
-    if ((comma || (name && other)) && other && i == len - 1 && pattern[0] == '[')
+    if (list && other && i == len - 1 && pattern[0] == '[')
         return strndup(pattern + 1, len - 2);
     return strndup(pattern, len);
 }
