@@ -118,6 +118,43 @@ static void test_file_errors(void **state)
     mu_buf_free(&out);
 }
 
+/* ---- patterns of whatever comes ---- */
+
+static void test_random(void **state)
+{
+    static const char *const pieces[] = {"srv", "srv1", "web", "rack1", "all", "1",  "2",  "0", "-",  ",", ":", "[", "]",
+                                         "!",   "&",    "^",   "~",     "*",   "?",  "/",  "(", ")",  "{", "}", " ", "\\",
+                                         "=[",  "[0]",  "[1:2]", "[1-3]", "[-1]", "a", "d+", ".", "|", "#"};
+    struct mu_inventory *inv = parsed("f", "srv1\nsrv2 groups=rack1\nsrv10 groups=rack1,web\nweb1 groups=web\n1\n");
+    uint64_t rng = 20;
+    unsigned chosen = 0, rounds = 50000;
+
+    (void)state;
+    for (unsigned round = 0; round < rounds; round++) {
+        struct mu_buf b = MU_BUF_INIT;
+        struct mu_err err = {0};
+        bool selected[5];
+        char *exact;
+        size_t n = 0;
+        int rc;
+
+        for (unsigned left = 1 + round % 8; left > 0; left--) {
+            rng = rng * 6364136223846793005u + 1442695040888963407u;
+            mu_buf_adds(&b, pieces[(rng >> 33) % (sizeof pieces / sizeof *pieces)]);
+        }
+        exact = mu_buf_take(&b);
+        rc = mu_pattern_select(inv, exact, selected, &err);
+        for (size_t i = 0; i < 5; i++)
+            n += selected[i];
+        if (rc == 0 ? n == 0 : n > 0 || !*err.msg || strchr(err.msg, '\n'))
+            fail_msg("%s: %d, %zu servers, %s", exact, rc, n, err.msg);
+        chosen += rc == 0;
+        free(exact);
+    }
+    assert_true(chosen > rounds / 50 && chosen < rounds / 2);
+    mu_inventory_free(inv);
+}
+
 /* ---- the work ---- */
 
 static struct mu_inventory *fleet_of(size_t n)
@@ -190,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_linear),
     };
 
