@@ -123,6 +123,8 @@ static int load_servers(struct muster *m, const struct run_args *a)
     size_t n = a->n_servers;
     struct muster_error err;
 
+    if (a->inventory_timeout_ms)
+        muster_inventory_set_timeout(m, a->inventory_timeout_ms);
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return complain(&err);

@@ -28,6 +28,7 @@ struct run_args {
     size_t n_servers;
 
     struct str_list inventories, params, thresholds, limits, known_hosts, keys, steps;
+    uint64_t inventory_timeout_ms; /* 0: not said */
     bool list_hosts, watch;
     struct muster_run_options run; /* all but the lists and the secrets */
     const char *password_file, *password_env, *passphrase_file, *passphrase_env;

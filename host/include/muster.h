@@ -70,11 +70,23 @@ MUSTER_API void muster_log(struct muster *m, enum muster_level level, const char
 
 /* ---- servers ---- */
 
-/* Add the servers of an inventory file (plain list or JSON, see README); "-" is standard input. */
+/* Add the servers of an inventory: a plain list, JSON, or one of Ansible's (a file, folder, program, or "a,b,"); see
+ * docs/inventory.md. "-" is standard input. Warnings are logged. After an error of one of Ansible's, none of those can be
+ * added any more; servers that came from them are made anew with each further one. */
 MUSTER_API int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err);
+/* How long a program that prints an inventory may take for one answer; 30 s when never called. */
+MUSTER_API void muster_inventory_set_timeout(struct muster *m, uint64_t timeout_ms);
+enum muster_inventory_form {
+    MUSTER_INVENTORY_LIST,   /* groups, and the variables of all servers: JSON as of ansible-inventory --list */
+    MUSTER_INVENTORY_SERVER, /* the variables of the server name */
+    MUSTER_INVENTORY_GRAPH,  /* the tree of groups below name; NULL: all */
+};
+/* *text is allocated; the caller frees it. Only by the form GRAPH is it meant for people; ids in it are printable. */
+MUSTER_API int muster_inventory_show(struct muster *m, enum muster_inventory_form form, const char *name, char **text,
+                                     struct muster_error *err);
 /* Add one server; address NULL: its id. */
 MUSTER_API int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err);
-/* Set "address", "port", "user", "key", "transport", or a variable of any other name. */
+/* Set "address", "port", "user", "key", "transport", "ssh_args", or a variable of any other name. */
 MUSTER_API int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err);
 MUSTER_API size_t muster_server_count(const struct muster *m);
 MUSTER_API const char *muster_server_id(const struct muster *m, size_t i);      /* NULL past the end */

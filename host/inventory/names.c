@@ -46,7 +46,7 @@ bool mu_names_find(const struct mu_names *t, const char *name, size_t len, size_
 static int grow(struct mu_names *t)
 {
     if (t->n == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 16;
+        size_t cap = t->cap ? t->cap * 2 : 4;
         char **at = reallocarray(t->at, cap, sizeof *at);
         if (!at)
             return MU_ENOMEM;
@@ -54,7 +54,7 @@ static int grow(struct mu_names *t)
         t->cap = cap;
     }
     if ((t->n + 1) * 2 > t->n_slots) {
-        size_t n_slots = t->n_slots ? t->n_slots * 2 : 64;
+        size_t n_slots = t->n_slots ? t->n_slots * 2 : 8;
         uint32_t *slots = calloc(n_slots, sizeof *slots);
         if (!slots)
             return MU_ENOMEM;

@@ -86,7 +86,8 @@ static void start_connect(struct mu_remote *r)
     if (!r->ssh) {
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
                                        .user = r->own.user ? r->own.user : srv->user ? srv->user : e->user,
-                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust};
+                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust,
+                                       .args = srv->ssh_args};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }
     if (!rc)
