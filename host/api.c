@@ -156,7 +156,9 @@ static int fit_choice(struct muster *m)
 int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err)
 {
     struct mu_err e = {0};
+    struct mu_logger *former = mu_logger_use(m->logger);
     int rc = mu_inventory_load(m->inventory, path, &e);
+    mu_logger_use(former);
     if (!rc && fit_choice(m))
         return give_nomem(err);
     return mu_api_give_result(err, rc, &e);

@@ -10,7 +10,8 @@ set(objects)
 foreach(layer ${layers})
   list(APPEND objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
-set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::CRYPTO
+set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::YAML PkgConfig::PCRE2
+                     PkgConfig::CRYPTO
                      Threads::Threads m ${CMAKE_DL_LIBS})
 
 add_library(muster_api OBJECT ${api_sources})

@@ -83,8 +83,11 @@ static int choose_server(struct muster *m, const struct console_args *a)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return cli_error("console", "%s", err.message);
     int rc = targets_choose(m, "console", &server, 1, NULL, 0);
-    if (rc == 0 && targets_count(m) != 1)
-        return cli_misuse("console", "'%s' are %zu servers; it is for one", server, targets_count(m));
+    if (rc == 0 && targets_count(m) != 1) {
+        char *names = targets_fold(m);
+        rc = cli_misuse("console", "'%s' are %zu servers, %s; it is for one", server, targets_count(m), names ? names : "");
+        free(names);
+    }
     return rc;
 }
 

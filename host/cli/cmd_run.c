@@ -123,6 +123,8 @@ static int load_servers(struct muster *m, const struct run_args *a)
     size_t n = a->n_servers;
     struct muster_error err;
 
+    if (a->inventory_timeout_ms)
+        muster_inventory_set_timeout(m, a->inventory_timeout_ms);
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return complain(&err);
@@ -133,8 +135,11 @@ static int load_servers(struct muster *m, const struct run_args *a)
     return targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
 }
 
+/* A line a server, for programs; and for people all of them in one. */
 static void list_hosts(const struct muster *m)
 {
+    char *names = targets_fold(m);
+    size_t n = targets_count(m);
     int width = 0;
 
     for (size_t i = 0; i < muster_server_count(m); i++)
@@ -147,6 +152,9 @@ static void list_hosts(const struct muster *m)
         cli_put_escaped(stdout, muster_server_address(m, i));
         putchar('\n');
     }
+    fflush(stdout);
+    fprintf(stderr, "%zu server%s: %s\n", n, n == 1 ? "" : "s", names ? names : "");
+    free(names);
 }
 
 static int check_reports(const struct run_args *a)

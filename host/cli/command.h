@@ -35,6 +35,8 @@ int cmd_check(int argc, char **argv);
 void cmd_check_help(FILE *to);
 int cmd_list(int argc, char **argv);
 void cmd_list_help(FILE *to);
+int cmd_inventory(int argc, char **argv);
+void cmd_inventory_help(FILE *to);
 int cmd_new(int argc, char **argv);
 void cmd_new_help(FILE *to);
 int cmd_test(int argc, char **argv);

@@ -91,6 +91,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
     case OPT_TIMEOUT:
         return cli_value_duration("run", "timeout", v, &a->run.timeout_ms);
+    case OPT_INVENTORY_TIMEOUT:
+        return cli_value_duration("run", "inventory-timeout", v, &a->inventory_timeout_ms);
     case OPT_TEARDOWN_TIMEOUT:
         return cli_value_duration("run", "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:

@@ -24,6 +24,7 @@ struct run_args {
     size_t n_servers;
 
     struct str_list inventories, params, thresholds, limits, steps;
+    uint64_t inventory_timeout_ms; /* 0: not said */
     struct ssh_args ssh;
     bool list_hosts, watch;
     struct muster_run_options run; /* all but the lists and the secrets */

@@ -4,9 +4,11 @@
 
 const struct cli_option run_table[] = {
     {0, "Servers", NULL, NULL},
-    {'i', "inventory", "FILE", "the servers of FILE, a plain list or JSON; - is standard input; repeatable"},
-    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN; repeatable, each narrows further"},
-    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and run nothing"},
+    {'i', "inventory", "WHAT",
+     "the servers of WHAT: a plain list, JSON, or one of Ansible's inventories (a file, a folder, a program, or names with "
+     "commas between them); - is standard input; repeatable"},
+    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN, such as 'web:&rack1:!srv03' or @failed.txt; repeatable, each narrows further"},
+    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and on standard error all in one node set; run nothing"},
     {OPT_LOCAL, "local", NULL, "run the steps on this machine, without SSH; with no server named: localhost"},
 
     {0, "The run", NULL, NULL},
@@ -32,6 +34,7 @@ const struct cli_option run_table[] = {
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
     {OPT_TIMEOUT, "timeout", "DUR", "for one server as a whole (default: what the script says, else 1h)"},
+    {OPT_INVENTORY_TIMEOUT, "inventory-timeout", "DUR", "for one answer of a program that prints an inventory (default 30s)"},
     {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default: what the script says, else 60s)"},
     {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
 

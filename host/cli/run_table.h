@@ -12,6 +12,7 @@
 
 enum {
     OPT_LIMIT = 256,
+    OPT_INVENTORY_TIMEOUT,
     OPT_LIST_HOSTS,
     OPT_LOCAL,
     OPT_WORKERS,

@@ -70,22 +70,39 @@ MUSTER_API void muster_log(struct muster *m, enum muster_level level, const char
 
 /* ---- servers ---- */
 
-/* Add the servers of an inventory file (plain list or JSON, see README); "-" is standard input. */
+/* Add the servers of an inventory: a plain list, JSON, or one of Ansible's (a file, folder, program, or "a,b,"); see
+ * docs/inventory.md. "-" is standard input. Warnings are logged. After an error of one of Ansible's, none of those can be
+ * added any more; servers that came from them are made anew with each further one. */
 MUSTER_API int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err);
+/* How long a program that prints an inventory may take for one answer; 30 s when never called. */
+MUSTER_API void muster_inventory_set_timeout(struct muster *m, uint64_t timeout_ms);
+enum muster_inventory_form {
+    MUSTER_INVENTORY_LIST,   /* groups, and the variables of all servers: JSON as of ansible-inventory --list */
+    MUSTER_INVENTORY_SERVER, /* the variables of the server name */
+    MUSTER_INVENTORY_GRAPH,  /* the tree of groups below name; NULL: all */
+};
+/* *text is allocated; the caller frees it. Only by the form GRAPH is it meant for people; ids in it are printable. */
+MUSTER_API int muster_inventory_show(struct muster *m, enum muster_inventory_form form, const char *name, char **text,
+                                     struct muster_error *err);
 /* Add one server; address NULL: its id. */
 MUSTER_API int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err);
-/* Set "address", "port", "user", "key", "transport", or a variable of any other name. */
+/* Set "address", "port", "user", "key", "transport", "ssh_args", or a variable of any other name. */
 MUSTER_API int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err);
 MUSTER_API size_t muster_server_count(const struct muster *m);
 MUSTER_API const char *muster_server_id(const struct muster *m, size_t i);      /* NULL past the end */
 MUSTER_API const char *muster_server_address(const struct muster *m, size_t i); /* NULL past the end */
 MUSTER_API bool muster_server_known(const struct muster *m, const char *id);
-/* Choose the servers of later runs: comma-separated ids, globs and node sets, "!" takes out. Each further call narrows the
- * choice. NULL: all again. A term that matches none is an error. */
+MUSTER_API bool muster_group_known(const struct muster *m, const char *name);
+/* The server or group whose name is nearest to a mistyped one; NULL when none is near. */
+MUSTER_API const char *muster_name_closest(const struct muster *m, const char *name);
+/* Choose the servers of later runs by a pattern, as docs/patterns.md explains them: "web:&rack1:!srv[03-05]". Each further
+ * call narrows the choice. NULL: all again. A term that matches none is an error, and so is a pattern that leaves none. */
 MUSTER_API int muster_select(struct muster *m, const char *pattern, struct muster_error *err);
 /* Choose exactly this one in addition to those already chosen this way; the first call starts from none. */
 MUSTER_API int muster_select_add(struct muster *m, const char *id, struct muster_error *err);
 MUSTER_API bool muster_server_selected(const struct muster *m, size_t i);
+/* Names folded to a node set, "srv[01-10,15]". The caller frees it with free(). NULL: out of memory. */
+MUSTER_API char *muster_names_fold(const char *const *names, size_t n);
 
 /* ---- scripts ---- */
 

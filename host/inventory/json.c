@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN_FIELDS "id, address, port, user, key, transport, vars"
+#define KNOWN_FIELDS "id, address, port, user, key, transport, ssh_args, vars"
 
 static const char *type_name(const json_t *v)
 {
@@ -35,7 +35,7 @@ static int wrong_type(struct mu_err *err, const char *name, const char *expected
 
 /* ---- variables ---- */
 
-static int fill_var(struct mu_var *var, const char *name, const json_t *v)
+int mu_var_from_json(struct mu_var *var, const char *name, const json_t *v)
 {
     var->name = strdup(name);
     if (!var->name)
@@ -88,7 +88,7 @@ static int read_vars(json_t *object, struct mu_var **out, size_t *n, struct mu_e
         int rc = mu_var_check_name(name, strlen(name), err);
         if (rc < 0)
             return rc;
-        rc = fill_var(&(*out)[(*n)++], name, value);
+        rc = mu_var_from_json(&(*out)[(*n)++], name, value);
         if (rc < 0)
             return mu_err_set(err, rc, "out of memory");
     }

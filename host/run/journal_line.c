@@ -142,6 +142,7 @@ static json_t *server_object(const struct mu_server *s)
     json_t *o = json_object(), *vars = json_object();
     bool ok = o && vars && set_text(o, "id", s->id) && set_text(o, "address", s->address) && set_text(o, "user", s->user) &&
               set_path(o, "key", s->key) && (!s->local || set_text(o, "transport", "local")) &&
+              set_text(o, "ssh_args", s->ssh_args) &&
               (!s->port || json_object_set_new(o, "port", json_integer(s->port)) == 0);
     for (size_t i = 0; ok && i < s->n_vars; i++)
         ok = json_object_set_new(vars, s->vars[i].name, var_value(&s->vars[i])) == 0;

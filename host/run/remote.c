@@ -119,7 +119,7 @@ static void start_connect(struct mu_remote *r)
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
                                        .user = r->own.user ? r->own.user : srv->user,
                                        .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust,
-                                       .ways = r->task->worker->ways};
+                                       .args = srv->ssh_args, .ways = r->task->worker->ways};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }
     if (!rc) {
