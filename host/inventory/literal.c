@@ -195,8 +195,10 @@ static json_t *number(struct literal *l)
     size_t n, k = 0;
     const char *s;
 
-    for (; *l->at == '-' || *l->at == '+'; l->at++, blanks(l))
-        minus ^= *l->at == '-';
+    if (*l->at == '-' || *l->at == '+') { /* one sign: of more it is an expression */
+        minus = *l->at++ == '-';
+        blanks(l);
+    }
     s = l->at;
     if (s[0] == '0' && s[1] && strchr("xXoObB", s[1])) {
         int base = (s[1] | 32) == 'x' ? 16 : (s[1] | 32) == 'o' ? 8 : 2;
