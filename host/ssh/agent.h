@@ -8,6 +8,7 @@
 #ifndef MU_SSH_AGENT_H
 #define MU_SSH_AGENT_H
 
+#include <libssh/libssh.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ struct mu_agent_key {
     const unsigned char *blob;
     size_t len;
 };
+/* libssh's key, or certificate, of a blob; the caller's. NULL when libssh cannot read it. */
+ssh_key mu_agent_import(const unsigned char *blob, size_t len);
+
 /* The identities of a filtered list, n as it says; keys has room for them. */
 void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, size_t n);
 

@@ -135,31 +135,37 @@ static const char *next_string(const char **p, const char *end, size_t *n)
     return s;
 }
 
-/* Whether libssh can make a key of the blob. */
-static bool readable(const char *blob, size_t len)
+ssh_key mu_agent_import(const unsigned char *blob, size_t len)
 {
-    const char *p = blob, *type;
+    const char *p = (const char *)blob, *type;
     char name[128] = "", *b64 = NULL;
     enum ssh_keytypes_e kind;
     ssh_key key = NULL;
     size_t n;
-    bool ok = false;
 
-    type = next_string(&p, blob + len, &n);
+    type = next_string(&p, p + len, &n);
     if (!type || n >= sizeof(name))
-        return false;
+        return NULL;
     memcpy(name, type, n);
     kind = ssh_key_type_from_name(name);
     b64 = malloc(len / 3 * 4 + 8);
     if (kind != SSH_KEYTYPE_UNKNOWN && b64) {
-        EVP_EncodeBlock((unsigned char *)b64, (const unsigned char *)blob, (int)len);
-        ok = (strstr(name, "-cert-v01") ? ssh_pki_import_cert_base64(b64, kind, &key)
-                                        : ssh_pki_import_pubkey_base64(b64, kind, &key)) == SSH_OK;
-        if (ok)
-            ssh_key_free(key);
+        EVP_EncodeBlock((unsigned char *)b64, blob, (int)len);
+        if ((strstr(name, "-cert-v01") ? ssh_pki_import_cert_base64(b64, kind, &key)
+                                       : ssh_pki_import_pubkey_base64(b64, kind, &key)) != SSH_OK)
+            key = NULL;
     }
     free(b64);
-    return ok;
+    return key;
+}
+
+/* Whether libssh can make a key of the blob. */
+static bool readable(const char *blob, size_t len)
+{
+    ssh_key key = mu_agent_import((const unsigned char *)blob, len);
+
+    ssh_key_free(key);
+    return key != NULL;
 }
 
 static void put32(char *p, size_t v)

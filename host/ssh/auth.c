@@ -22,6 +22,13 @@ static void hang_up_agent(struct mu_ssh_session *s)
     a->agent_fd = -1;
 }
 
+static void forget_probe(struct mu_auth *a)
+{
+    ssh_key_free(a->probe);
+    a->probe = NULL;
+    a->would_do = false;
+}
+
 void mu_auth_end(struct mu_ssh_session *s)
 {
     struct mu_auth *a = s->connect->auth;
@@ -30,6 +37,7 @@ void mu_auth_end(struct mu_ssh_session *s)
         return;
     mu_work_cancel(a->work);
     hang_up_agent(s);
+    forget_probe(a);
     mu_auth_list_free(a);
     mu_buf_free(&a->prompt);
     free(a);
@@ -52,89 +60,6 @@ static void out_of_memory(struct mu_ssh_session *s)
     mu_err_cause(&err, "out of memory");
     mu_connect_done(s, &err);
 }
-
-/* ---- files ---- */
-
-/* What a helper thread works on; the session may be gone before it comes back. */
-struct login_files {
-    struct mu_ssh_shared *shared;
-    struct mu_ssh_options options; /* the three fields that count */
-};
-
-static char **copy_list(char *const *list)
-{
-    size_t n = 0;
-    char **copy;
-
-    while (list[n])
-        n++;
-    copy = calloc(n + 1, sizeof(*copy));
-    for (size_t i = 0; copy && i < n; i++) {
-        if (!(copy[i] = strdup(list[i]))) {
-            while (i-- > 0)
-                free(copy[i]);
-            free(copy);
-            return NULL;
-        }
-    }
-    return copy;
-}
-
-static void free_list(char **list)
-{
-    for (size_t i = 0; list && list[i]; i++)
-        free(list[i]);
-    free(list);
-}
-
-static void drop_files(void *data)
-{
-    struct login_files *f = data;
-
-    free_list(f->options.identity_files);
-    free_list(f->options.certificate_files);
-    free(f->options.identity_agent);
-    free(f);
-}
-
-static void load_files(void *data)
-{
-    struct login_files *f = data;
-
-    mu_shared_load_login(f->shared, &f->options, NULL); /* what is missing shows in the session's own list */
-}
-
-static void files_loaded(void *arg)
-{
-    struct mu_ssh_session *s = arg;
-
-    s->connect->auth->work = NULL;
-    s->connect->auth->ready = true;
-    mu_auth_step(s);
-}
-
-/* Encrypted keys take a good part of a second, and file systems may be slow: not in the worker's time. */
-static int start_loading(struct mu_ssh_session *s)
-{
-    const struct mu_ssh_options *o = s->options;
-    struct login_files *f = calloc(1, sizeof(*f));
-    int rc = MU_ENOMEM;
-
-    if (!f)
-        return rc;
-    f->shared = s->shared;
-    if ((!o->identity_files || (f->options.identity_files = copy_list(o->identity_files))) &&
-        (!o->certificate_files || (f->options.certificate_files = copy_list(o->certificate_files))) &&
-        (!o->identity_agent || (f->options.identity_agent = strdup(o->identity_agent))))
-        rc = mu_work_start(&s->connect->auth->work, s->loop, s->ctx, load_files, f, drop_files, files_loaded, s, NULL);
-    if (rc)
-        drop_files(f);
-    else
-        mu_watch_set(s->watch, 0); /* what comes meanwhile is read afterwards */
-    return rc;
-}
-
-/* ---- methods ---- */
 
 static void order_methods(struct mu_auth *a, const struct mu_ssh_options *o)
 {
@@ -225,6 +150,17 @@ static int ask_key(struct mu_ssh_session *s)
 
     if (t->key)
         return ssh_userauth_publickey(s->ssh, NULL, t->key);
+    /* libssh keeps each list that it got from an agent until the end of the process: it is to get one a session, of the key
+     * that will do. Where there is one key only there is nothing to find out. */
+    if (a->n_agents > 1 && !a->would_do) {
+        int rc;
+        if (!a->probe && !(a->probe = mu_agent_import(t->shown.blob, t->shown.len)))
+            return SSH_AUTH_DENIED;
+        rc = ssh_userauth_try_publickey(s->ssh, NULL, a->probe);
+        if (rc != SSH_AUTH_SUCCESS)
+            return rc;
+        a->would_do = true;
+    }
     if (a->agent_fd < 0) {
         a->agent_fd = mu_agent_client_fd((struct mu_agent *)(uintptr_t)a->agent, &t->shown,
                                          t->signer.len ? &t->signer : NULL);
@@ -283,6 +219,7 @@ static void answered(struct mu_ssh_session *s, int rc)
         break;
     case MU_AUTH_KEY:
         hang_up_agent(s);
+        forget_probe(a);
         if (rc == SSH_AUTH_DENIED && !(ssh_userauth_list(s->ssh, NULL) & SSH_AUTH_METHOD_PUBLICKEY) && !a->at &&
             ssh_userauth_list(s->ssh, NULL))
             break; /* its first answer: keys are not what it wants now; perhaps behind a password */
@@ -340,7 +277,7 @@ static bool prepare(struct mu_ssh_session *s)
     if (c->auth->work)
         return false;
     if (!c->auth->ready) {
-        if (start_loading(s))
+        if (mu_auth_load(s))
             out_of_memory(s);
         return false;
     }

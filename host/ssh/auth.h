@@ -1,5 +1,5 @@
-/* auth.h: one login under way, for its three files: auth.c (which method when), auth_keys.c (which keys, in which order),
- * auth_say.c (what to tell whoever was not let in).
+/* auth.h: one login under way, for its files: auth.c (which method when), auth_keys.c (which keys, in which order),
+ * auth_load.c (reading them), auth_say.c (what to tell whoever was not let in).
  *
  * Purpose: their shared structs. Owner: a connect owns its mu_auth. Thread: the loop's. Must not know: how a connection is
  *   made, commands.
@@ -28,7 +28,6 @@ struct mu_auth_try {
     ssh_key key;                       /* borrowed or `own`; NULL: the agent's */
     ssh_key own;
     struct mu_agent_key shown, signer; /* signer.len 0: what is shown */
-    bool named; /* by the agent, but a file stands for it */
     enum mu_auth_outcome outcome;
 };
 
@@ -41,6 +40,9 @@ struct mu_auth {
     size_t n_order;
     const struct mu_agent *agent;
     int agent_fd;
+    size_t n_agents;   /* tries that the agent signs for */
+    ssh_key probe;     /* one of them, while the server is asked whether it would do */
+    bool would_do;     /* it would: now the agent is to sign */
     struct mu_auth_try *tries;
     size_t n, at; /* at: the next one */
     enum mu_auth_outcome password, keyboard;
@@ -48,6 +50,10 @@ struct mu_auth {
     bool password_sent;
     struct mu_buf prompt; /* the latest question of keyboard-interactive, escaped */
 };
+
+/* auth_load.c: read what is not there yet, then go on with mu_auth_step(). Encrypted keys take a good part of a second, and
+ * file systems may be slow: not in the worker's time. 0 or MU_ENOMEM. */
+int mu_auth_load(struct mu_ssh_session *s);
 
 /* auth_keys.c: what to show, in order; the files are loaded. 0 or MU_ENOMEM. */
 int mu_auth_list(struct mu_ssh_session *s);

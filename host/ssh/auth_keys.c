@@ -67,7 +67,7 @@ static int add_agents(struct mu_auth *a, const struct mu_identity *id, const str
     if (!t)
         return MU_ENOMEM;
     t->id = id;
-    t->named = id != NULL;
+    a->n_agents++;
     t->cert = cert;
     t->shown = (struct mu_agent_key){shown, shown_len};
     if (signer)

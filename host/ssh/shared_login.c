@@ -119,6 +119,10 @@ int mu_ssh_shared_prepare(struct mu_ssh_shared *sh, const struct mu_ssh_target *
     struct mu_ssh_options *o = NULL;
     int rc = mu_ssh_options_lookup(&o, sh, target, err);
 
+    if (rc == MU_EINVAL && !target->args) { /* ssh_config's, for this server: its connect says so */
+        mu_err_clear(err);
+        return 0;
+    }
     if (!rc && target->key_file)
         rc = mu_keys_add(sh->keys, target->key_file, mu_shared_agent(sh, o->identity_agent), err);
     if (!rc)
