@@ -85,7 +85,7 @@ static int choose_server(struct muster *m, const struct console_args *a)
     int rc = targets_choose(m, "console", &server, 1, NULL, 0);
     if (rc == 0 && targets_count(m) != 1) {
         char *names = targets_fold(m);
-        rc = cli_misuse("console", "'%s' are %zu servers, %s; it is for one", server, targets_count(m), names ? names : "");
+        rc = cli_misuse("console", "'%s' are %zu servers; it is for one of %s", server, targets_count(m), names ? names : "");
         free(names);
     }
     return rc;
