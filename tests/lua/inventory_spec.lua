@@ -67,7 +67,7 @@ describe("a program that prints an inventory", function()
     local result = show(program '#!/bin/sh\necho "first line" >&2\nprintf "second \\033[31m\\n" >&2\n')
     assert.equals(2, result.code) -- it printed nothing
     assert.matches("inv: first line\n", result.stderr, 1, true)
-    assert.matches("inv: second \\x1B[31m\n", result.stderr, 1, true)
+    assert.matches("inv: second \\x1b[31m\n", result.stderr, 1, true)
     assert.matches("inv printed nothing when called with --list", result.stderr, 1, true)
   end)
 
