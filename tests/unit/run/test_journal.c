@@ -493,6 +493,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(nothing_before_the_first_claim),
         T(comes_back_as_it_was),
+        T(a_server_of_ansibles_comes_back),
         T(a_claim_may_follow_a_release),
         T(an_empty_one_is_removed),
         T(cut_at_any_byte),
