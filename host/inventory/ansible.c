@@ -239,7 +239,7 @@ int mu_ansible_child(struct mu_ansible *a, uint32_t parent, uint32_t child, stru
         free(above.at);
         return no_memory(err);
     }
-    loop = mu_numbers_has(&above, child);
+    loop = mu_numbers_has(&above, child) || child == MU_ALL; /* all is above every group */
     free(above.at);
     if (loop)
         return mu_err_set(err, MU_EINVAL, "group \"%s\" cannot be below \"%s\": it is above it already",

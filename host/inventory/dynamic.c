@@ -48,7 +48,7 @@ static void on_line(void *arg, enum mu_exec_stream stream, const char *line, siz
         return;
     mu_buf_clear(&c->last);
     mu_buf_add_escaped(&c->last, line, len);
-    mu_log(MU_INFO, "%s: %s", c->p->source->name, mu_buf_cstr(&c->last));
+    mu_log(MU_INFO, "%s: %.*s", c->p->source->name, (int)(len < 4096 ? len : 4096), line);
 }
 
 static void on_done(void *arg, struct mu_process *process)

@@ -22,6 +22,7 @@ struct mu_source {
     char *name;   /* the file as messages name it: escaped, and short enough to leave room for the rest */
     char *folder; /* relative key paths start here, with its slash; "" for none */
     enum mu_source_kind kind;
+    bool any_name; /* variables may have the names of fields */
     struct mu_var *defaults; /* the variables that every server of it shares; sorted by name */
     size_t n_defaults;
     struct mu_source *next;

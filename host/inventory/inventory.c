@@ -315,3 +315,16 @@ int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *t
 
     return mu_inventory_finish(inv, before, mu_inventory_read(inv, name, false, text, len, err), err);
 }
+
+int mu_inventory_parse_back(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err)
+{
+    struct mu_source *source = NULL;
+    int rc = mu_inventory_new_source(inv, name, &source, err);
+
+    if (rc < 0)
+        return rc;
+    source->kind = MU_SOURCE_JSON;
+    source->any_name = true;
+    rc = read_own(inv, source, text, len, err);
+    return rc < 0 ? drop(inv, rc) : 0;
+}

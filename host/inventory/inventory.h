@@ -74,6 +74,8 @@ int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err 
 void mu_inventory_set_timeout(struct mu_inventory *inv, uint64_t timeout_ms);
 /* The same from memory; name stands for the file in messages. */
 int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err);
+/* The same, of JSON that muster wrote: variables may have any name, since those of Ansible's inventories have. */
+int mu_inventory_parse_back(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err);
 /* Add one server, with its id as address. The returned server may be completed by the caller through
  * mu_server_set(). MU_EINVAL, MU_EEXIST, MU_ENOMEM. */
 int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server **out, struct mu_err *err);

@@ -173,7 +173,7 @@ static const char *take_claim(struct mu_left *left, struct table *t, const json_
         struct mu_err err;
         mu_buf_addf(&list, "[%s]", text ? text : "");
         free(text);
-        int rc = mu_inventory_parse(left->inventory, left->path, mu_buf_cstr(&list), list.len, &err);
+        int rc = mu_inventory_parse_back(left->inventory, left->path, mu_buf_cstr(&list), list.len, &err);
         mu_buf_free(&list);
         if (rc)
             return "a server that makes no sense";

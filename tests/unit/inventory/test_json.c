@@ -166,7 +166,7 @@ static void test_malformed(void **state)
         {SRV("\"vars\": {\"a\\nb\": 1}"), 0, "variable \"a\\nb\" contains white space (U+000A)", 0},
         {SRV("\"rack\": \"r1\""), 0,
          "servers[1] \"srv01\": unknown field \"rack\": put it under \"vars\" (the fields are id, address, port, user, "
-         "key, transport, vars)",
+         "key, transport, ssh_args, vars)",
          0},
     };
 

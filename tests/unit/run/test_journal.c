@@ -166,6 +166,27 @@ static void comes_back_as_it_was(void **state)
     mu_left_free(left);
 }
 
+/* Its variables may be called as fields are, and its groups are no variable. */
+static void a_server_of_ansibles_comes_back(void **state)
+{
+    static const char ini[] = "[web]\nw1 port=80 id=7 ansible_ssh_common_args='-J b'\n[top:children]\nweb\n";
+    struct mu_journal *j;
+    (void)state;
+    assert_int_equal(mu_inventory_parse(inventory, "hosts", ini, sizeof ini - 1, NULL), 0);
+    j = journal(dir);
+    claim(j, "w1", "{}");
+    mu_journal_close(j, false);
+    struct mu_left *left = read_back(path_in(dir));
+    assert_int_equal(left->n_bad_lines, 0);
+    assert_int_equal(left->n_claims, 1);
+    const struct mu_server *s = left->claims[0].server;
+    assert_int_equal(mu_server_var(s, "port")->i, 80);
+    assert_int_equal(mu_server_var(s, "id")->i, 7);
+    assert_string_equal(mu_server_var(s, "groups")->str, "[\"top\",\"web\"]");
+    assert_string_equal(s->ssh_args, "-J b");
+    mu_left_free(left);
+}
+
 static void a_claim_may_follow_a_release(void **state)
 {
     struct mu_journal *j = journal(dir);
@@ -474,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(nothing_before_the_first_claim),
         T(comes_back_as_it_was),
+        T(a_server_of_ansibles_comes_back),
         T(a_claim_may_follow_a_release),
         T(an_empty_one_is_removed),
         T(cut_at_any_byte),
