@@ -237,11 +237,14 @@ describe("exec with the real sudo", function()
       rules(rule)
       local mark = S.mark()
       local result = run(script(([[
-        print("T", message(server.exec, server, "echo; sleep %s", { sudo = true, timeout = "500ms" }))
-        print("T", message(server.exec, server, "trap '' TERM; sleep %s & wait; sleep %s", { sudo = true, timeout = "500ms" }))
+        local one = server:spawn(message, server.exec, server, "echo; sleep %s", { sudo = true, timeout = "500ms" })
+        local deaf = server:spawn(message, server.exec, server, "trap '' TERM; sleep %s & wait; sleep %s",
+          { sudo = true, timeout = "500ms" })
         local h = server:spawn(server.exec, server, "sleep %s", { sudo = true })
         muster.sleep(0.3)
-        h:cancel()]]):format(mark, mark, mark, mark)), { args = { "--sudo-password-env", "SUDO_WORD" }, word = password })
+        h:cancel()
+        print("T", one:wait())
+        print("T", deaf:wait())]]):format(mark, mark, mark, mark)), { args = { "--sudo-password-env", "SUDO_WORD" }, word = password })
       check(result, { "T\tTimeoutError: command took longer than 0.5 s: echo",
         "T\tTimeoutError: command took longer than 0.5 s: trap" })
       assert.is_nil(result.stderr:find("Could not confirm", 1, true), result.stderr)
