@@ -59,6 +59,7 @@ struct mu_ssh_session {
     struct mu_tunnels tunnels; /* through this session to others: it is a jump host's */
     struct mu_ssh_ways *ways;  /* where its jump hosts are found; NULL: it needs none yet */
     bool own_ways;             /* made for this session alone */
+    bool is_jump;              /* of the target */
     struct mu_way way;         /* what its descriptor leads to, when that is no socket to the server */
     struct mu_timer *alive;    /* while up, when keepalives are sent */
     uint64_t alive_bytes;      /* received when it last fired */
