@@ -50,6 +50,7 @@ struct mu_engine {
     bool cleanup;              /* destroying what an earlier run left behind */
     const char *run_id;        /* NULL while loading */
     const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */
+    const char *user; /* for servers that name none; NULL: not said. The SSH part has it, too */
     const char *sudo_password; /* NULL: sudo must not ask for one */
     int connect_retries; /* of a connection that failed in a way that may pass; 0: ssh_config's, else 2; negative: none */
     uint64_t timeout_ms, connect_timeout_ms, setup_timeout_ms, teardown_timeout_ms;

@@ -139,7 +139,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->servers = servers;
     run->n = n;
     run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir, .module_dir = c->module_dir,
-                                     .logger = logger, .local = c->local, .fail_fast = c->fail_fast,
+                                     .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
                                      .connect_retries = c->connect_retries,
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms

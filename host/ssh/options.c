@@ -144,6 +144,27 @@ static int config_says(struct looking *k, const char *config_file, bool without,
     return rc;
 }
 
+/* A name that comes from outside may end up in a command, of ProxyCommand or Match exec: as ssh, refuse what a shell would take
+ * for more than a name. What ssh_config itself says is its owner's affair. */
+static int check_names(const struct looking *k, struct mu_err *err)
+{
+    const char *host = k->target->host, *user = k->found.one[MU_CONF_USER] ? k->found.one[MU_CONF_USER]->text : "";
+    bool fine = *host != '-';
+
+    for (const char *p = host; *p && fine; p++)
+        fine = !strchr("'`\"$\\;&<>|(){}", *p) && !isspace((unsigned char)*p) && !iscntrl((unsigned char)*p);
+    if (!fine)
+        return mu_err_set(err, MU_EINVAL, "'%s' is no name of a host: it has characters that a shell would take for more", host);
+    fine = *user != '-';
+    for (const char *p = user; *p && fine; p++)
+        fine = !strchr("'`\";&<>|(){}", *p) && !iscntrl((unsigned char)*p) &&
+               !(isspace((unsigned char)*p) && p[1] == '-') && !(*p == '\\' && !p[1]);
+    if (!fine)
+        return mu_err_set(err, MU_EINVAL, "%s: '%s' is no name of a user: it has characters that a shell would take for more",
+                          host, user);
+    return 0;
+}
+
 static int find_out(struct looking *k, bool pending_wanted, struct mu_err *err)
 {
     const char *config_file = NULL;
@@ -163,6 +184,8 @@ static int find_out(struct looking *k, bool pending_wanted, struct mu_err *err)
         rc = mu_conf_args(&k->arena, k->target->args, &k->found, &config_file, err);
     if (!rc)
         rc = run_says(k, err);
+    if (!rc)
+        rc = check_names(k, err);
     if (!rc)
         rc = config_says(k, config_file, !pending_wanted, err);
     if (rc == MU_CONF_PENDING)
@@ -376,8 +399,14 @@ static int fill(struct looking *k, struct mu_ssh_options *o, struct mu_err *err)
     return rc;
 }
 
-int mu_ssh_options_lookup(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
-                          const struct mu_ssh_target *target, struct mu_err *err)
+int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                          struct mu_err *err)
+{
+    return mu_ssh_options_try(out, NULL, sh, target, err);
+}
+
+int mu_ssh_options_try(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
+                       const struct mu_ssh_target *target, struct mu_err *err)
 {
     struct looking k = {.confs = sh->confs, .target = target};
     struct mu_ssh_options *o = calloc(1, sizeof(*o));

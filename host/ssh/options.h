@@ -50,12 +50,14 @@ struct mu_ssh_options {
     unsigned connection_attempts; /* 0: the run's */
 };
 
-/* What holds for target: what the target itself says, then its args, then the run's command line, then ssh_config. MU_EINVAL
- * says what is wrong, MU_ENOMEM. *pending NULL: all is known. Else a command of a Match line whose outcome is not known yet
- * (conf_exec.h runs it), which the caller frees: *out is what holds as if no such line matched, and is to be looked up again
- * when the outcome is known. pending itself NULL: that is all the caller wants. */
-int mu_ssh_options_lookup(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
-                          const struct mu_ssh_target *target, struct mu_err *err);
+/* What holds for target: what the target itself says, then its args, then the run's command line, then ssh_config. Where that
+ * depends on a command of a Match line: as if no such line matched. MU_EINVAL says what is wrong, MU_ENOMEM. */
+int mu_ssh_options_lookup(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
+                          struct mu_err *err);
+/* The same with the outcomes of such commands that are known. *pending NULL: all were. Else one whose outcome is not (conf_exec.h
+ * runs it), which the caller frees: *out is as above, and is to be looked up again when it is. */
+int mu_ssh_options_try(struct mu_ssh_options **out, char **pending, struct mu_ssh_shared *sh,
+                       const struct mu_ssh_target *target, struct mu_err *err);
 /* The same with such commands run now: for whoever may block. */
 int mu_ssh_options_wait(struct mu_ssh_options **out, struct mu_ssh_shared *sh, const struct mu_ssh_target *target,
                         struct mu_err *err);

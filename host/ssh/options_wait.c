@@ -46,7 +46,7 @@ int mu_ssh_options_wait(struct mu_ssh_options **out, struct mu_ssh_shared *sh, c
 {
     for (;;) {
         char *pending = NULL;
-        int rc = mu_ssh_options_lookup(out, &pending, sh, target, err);
+        int rc = mu_ssh_options_try(out, &pending, sh, target, err);
 
         if (rc || !pending)
             return rc;

@@ -256,7 +256,7 @@ int mu_session_options(struct mu_ssh_session *s, struct mu_err *err)
                                          .key_file = s->key_file, .args = s->args, .jump = s->is_jump};
     struct mu_ssh_options *options = NULL;
     char *pending = NULL;
-    int rc = mu_ssh_options_lookup(&options, &pending, s->shared, &target, err);
+    int rc = mu_ssh_options_try(&options, &pending, s->shared, &target, err);
 
     if (rc)
         return rc;

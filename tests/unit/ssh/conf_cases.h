@@ -156,6 +156,15 @@ static const struct conf_case conf_cases[] = {
     {"", "a", "-o 'Host x'"},
     {"", "a", "-o NoSuchOption=1"},
     {"", "a", "-p 0"},
+    /* names from outside that a shell would take for more */
+    {"", "a{b a}b", NULL},
+    {"", "a", "-l 'x;y'"},
+    {"", "a", "-l 'x|y'"},
+    {"", "a", "-l -x"},
+    {"", "a", "-l 'x -y'"},
+    {"", "a", "-l 'x y'"},
+    {"", "a", "-l 'x$y'"},
+    {"User a;b\nHostName c;d\n", "a", NULL},
 };
 
 /* The files that those name. */

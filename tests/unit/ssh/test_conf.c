@@ -129,7 +129,7 @@ static int look_up(struct here *h, const struct mu_ssh_target *target, struct mu
 {
     for (;;) {
         char *pending = NULL, *command = NULL;
-        int rc = mu_ssh_options_lookup(out, &pending, &h->shared, target, &h->err);
+        int rc = mu_ssh_options_try(out, &pending, &h->shared, target, &h->err);
 
         if (rc || !pending)
             return rc;
@@ -362,7 +362,7 @@ static void test_precedence(void **state)
     assert_int_equal(mu_confs_new(&sh.confs, &said, &err), 0);
 
     /* the run before the file; --key as ssh -i */
-    assert_int_equal(mu_ssh_options_lookup(&o, NULL, &sh, &target, &err), 0);
+    assert_int_equal(mu_ssh_options_lookup(&o, &sh, &target, &err), 0);
     assert_string_equal(o->user, "run");
     assert_int_equal(o->port, 7);
     assert_string_equal(o->hostname, "real");
@@ -377,7 +377,7 @@ static void test_precedence(void **state)
 
     /* the server's args before the run; its own user and port before these */
     target.args = "-l args -p 8 -i /args -o UserKnownHostsFile=/args -o StrictHostKeyChecking=accept-new -o ConnectTimeout=9";
-    assert_int_equal(mu_ssh_options_lookup(&o, NULL, &sh, &target, &err), 0);
+    assert_int_equal(mu_ssh_options_lookup(&o, &sh, &target, &err), 0);
     assert_string_equal(o->user, "args");
     assert_int_equal(o->port, 8);
     assert_string_equal(o->identity_files[0], "/args");
@@ -390,7 +390,7 @@ static void test_precedence(void **state)
     target.user = "own";
     target.port = 9;
     target.key_file = "/own";
-    assert_int_equal(mu_ssh_options_lookup(&o, NULL, &sh, &target, &err), 0);
+    assert_int_equal(mu_ssh_options_lookup(&o, &sh, &target, &err), 0);
     assert_string_equal(o->user, "own");
     assert_int_equal(o->port, 9);
     assert_string_equal(o->identity_files[0], "/own");
@@ -404,7 +404,7 @@ static void test_precedence(void **state)
     said.user = NULL;
     target = (struct mu_ssh_target){.host = "A.b"};
     assert_int_equal(mu_confs_new(&sh.confs, &said, &err), 0);
-    assert_int_equal(mu_ssh_options_lookup(&o, NULL, &sh, &target, &err), 0);
+    assert_int_equal(mu_ssh_options_lookup(&o, &sh, &target, &err), 0);
     assert_string_equal(o->hostname, "a.b");
     assert_int_equal(o->port, 22);
     assert_null(o->identity_files);
@@ -483,7 +483,7 @@ static void algorithms(const char *keyword, const char *list, const char *expect
 
     snprintf(args, sizeof(args), "-o %s=%s", keyword, list);
     assert_int_equal(mu_confs_new(&sh.confs, &said, &err), 0);
-    rc = mu_ssh_options_lookup(&o, NULL, &sh, &target, &err);
+    rc = mu_ssh_options_lookup(&o, &sh, &target, &err);
     if (expected) {
         assert_int_equal(rc, 0);
         assert_string_equal(o->ciphers ? o->ciphers : o->macs ? o->macs : o->host_key_algorithms, expected);
@@ -613,7 +613,7 @@ static void test_many_hosts(void **state)
 
         snprintf(name, sizeof(name), "srv%05d", i);
         snprintf(address, sizeof(address), "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
-        assert_int_equal(mu_ssh_options_lookup(&o, NULL, &h.shared, &target, &h.err), 0);
+        assert_int_equal(mu_ssh_options_lookup(&o, &h.shared, &target, &h.err), 0);
         assert_string_equal(o->hostname, address);
         assert_int_equal(o->port, 1 + i);
         assert_string_equal(o->user, "ops");
