@@ -190,6 +190,7 @@ struct mu_ssh_exec {
     bool over;      /* more output than the limit */
     bool input_eof; /* told, or of no use any more */
     bool lingering;
+    bool by_tree;  /* the command's processes have no group of their own */
     bool drop;     /* output is no longer wanted */
     bool aborting; /* result.error says why */
     bool seen_gone; /* aborted, and seen to be gone; its channel's end is awaited a little */
