@@ -88,7 +88,7 @@ static void announced(struct mu_ssh_exec *e, const char *text, size_t n)
     found = sscanf(numbers, "%ld %ld", &pid, &group);
     if (found >= 1 && pid > 1)
         e->result.pid = pid;
-    e->by_tree = found == 2 && group != pid;
+    e->by_tree = e->result.pid && found == 2 && group != pid;
     e->token[0] = '\0';
 }
 
