@@ -2,6 +2,7 @@
 #include "waystest.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "ssh/dial.h"
@@ -220,6 +221,75 @@ static void who_came_first_is_let_in_first(void **state)
     mu_gates_free(g);
 }
 
+#define ROUNDS 300
+
+struct passer {
+    struct mu_gates *gates;
+    struct mu_loop *loop;
+    struct mu_gate_home *home;
+    struct mu_gate_ticket tickets[3];
+    int passed;
+};
+
+static int inside, most; /* the gate's one place orders the accesses: a thread sanitizer sees it when it does not */
+
+static void on_passed(void *arg)
+{
+    struct mu_gate_ticket *t = arg;
+
+    inside++;
+    most = inside > most ? inside : most;
+    inside--;
+    t->arg = NULL; /* seen */
+    mu_gate_leave(t);
+}
+
+static void *pass_again_and_again(void *arg)
+{
+    struct passer *p = arg;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < 3; i++)
+            if (mu_gate_enter(&p->tickets[i], p->home, "one", 1, on_passed, &p->tickets[i]))
+                on_passed(&p->tickets[i]);
+        if (round % 7 == 0) { /* gives up, wherever it is */
+            mu_gate_leave(&p->tickets[1]);
+            p->tickets[1].arg = NULL;
+        }
+        while (p->tickets[0].arg || p->tickets[1].arg || p->tickets[2].arg)
+            mu_loop_turn(p->loop, true);
+        p->passed++;
+    }
+    return NULL;
+}
+
+static void threads_pass_one_at_a_time(void **state)
+{
+    struct mu_gates *g = mu_gates_new(0);
+    struct passer p[3] = {{0}};
+    pthread_t thread[3];
+    int i;
+
+    (void)state;
+    inside = most = 0;
+    for (i = 0; i < 3; i++) {
+        p[i].gates = g;
+        assert_int_equal(mu_loop_new(&p[i].loop, NULL), 0);
+        assert_int_equal(mu_gate_home_new(&p[i].home, g, p[i].loop, NULL), 0);
+        assert_int_equal(pthread_create(&thread[i], NULL, pass_again_and_again, &p[i]), 0);
+    }
+    for (i = 0; i < 3; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(p[i].passed, ROUNDS);
+    }
+    assert_int_equal(most, 1);
+    for (i = 0; i < 3; i++) {
+        mu_gate_home_free(p[i].home);
+        mu_loop_free(p[i].loop);
+    }
+    mu_gates_free(g);
+}
+
 static void starts_keep_their_distance(void **state)
 {
     struct mu_gates *g = mu_gates_new(10), *none = mu_gates_new(0);
@@ -259,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_that_connects_wins, only_loop, no_loop),
         cmocka_unit_test(hops),
         cmocka_unit_test_setup_teardown(who_came_first_is_let_in_first, only_loop, no_loop),
+        cmocka_unit_test(threads_pass_one_at_a_time),
         cmocka_unit_test(starts_keep_their_distance),
     };
 
