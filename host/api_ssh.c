@@ -7,7 +7,8 @@ typedef void tell_fn(void *arg, const char *server_id, const char *text, const s
 
 static void tell(struct mu_ssh_shared *sh, const struct mu_server *srv, tell_fn *fn, void *arg)
 {
-    const struct mu_ssh_target target = {.host = srv->address, .port = srv->port, .user = srv->user, .key_file = srv->key};
+    const struct mu_ssh_target target = {.host = srv->address, .port = srv->port, .user = srv->user, .key_file = srv->key,
+                                         .args = srv->ssh_args};
     struct mu_ssh_options *o = NULL;
     struct mu_buf text = MU_BUF_INIT;
     struct muster_error out = {0};

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ask.h"
 #include "command.h"
 #include "console_args.h"
 #include "console_session.h"

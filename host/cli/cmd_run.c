@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ask.h"
 #include "command.h"
 #include "files.h"
 #include "interrupt.h"
@@ -173,7 +172,6 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     struct muster_error err;
 
     a->run.steps = a->steps.items;
-    a->run.ask_passphrase = ask_possible() ? ask_passphrase : NULL;
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
 

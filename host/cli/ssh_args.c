@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "ask.h"
 #include "command.h"
 
 static const char *secret_name(int id)
@@ -113,6 +114,7 @@ int ssh_args_read_secrets(struct ssh_args *a, struct muster_run_options *run, co
     if (rc == 0)
         rc = read_one(&a->sudo_password, command, "sudo-password", a->sudo_password_file, a->sudo_password_env, m,
                       &run->sudo_password);
+    run->ask_passphrase = ask_possible() ? ask_passphrase : NULL;
     return rc;
 }
 

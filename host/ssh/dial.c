@@ -30,6 +30,7 @@ struct mu_dial {
     struct mu_timer *timer;
     mu_dial_fn *fn;
     void *arg;
+    struct mu_addr from; /* len 0: any */
     struct mu_err err; /* the most telling failure so far */
 };
 
@@ -147,6 +148,11 @@ static int begin(struct mu_dial *d, struct attempt *a, const struct mu_addr *add
 
     if (fd < 0)
         return errno;
+    if (d->from.len && bind(fd, (const struct sockaddr *)&d->from.sa, d->from.len)) {
+        sys = errno;
+        close(fd);
+        return sys;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     if (connect(fd, (const struct sockaddr *)&addr->sa, addr->len) && errno != EINPROGRESS) {
         sys = errno;
@@ -184,9 +190,26 @@ static void on_timer(void *arg)
         d->fn(d->arg, -1, &d->err);
 }
 
+static int take_bind_address(struct mu_dial *d, const char *text, enum mu_ssh_family *family, struct mu_err *err)
+{
+    const struct addrinfo hints = {.ai_family = family_of(*family), .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *list = NULL;
+
+    if (getaddrinfo(text, NULL, &hints, &list)) {
+        mu_err_set(err, MU_EINVAL, "%s port %d: BindAddress %.100s: give a numeric address of this machine", d->host, d->port,
+                   text);
+        return mu_err_cause(err, "BindAddress");
+    }
+    memcpy(&d->from.sa, list->ai_addr, list->ai_addrlen);
+    d->from.len = list->ai_addrlen;
+    *family = list->ai_family == AF_INET ? MU_SSH_INET : MU_SSH_INET6;
+    freeaddrinfo(list);
+    return 0;
+}
+
 int mu_dial_start(struct mu_dial **out, struct mu_loop *loop, struct mu_ctx *ctx, const char *host, int port,
-                  const struct mu_addr *addrs, size_t n, enum mu_ssh_family family, mu_dial_fn *fn, void *arg,
-                  struct mu_err *err)
+                  const struct mu_addr *addrs, size_t n, enum mu_ssh_family family, const char *bind_address,
+                  mu_dial_fn *fn, void *arg, struct mu_err *err)
 {
     struct mu_dial *d = calloc(1, sizeof(*d));
 
@@ -206,6 +229,11 @@ int mu_dial_start(struct mu_dial **out, struct mu_loop *loop, struct mu_ctx *ctx
         goto nomem;
     for (size_t i = 0; i < n; i++)
         d->attempts[i] = (struct attempt){.d = d, .fd = -1};
+    if (bind_address && take_bind_address(d, bind_address, &family, err)) {
+        d->n = n;
+        mu_dial_free(d);
+        return MU_EINVAL;
+    }
     d->n = mu_dial_order(d->addrs, addrs, n, family);
     if (!d->n) {
         mu_err_set(&d->err, MU_ERESOLVE, "%s port %d: it has no IPv%c address, and AddressFamily allows no other", host, port,

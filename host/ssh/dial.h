@@ -18,10 +18,11 @@ struct mu_dial;
  * family that was asked for. */
 typedef void mu_dial_fn(void *arg, int fd, const struct mu_err *err);
 
-/* host and port are for messages; addrs (n >= 1, copied) have their ports. MU_ENOMEM. */
+/* host and port are for messages; addrs (n >= 1, copied) have their ports; bind_address (copied, NULL: any) is a numeric
+ * address of this machine, and server addresses of another family than it has are left out. MU_ENOMEM, MU_EINVAL. */
 int mu_dial_start(struct mu_dial **out, struct mu_loop *loop, struct mu_ctx *ctx, const char *host, int port,
-                  const struct mu_addr *addrs, size_t n, enum mu_ssh_family family, mu_dial_fn *fn, void *arg,
-                  struct mu_err *err);
+                  const struct mu_addr *addrs, size_t n, enum mu_ssh_family family, const char *bind_address,
+                  mu_dial_fn *fn, void *arg, struct mu_err *err);
 void mu_dial_free(struct mu_dial *d); /* every attempt ends; no callback after it. NULL allowed */
 
 /* The order in which addresses are tried: those of the family alone, families taking turns, the first one's first, each in

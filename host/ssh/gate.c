@@ -120,6 +120,7 @@ bool mu_gate_enter(struct mu_gate_ticket *t, struct mu_gate_home *h, const char 
                    void *arg)
 {
     struct mu_gates *g = h->gates;
+    bool in;
 
     *t = (struct mu_gate_ticket){.home = h, .fn = fn, .arg = arg};
     mu_list_init(&t->link);
@@ -130,8 +131,9 @@ bool mu_gate_enter(struct mu_gate_ticket *t, struct mu_gate_home *h, const char 
         t->gate->inside++;
     else if (t->gate)
         mu_list_push(&t->gate->line, &t->link);
+    in = t->in; /* after that others may let us in */
     pthread_mutex_unlock(&g->lock);
-    return t->in;
+    return in;
 }
 
 /* An empty gate is gone: a run may go through many. */

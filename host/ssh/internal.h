@@ -59,6 +59,7 @@ struct mu_ssh_session {
     struct mu_tunnels tunnels; /* through this session to others: it is a jump host's */
     struct mu_ssh_ways *ways;  /* where its jump hosts are found; NULL: it needs none yet */
     bool own_ways;             /* made for this session alone */
+    bool is_jump;              /* of the target */
     struct mu_way way;         /* what its descriptor leads to, when that is no socket to the server */
     struct mu_timer *alive;    /* while up, when keepalives are sent */
     uint64_t alive_bytes;      /* received when it last fired */
@@ -184,6 +185,7 @@ struct mu_ssh_exec {
     bool over;      /* more output than the limit */
     bool input_eof; /* told, or of no use any more */
     bool lingering;
+    bool by_tree;  /* the command's processes have no group of their own */
     bool drop;     /* output is no longer wanted */
     bool aborting; /* result.error says why */
     bool seen_gone; /* aborted, and seen to be gone; its channel's end is awaited a little */

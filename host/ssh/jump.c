@@ -155,7 +155,7 @@ static int make_session(struct mu_jump *j, struct mu_err *err)
     const char *comma = strrchr(j->chain, ','), *hop = comma ? comma + 1 : j->chain;
     char *user = NULL, *host = NULL, *before = NULL;
     int port, rc = mu_jump_parse(hop, strlen(hop), &user, &host, &port, err);
-    struct mu_ssh_target target = {.ways = j->ways};
+    struct mu_ssh_target target = {.jump = true, .ways = j->ways};
 
     if (rc)
         return rc;

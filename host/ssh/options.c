@@ -95,7 +95,7 @@ static void run_said(struct looking *k, enum mu_conf_key key)
 static int run_says(struct looking *k, struct mu_err *err)
 {
     const struct mu_confs_said *said = mu_confs_said(k->confs);
-    int rc = said->user ? say(k, MU_CONF_USER, "--user", said->user, 0, err) : 0;
+    int rc = said->user && !k->target->jump ? say(k, MU_CONF_USER, "--user", said->user, 0, err) : 0;
 
     k->keys_named = k->found.n_identities > 0;
     for (char **key = k->target->key_file ? NULL : said->key_files; key && *key && !rc; key++)

@@ -253,7 +253,7 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
 int mu_session_options(struct mu_ssh_session *s, struct mu_err *err)
 {
     const struct mu_ssh_target target = {.host = s->host, .port = s->own_port, .user = s->own_user,
-                                         .key_file = s->key_file, .args = s->args};
+                                         .key_file = s->key_file, .args = s->args, .jump = s->is_jump};
     struct mu_ssh_options *options = NULL;
     char *pending = NULL;
     int rc = mu_ssh_options_try(&options, &pending, s->shared, &target, err);
@@ -287,6 +287,7 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
     s->shared = sh;
     s->fd = s->watch_fd = s->way.tunnel_fd = -1;
     s->ways = target->ways;
+    s->is_jump = target->jump;
     mu_tunnels_init(&s->tunnels);
     mu_list_init(&s->execs);
     mu_list_init(&s->todo);

@@ -98,6 +98,7 @@ struct mu_ssh_target {
     const char *key_file; /* added with mu_ssh_shared_add_key(); tried alone and first. NULL: the shared ones */
     struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
     const char *args;     /* more options for this server, as ssh's command line has them: "-J bastion -o Ciphers=…"; NULL: none */
+    bool jump;            /* it is a jump host: the run's login name is the servers', not its */
     struct mu_ssh_ways *ways; /* borrowed; NULL: a jump host's connection is the session's own */
 };
 

@@ -37,7 +37,8 @@ static void on_resolved(void *arg, const struct mu_addr *addrs, size_t n, const 
         return;
     }
     c->phase = MU_PHASE_TCP;
-    if (mu_dial_start(&c->dial, s->loop, s->ctx, s->host, s->port, addrs, n, s->options->family, on_dialled, s, &failed))
+    if (mu_dial_start(&c->dial, s->loop, s->ctx, s->host, s->port, addrs, n, s->options->family,
+                      s->options->bind_address, on_dialled, s, &failed))
         mu_connect_done(s, &failed);
 }
 

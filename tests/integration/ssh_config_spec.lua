@@ -14,7 +14,7 @@ local function run(args)
     local muster = require "muster"
     return muster.script { timeout = "2m", steps = { { name = "go", run = function(server)
       muster.log.info("it is " .. server:exec("echo $MUSTER_SERVER").stdout:gsub("\n", ""))
-    end } } }]], { args = { "--key", one.key, "--host-key-policy", "off", table.unpack(args) } })
+    end } } }]], { args = args })
 end
 
 local function statuses(result)
@@ -25,8 +25,8 @@ local function statuses(result)
 end
 
 local function block(name, server, more)
-  return ("Host %s\n  HostName %s\n  Port %d\n  User %s\n%s\n")
-    :format(name, server.address, server.port, server.user, more or "")
+  return ("Host %s\n  HostName %s\n  Port %d\n  User %s\n  IdentityFile %s\n  UserKnownHostsFile %s/known_hosts\n%s\n")
+    :format(name, server.address, server.port, server.user, server.key, fleet.dir, more or "")
 end
 
 describe("ssh_config", function()
@@ -36,7 +36,7 @@ describe("ssh_config", function()
     one, two = fleet.servers.srv01, fleet.servers.srv02
   end)
 
-  it("says where a name leads, and whom to log in as", function()
+  it("says where a name leads, whom to log in as, with what, and whose key is known", function()
     local file = config(block("web", one) .. block("d?", two))
     local result = run { "--ssh-config", file, "--no-agent", "web", "db" }
     assert.equal("web=passed db=passed", statuses(result))
@@ -52,7 +52,7 @@ describe("ssh_config", function()
     local function at_home(word)
       return T.exec { T.muster, "run", T.write(dir .. "/ok.lua", [[
         return require("muster").script { steps = { { name = "go", run = function(server) server:exec("true") end } } }]]),
-        "--no-agent", "--key", one.key, "--host-key-policy", "off", "web.invalid", word, env = { HOME = home } }
+        "--no-agent", "web.invalid", word, env = { HOME = home } }
     end
     assert.equal(0, at_home().code)
     local without = at_home "--ssh-config=none"
@@ -101,7 +101,7 @@ describe("ssh_config", function()
   end)
 
   it("is shown by muster ssh-config as it holds", function()
-    local file = config(block("web", one, "  IdentityFile " .. one.key))
+    local file = config(block("web", one))
     local shown = T.exec { T.muster, "ssh-config", "--ssh-config", file, "web" }
     assert.equal(0, shown.code)
     assert.match("host web\nhostname " .. one.address .. "\nport " .. one.port .. "\nuser " .. one.user, shown.stdout)
