@@ -211,7 +211,8 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
     for (size_t i = 0; !rc && i < run->n; i++) {
         const struct mu_server *srv = run->servers[i];
         struct mu_ssh_target target = {.host = srv->address ? srv->address : srv->id, .port = srv->port,
-                                       .user = srv->user ? srv->user : run->engine.user, .key_file = srv->key};
+                                       .user = srv->user ? srv->user : run->engine.user, .key_file = srv->key,
+                                       .args = srv->ssh_args};
         if (srv->local)
             continue;
         rc = mu_ssh_shared_prepare(run->engine.ssh, &target, err);
