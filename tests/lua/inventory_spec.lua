@@ -2,7 +2,12 @@
 local cjson = require "cjson"
 local T = require "muster_test"
 
-local DATA = T.source .. "/tests/data/inventories"
+-- A copy, with those that no source should hold: other line ends, blanks at the end.
+local DATA = T.tmpdir() .. "/inventories"
+assert(os.execute("cp -r " .. T.quote(T.source .. "/tests/data/inventories", DATA)))
+assert(os.execute("mkdir " .. T.quote(DATA .. "/ini-crlf", DATA .. "/ini-blanks")))
+T.write(DATA .. "/ini-crlf/hosts", "[g]\r\nh1 a=1\r\nh2\r\n[g:vars]\r\nb=x\r\n")
+T.write(DATA .. "/ini-blanks/hosts", "[g]  \nh1 a=1 \t\n  h2\n[g:vars]\t\nj = ['a', 'b']   \n k = x  \nl=\n")
 
 --- muster inventory of a case, decoded.
 local function listed(name)
