@@ -65,17 +65,30 @@ void mu_connect_free(struct mu_ssh_session *s)
     s->connect = NULL;
 }
 
+/* What the server seemed to do was the jump host's end. */
+static void blame_jump_host(struct mu_ssh_session *s, struct mu_err *err)
+{
+    if (!s->way.tunnel || !mu_way_trouble(s) || (err->code != MU_EKEX && err->code != MU_ELOST))
+        return;
+    mu_err_set(err, MU_ELOST, "the connection to it was lost: %s", mu_way_trouble(s));
+    mu_err_cause(err, "connection lost");
+    mu_way_name_hop(s, err);
+}
+
 void mu_connect_done(struct mu_ssh_session *s, const struct mu_err *err)
 {
     struct mu_connect *c = s->connect;
 
     release(s);
-    c->phase = MU_PHASE_DONE;
     if (err) {
         if (err != &c->err)
             c->err = *err;
+        if (c->phase > MU_PHASE_TUNNEL)
+            blame_jump_host(s, &c->err);
+        c->phase = MU_PHASE_DONE;
         mu_session_close(s, false);
     } else {
+        c->phase = MU_PHASE_DONE;
         mu_err_clear(&c->err);
         mu_session_rearm(s);
         mu_alive_start(s);
@@ -212,11 +225,6 @@ static void kex_failed(struct mu_ssh_session *s)
                mu_session_error(s, why, sizeof(why)));
     mu_err_cause(&err, "key exchange: %s", cause);
     err.sys = !strcmp(cause, "connection closed") || i == 3 ? ECONNRESET : 0;
-    if (s->way.tunnel && mu_way_trouble(s)) {
-        mu_err_set(&err, MU_ELOST, "the connection to it was lost: %s", mu_way_trouble(s));
-        mu_err_cause(&err, "connection lost");
-        mu_way_name_hop(s, &err);
-    }
     s->connect->err = err;
     wait_for_proxy(s);
 }

@@ -2,7 +2,8 @@
  * that fall silent. */
 #include "waystest.h"
 
-#include "core/buf.h"
+#include <arpa/inet.h>
+#include <sys/socket.h>
 
 static struct server target;
 
@@ -167,6 +168,36 @@ static void a_jump_host_that_goes_away(void **state)
     assert_int_equal(logins("srv01"), before + 2);
 }
 
+/* In the middle of a key exchange, too, it is the jump host that is named. */
+static void a_jump_host_that_goes_away_during_a_key_exchange(void **state)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(sa);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* connects, and says nothing */
+    struct server silent = {.address = "127.0.0.1", .user = "muster"};
+    struct connecting c = {0};
+    struct mu_ssh_session *s;
+
+    (void)state;
+    assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+    silent.port = ntohs(sa.sin_port);
+    s = session_via(&silent, hop("srv01"));
+    assert_int_equal(mu_ssh_session_connect(s, NULL, CONNECT_MS, on_connected, &c, NULL), 0);
+    while (!c.done && s->connect->phase != MU_PHASE_KEX)
+        mu_loop_turn(loop, true);
+    must("%s kill %s srv01 >&2", fleet_path(), sshtest_dir);
+    assert_true(run_until(&c.done));
+    must("%s restart %s srv01 >&2", fleet_path(), sshtest_dir);
+    assert_int_equal(c.err.code, MU_ELOST);
+    has(c.err.msg, "via muster@127.0.0.1:");
+    has(c.err.msg, "the connection to it was lost");
+    assert_true(mu_ssh_worth_retrying(&c.err));
+    mu_ssh_session_free(s);
+    close(listener);
+}
+
 /* ---- silent ---- */
 
 static struct mu_ssh_session *watched(struct mu_ssh_session *s)
@@ -277,11 +308,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_jump_host_with_an_unknown_key, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(jump_hosts_that_lead_to_each_other, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away, ways_setup, ways_teardown),
+        cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away_during_a_key_exchange, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_server_that_falls_silent_is_found, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_session_on_hold_is_not_lost, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_long_session_survives_new_keys, ways_setup, ways_teardown),
     };
 
-    cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, setup, fleet_teardown);
 }
