@@ -1,5 +1,6 @@
 /* What goes wrong on the way to a server, and how it is told: jump hosts that refuse, forward nothing or go away; servers
  * that fall silent. */
+#include "sshpeer.h"
 #include "waystest.h"
 
 #include <arpa/inet.h>
@@ -134,6 +135,37 @@ static void jump_hosts_that_lead_to_each_other(void **state)
     has(err.msg, "reached through itself");
     mu_jump_leave(&first);
     mu_ssh_session_free(s);
+}
+
+static void serve_too_many(int fd)
+{
+    dprintf(fd, "Exceeded MaxStartups\r\n"); /* sshd's words */
+    close(fd);
+}
+
+static void serve_another_service(int fd)
+{
+    dprintf(fd, "220 mail.example.com ESMTP\r\n");
+    (void)fd; /* and waits */
+}
+
+static void being_turned_away_is_worth_a_retry(void **state)
+{
+    struct peer busy = peer_start(serve_too_many), other = peer_start(serve_another_service);
+    struct mu_ssh_session *s = session_to(&busy.server);
+    struct mu_err err = connect_outcome(s, CONNECT_MS);
+
+    (void)state;
+    assert_int_equal(err.code, MU_EKEX);
+    if (!mu_ssh_worth_retrying(&err))
+        fail_msg("%s (%s)", err.msg, err.cause);
+    mu_ssh_session_free(s);
+    s = session_to(&other.server);
+    err = connect_outcome(s, 500);
+    assert_false(mu_ssh_worth_retrying(&err));
+    mu_ssh_session_free(s);
+    peer_stop(&busy);
+    peer_stop(&other);
 }
 
 /* ---- lost ---- */
@@ -307,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_jump_host_that_forwards_nothing, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_with_an_unknown_key, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(jump_hosts_that_lead_to_each_other, ways_setup, ways_teardown),
+        cmocka_unit_test_setup_teardown(being_turned_away_is_worth_a_retry, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away_during_a_key_exchange, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_server_that_falls_silent_is_found, ways_setup, ways_teardown),
