@@ -44,6 +44,8 @@ struct mu_conf_keyword {
     const char *harmless; /* MU_CONF_NOT_HONOURED: values, "a,b", with which it asks for nothing */
 };
 const struct mu_conf_keyword *mu_conf_keyword_find(const char *name); /* any case; NULL: ssh knows none such */
+/* True the first time in this process, for each. */
+bool mu_conf_keyword_warn(const struct mu_conf_keyword *k);
 const char *mu_conf_keyword_name(enum mu_conf_key key);
 
 /* ---- conf_words.c ---- */
@@ -78,7 +80,7 @@ char *mu_conf_algorithms(struct mu_conf_arena *a, enum mu_conf_form form, const 
 int mu_conf_line_parse(struct mu_conf_arena *a, char *text, const char *origin, unsigned number, bool user,
                        const char *ignored, struct mu_conf_line **out, struct mu_err *err);
 
-/* Warn that what l asks for is not done; once a line, so that a fleet is no flood. */
+/* Warn that what l asks for is not done; once a line, of command lines once a keyword, so that a fleet is no flood. */
 void mu_conf_warn_once(const struct mu_conf_line *l, const char *why);
 
 /* ---- files ---- */

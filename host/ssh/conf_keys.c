@@ -148,6 +148,13 @@ static const struct mu_conf_keyword keywords[] = {
 };
 #define N_KEYWORDS (sizeof(keywords) / sizeof(keywords[0]))
 
+bool mu_conf_keyword_warn(const struct mu_conf_keyword *k)
+{
+    static atomic_bool warned[N_KEYWORDS];
+
+    return !atomic_exchange(&warned[k - keywords], true);
+}
+
 static int by_name(const void *name, const void *keyword)
 {
     return strcasecmp(name, ((const struct mu_conf_keyword *)keyword)->name);

@@ -19,6 +19,10 @@ int mu_conf_at(const struct mu_conf_line *l, struct mu_err *err)
 
 void mu_conf_warn_once(const struct mu_conf_line *l, const char *why)
 {
+    const struct mu_conf_keyword *k = mu_conf_keyword_find(l->keyword);
+
+    if (!l->line && k && !mu_conf_keyword_warn(k))
+        return;
     if (atomic_exchange(&((struct mu_conf_line *)(uintptr_t)l)->warned, true))
         return;
     if (l->line)

@@ -93,6 +93,13 @@ describe("ssh_config", function()
     assert.match("config:2: \"NoSuchOption\" is no option of ssh", result.stderr)
   end)
 
+  it("is warned about, once and with its place, where muster does not do what it asks for", function()
+    local text = "Host a b\n  RevokedHostKeys /nowhere\n  HashKnownHosts yes\nHost c\n  VerifyHostKeyDNS yes\n"
+    local shown = T.exec { T.muster, "ssh-config", "--ssh-config", config(text), "a", "b" }
+    assert.equal(0, shown.code)
+    assert.match("^[^\n]*config:2: RevokedHostKeys: muster does not do what it asks for%s*$", shown.stderr)
+  end)
+
   it("is shown by muster ssh-config as it holds", function()
     local file = config(block("web", one, "  IdentityFile " .. one.key))
     local shown = T.exec { T.muster, "ssh-config", "--ssh-config", file, "web" }

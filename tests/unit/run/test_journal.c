@@ -56,7 +56,7 @@ static struct mu_journal *journal(const char *state_dir)
     struct mu_script script = {.path = (char[]){"burnin.lua"}, .params = params, .n_params = 4};
     static const char *const keys[] = {"~/.ssh/id", NULL};
     struct mu_journal_head head = {.run_id = "20260101T000000Z-abcdef", .owner = "ops@host", .script = &script,
-                                   .library_dir = "/lib", .user = "root", .hostkey_policy = "accept-new",
+                                   .library_dir = "/lib", .user = "root", .hostkey_policy = "accept-new", .ssh_config = "fleet.ssh",
                                    .key_files = keys, .local = true};
     struct mu_journal *j = NULL;
     assert_int_equal(mu_journal_new(&j, state_dir, &head, NULL), 0);
@@ -137,6 +137,8 @@ static void comes_back_as_it_was(void **state)
     assert_string_equal(left->library_dir, "/lib");
     assert_string_equal(left->user, "root");
     assert_string_equal(left->hostkey_policy, "accept-new");
+    assert_int_equal(left->ssh_config[0], '/'); /* wherever the cleanup is started */
+    assert_non_null(strstr(left->ssh_config, "/fleet.ssh"));
     assert_string_equal(left->key_files[0], "~/.ssh/id");
     assert_null(left->known_hosts);
     assert_true(left->local);
