@@ -232,11 +232,27 @@ static void a_jump_host_that_goes_away_during_a_key_exchange(void **state)
 
 /* ---- silent ---- */
 
+/* Asked every second, with more patience than a machine at its limits needs; impatient() has none. */
 static struct mu_ssh_session *watched(struct mu_ssh_session *s)
 {
     s->options->server_alive_interval_s = 1;
-    s->options->server_alive_count_max = 1;
+    s->options->server_alive_count_max = 60;
     return s;
+}
+
+static void impatient(struct mu_ssh_session *s, bool yes) { s->options->server_alive_count_max = yes ? 1 : 60; }
+
+/* Its command is silent, and it answers all the same: that counts. */
+static void is_answered(struct mu_ssh_session *s)
+{
+    uint64_t before = s->io.in_bytes, until = mu_clock_ms() + PATIENCE_MS;
+
+    while (s->io.in_bytes == before && mu_clock_ms() < until)
+        run_for(10);
+    before = s->io.in_bytes;
+    while (s->alive_bytes < before && mu_clock_ms() < until)
+        run_for(10);
+    assert_true(s->alive_bytes >= before && s->unanswered <= 1);
 }
 
 static void a_server_that_falls_silent_is_found(void **state)
@@ -251,19 +267,20 @@ static void a_server_that_falls_silent_is_found(void **state)
     connects(well);
     connects(behind);
     start(&x, s, "sleep 60");
-    start(&y, well, "sleep 4; echo well"); /* silent for longer than that, but there */
-    start(&z, behind, "sleep 4; echo well");
+    start(&y, well, "sleep 600");
+    start(&z, behind, "sleep 600");
+    wait_for_pid(&y);
+    wait_for_pid(&z);
     pid = connection_pid(&x);
     kill(pid, SIGSTOP);
+    impatient(s, true);
     finish(&x);
     assert_int_equal(x.r->error.code, MU_ELOST);
-    has(x.r->error.msg, "connection lost: no answer for 1 s");
-    assert_string_equal(x.r->error.cause, "connection lost: no answer for 1 s");
+    has(x.r->error.msg, "connection lost: no answer for ");
+    assert_int_equal(strncmp(x.r->error.cause, "connection lost: no answer for ", 31), 0);
     kill(pid, SIGCONT);
-    finish(&y);
-    assert_string_equal(mu_buf_cstr(&y.r->out), "well\n");
-    finish(&z);
-    assert_string_equal(mu_buf_cstr(&z.r->out), "well\n");
+    is_answered(well);
+    is_answered(behind);
     mu_ssh_exec_free(x.e);
     mu_ssh_exec_free(y.e);
     mu_ssh_exec_free(z.e);
@@ -282,8 +299,10 @@ static void a_session_on_hold_is_not_lost(void **state)
     connects(s);
     start(&x, s, "echo begun; sleep 1");
     mu_ssh_exec_hold(x.e, true);
+    impatient(s, true);
     run_for(3300);
     assert_true(mu_ssh_session_connected(s));
+    impatient(s, false);
     mu_ssh_exec_hold(x.e, false);
     finish(&x);
     assert_int_equal(x.r->error.code, 0);
