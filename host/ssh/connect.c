@@ -224,7 +224,7 @@ static void kex_failed(struct mu_ssh_session *s)
     mu_err_set(&err, MU_EKEX, "%s port %d: the key exchange failed (%s): %s", s->host, s->port, cause,
                mu_session_error(s, why, sizeof(why)));
     mu_err_cause(&err, "key exchange: %s", cause);
-    err.sys = !strcmp(cause, "connection closed") || i == 3 ? ECONNRESET : 0;
+    err.sys = i == 0 || i == 3 ? ECONNRESET : 0; /* closed, in whatever words: sshd's MaxStartups does so */
     s->connect->err = err;
     wait_for_proxy(s);
 }

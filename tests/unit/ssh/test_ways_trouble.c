@@ -1,5 +1,6 @@
 /* What goes wrong on the way to a server, and how it is told: jump hosts that refuse, forward nothing or go away; servers
  * that fall silent. */
+#include "sshpeer.h"
 #include "waystest.h"
 
 #include <arpa/inet.h>
@@ -136,6 +137,37 @@ static void jump_hosts_that_lead_to_each_other(void **state)
     mu_ssh_session_free(s);
 }
 
+static void serve_too_many(int fd)
+{
+    dprintf(fd, "Exceeded MaxStartups\r\n"); /* sshd's words */
+    close(fd);
+}
+
+static void serve_another_service(int fd)
+{
+    dprintf(fd, "220 mail.example.com ESMTP\r\n");
+    (void)fd; /* and waits */
+}
+
+static void being_turned_away_is_worth_a_retry(void **state)
+{
+    struct peer busy = peer_start(serve_too_many), other = peer_start(serve_another_service);
+    struct mu_ssh_session *s = session_to(&busy.server);
+    struct mu_err err = connect_outcome(s, CONNECT_MS);
+
+    (void)state;
+    assert_int_equal(err.code, MU_EKEX);
+    if (!mu_ssh_worth_retrying(&err))
+        fail_msg("%s (%s)", err.msg, err.cause);
+    mu_ssh_session_free(s);
+    s = session_to(&other.server);
+    err = connect_outcome(s, 500);
+    assert_false(mu_ssh_worth_retrying(&err));
+    mu_ssh_session_free(s);
+    peer_stop(&busy);
+    peer_stop(&other);
+}
+
 /* ---- lost ---- */
 
 static void a_jump_host_that_goes_away(void **state)
@@ -200,11 +232,27 @@ static void a_jump_host_that_goes_away_during_a_key_exchange(void **state)
 
 /* ---- silent ---- */
 
+/* Asked every second, with more patience than a machine at its limits needs; impatient() has none. */
 static struct mu_ssh_session *watched(struct mu_ssh_session *s)
 {
     s->options->server_alive_interval_s = 1;
-    s->options->server_alive_count_max = 1;
+    s->options->server_alive_count_max = 60;
     return s;
+}
+
+static void impatient(struct mu_ssh_session *s, bool yes) { s->options->server_alive_count_max = yes ? 1 : 60; }
+
+/* Its command is silent, and it answers all the same: that counts. */
+static void is_answered(struct mu_ssh_session *s)
+{
+    uint64_t before = s->io.in_bytes, until = mu_clock_ms() + PATIENCE_MS;
+
+    while (s->io.in_bytes == before && mu_clock_ms() < until)
+        run_for(10);
+    before = s->io.in_bytes;
+    while (s->alive_bytes < before && mu_clock_ms() < until)
+        run_for(10);
+    assert_true(s->alive_bytes >= before && s->unanswered <= 1);
 }
 
 static void a_server_that_falls_silent_is_found(void **state)
@@ -219,19 +267,20 @@ static void a_server_that_falls_silent_is_found(void **state)
     connects(well);
     connects(behind);
     start(&x, s, "sleep 60");
-    start(&y, well, "sleep 4; echo well"); /* silent for longer than that, but there */
-    start(&z, behind, "sleep 4; echo well");
+    start(&y, well, "sleep 600");
+    start(&z, behind, "sleep 600");
+    wait_for_pid(&y);
+    wait_for_pid(&z);
     pid = connection_pid(&x);
     kill(pid, SIGSTOP);
+    impatient(s, true);
     finish(&x);
     assert_int_equal(x.r->error.code, MU_ELOST);
-    has(x.r->error.msg, "connection lost: no answer for 1 s");
-    assert_string_equal(x.r->error.cause, "connection lost: no answer for 1 s");
+    has(x.r->error.msg, "connection lost: no answer for ");
+    assert_int_equal(strncmp(x.r->error.cause, "connection lost: no answer for ", 31), 0);
     kill(pid, SIGCONT);
-    finish(&y);
-    assert_string_equal(mu_buf_cstr(&y.r->out), "well\n");
-    finish(&z);
-    assert_string_equal(mu_buf_cstr(&z.r->out), "well\n");
+    is_answered(well);
+    is_answered(behind);
     mu_ssh_exec_free(x.e);
     mu_ssh_exec_free(y.e);
     mu_ssh_exec_free(z.e);
@@ -250,8 +299,10 @@ static void a_session_on_hold_is_not_lost(void **state)
     connects(s);
     start(&x, s, "echo begun; sleep 1");
     mu_ssh_exec_hold(x.e, true);
+    impatient(s, true);
     run_for(3300);
     assert_true(mu_ssh_session_connected(s));
+    impatient(s, false);
     mu_ssh_exec_hold(x.e, false);
     finish(&x);
     assert_int_equal(x.r->error.code, 0);
@@ -307,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_jump_host_that_forwards_nothing, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_with_an_unknown_key, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(jump_hosts_that_lead_to_each_other, ways_setup, ways_teardown),
+        cmocka_unit_test_setup_teardown(being_turned_away_is_worth_a_retry, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_jump_host_that_goes_away_during_a_key_exchange, ways_setup, ways_teardown),
         cmocka_unit_test_setup_teardown(a_server_that_falls_silent_is_found, ways_setup, ways_teardown),
