@@ -200,6 +200,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     a->run.steps = a->steps.items;
     a->run.password = s->password.set ? s->password.text : NULL;
     a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
+    progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->quiet, a->level});
     a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
@@ -279,7 +280,9 @@ static int run_all(struct muster *m, struct muster_script *script, struct run_ar
     if (code == 0) {
         say_start(m, a, targets_count(m));
         interrupt_begin(run);
+        progress_begin(m, run);
         int rc = muster_run_start(run, &err);
+        progress_end();
         code = rc < 0 ? complain(&err) : finish(run, a);
         interrupt_end();
     }

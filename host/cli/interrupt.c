@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "terminal.h"
+
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { N_SIGNALS = sizeof signals / sizeof *signals };
 
@@ -20,6 +22,7 @@ static void on_signal(int signo)
     if (run)
         muster_run_interrupt(run, signo == SIGHUP ? SIGTERM : signo);
     if (atomic_fetch_add(&seen, 1) >= 1) { /* whoever insists a third time gets the kernel's way */
+        terminal_restore();
         for (int i = 0; i < N_SIGNALS; i++)
             signal(signals[i], SIG_DFL);
     }

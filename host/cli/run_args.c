@@ -163,6 +163,12 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         rc = cli_value_choice("run", "color", v, colors, &i);
         a->color = (enum cli_color)i;
         return rc;
+    case OPT_PROGRESS:
+        rc = cli_value_choice("run", "progress", v, colors, &i); /* the same words */
+        a->progress = (enum cli_progress)i;
+        return rc;
+    case OPT_PROGRESS_INTERVAL:
+        return cli_value_duration("run", "progress-interval", v, &a->progress_interval_ms);
     case OPT_JUNIT:
         return cli_value_text("run", "junit", v, &a->junit);
     case OPT_JSON:
@@ -189,6 +195,8 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--local and --replay exclude each other: a replay runs nothing anywhere");
     if (a->quiet && verbosity->verbose > 0)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
+    if (a->quiet && a->progress == CLI_PROGRESS_ALWAYS)
+        return cli_misuse("run", "--quiet and --progress=always exclude each other");
     if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
         return cli_misuse("run", "--junit and --json would both write to %s", a->json);
 

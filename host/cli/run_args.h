@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "progress.h"
 #include "sinks.h"
 
 /* Values of a repeatable option, in order, NULL at the end. */
@@ -38,6 +39,8 @@ struct run_args {
     const char *log_file;
     bool quiet;
     enum cli_color color;
+    enum cli_progress progress;
+    uint64_t progress_interval_ms; /* 0: not said */
     const char *junit, *json;
 };
 

@@ -43,6 +43,8 @@ enum {
     OPT_LOG_FILE,
     OPT_LOG_LEVEL,
     OPT_COLOR,
+    OPT_PROGRESS,
+    OPT_PROGRESS_INTERVAL,
     OPT_JUNIT,
     OPT_JSON,
 };

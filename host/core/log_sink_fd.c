@@ -2,7 +2,8 @@
  *
  * A status line is the last line of the terminal, with the cursor left at its beginning: so whatever is written next
  * stands over it, and "erase to the end of the screen" takes all of it away, also when the terminal was made narrower
- * meanwhile and broke it into several rows. */
+ * meanwhile and broke it into several rows. It is written without automatic wrapping: the terminal may be narrower by now
+ * than it was when the text was made. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +15,8 @@
 #include "core/log_sink.h"
 
 #define ERASE "\r\033[J"
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON "\033[?7h"
 #define KEEP_BYTES 65536 /* the buffer is given back after a line longer than this */
 
 struct fd_sink {
@@ -59,9 +62,8 @@ static void fd_sink_write(void *arg, const struct mu_record *record)
     if (s->torn)
         mu_buf_addc(&s->line, '\n');
     mu_log_format_record(&s->line, s->format, s->color, record);
-    mu_buf_add(&s->line, mu_buf_cstr(&s->status), s->status.len);
     if (s->status.len)
-        mu_buf_addc(&s->line, '\r');
+        mu_buf_addf(&s->line, WRAP_OFF "%s" WRAP_ON "\r", s->status.data);
     if (!s->line.failed) {
         errnum = write_all(s->fd, s->line.data, s->line.len, &written);
         s->torn = errnum ? (s->torn || written > 0) : false;
@@ -92,8 +94,9 @@ static void fd_sink_status(void *arg, const char *text, size_t len)
     mu_buf_clear(&s->line);
     if (s->torn)
         mu_buf_addc(&s->line, '\n');
-    mu_buf_addc(&s->line, '\r');
-    mu_buf_add(&s->line, text, len);
+    mu_buf_adds(&s->line, "\r");
+    if (len)
+        mu_buf_addf(&s->line, WRAP_OFF "%s" WRAP_ON, mu_buf_cstr(&s->status));
     mu_buf_adds(&s->line, "\033[J\r");
     if (s->status.failed || s->line.failed) /* no memory for it: then without one */
         mu_buf_clear(&s->status);

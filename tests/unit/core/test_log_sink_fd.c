@@ -339,16 +339,16 @@ static void a_status_stays_below_the_log(void **state)
     assert_int_equal(mu_log_sink_fd(lg, fds[1], false, MU_LOG_JSON, false, NULL), 0);
     assert_int_equal(mu_log_sink_file(lg, path, MU_LOG_JSON, NULL), 0);
     mu_logger_status(lg, "1 of 9", 6);
-    sent_is(fds[0], "\r1 of 9\033[J\r");
+    sent_is(fds[0], "\r\033[?7l1 of 9\033[?7h\033[J\r");
     mu_logger_status(lg, "1 of 9", 6); /* the same: nothing is written */
     sent_is(fds[0], "");
     mu_logger_status(lg, "2 of 9", 6);
-    sent_is(fds[0], "\r2 of 9\033[J\r");
+    sent_is(fds[0], "\r\033[?7l2 of 9\033[?7h\033[J\r");
     mu_log(MU_INFO, "x");
     char got[4096] = "";
     assert_true(read(fds[0], got, sizeof got - 1) > 0);
     assert_memory_equal(got, "\r\033[J{\"timestamp\":", 17);
-    assert_string_equal(strstr(got, ",\"event\""), ",\"event\":\"x\"}\n2 of 9\r");
+    assert_string_equal(strstr(got, ",\"event\""), ",\"event\":\"x\"}\n\033[?7l2 of 9\033[?7h\r");
     mu_logger_status(lg, "", 0);
     sent_is(fds[0], "\r\033[J\r");
     mu_log(MU_INFO, "y");
