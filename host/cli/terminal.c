@@ -26,19 +26,25 @@ static void put_back(void)
         tcsetattr(STDIN_FILENO, TCSANOW, &former_modes);
 }
 
-void terminal_restore(void)
+static void restore(void)
 {
-    int errnum = errno;
-
     atomic_store(&wanted, false);
     put_back();
-    errno = errnum;
 }
 
 static void erase(void)
 {
     if (atomic_load(&has_status) && terminal_is_ours() && write(STDERR_FILENO, ERASE, sizeof ERASE - 1) < 0)
         errno = 0;
+}
+
+void terminal_leave(void)
+{
+    int errnum = errno;
+
+    restore();
+    erase();
+    errno = errnum;
 }
 
 static void on_fatal(int signo)
@@ -114,7 +120,7 @@ void terminal_begin(bool keys, bool status)
     atomic_store(&stopped, false);
     atomic_store(&has_status, status);
     if (!at_exit)
-        at_exit = atexit(terminal_restore) == 0;
+        at_exit = atexit(restore) == 0;
     for (int i = 0; i < N_FATAL; i++)
         sigaction(fatal[i], &act, &former[i]);
     sigaction(SIGTSTP, NULL, &former_stop);
@@ -126,7 +132,7 @@ void terminal_begin(bool keys, bool status)
 
 void terminal_end(void)
 {
-    terminal_restore();
+    restore();
     atomic_store(&has_status, false);
     for (int i = 0; i < N_FATAL; i++)
         sigaction(fatal[i], &former[i], NULL);
@@ -142,7 +148,7 @@ int terminal_key(void)
         return 0;
     if (read(STDIN_FILENO, &c, 1) == 1)
         return c;
-    terminal_restore(); /* its other end is gone */
+    restore(); /* its other end is gone */
     return 0;
 }
 
