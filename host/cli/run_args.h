@@ -22,6 +22,8 @@ struct str_list {
     size_t n;
 };
 
+enum { RUN_REPORTS = MUSTER_REPORT_OTLP + 1 };
+
 struct run_args {
     bool help;
     const char *script;
@@ -41,8 +43,9 @@ struct run_args {
     enum cli_color color;
     enum cli_progress progress;
     uint64_t progress_interval_ms; /* 0: not said */
-    const char *junit, *json;
+    const char *reports[RUN_REPORTS]; /* by enum muster_report; NULL: not wanted */
 };
+extern const char *const run_report_names[RUN_REPORTS]; /* the options that ask for them */
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. */
 int run_args_parse(struct run_args *args, int argc, char **argv);

@@ -47,6 +47,8 @@ enum {
     OPT_PROGRESS_INTERVAL,
     OPT_JUNIT,
     OPT_JSON,
+    OPT_OPENMETRICS,
+    OPT_OTEL_JSONL,
 };
 
 extern const struct cli_option run_table[];

@@ -372,7 +372,12 @@ MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, si
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);
 
-enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT };
+enum muster_report {
+    MUSTER_REPORT_JSON,
+    MUSTER_REPORT_JUNIT,
+    MUSTER_REPORT_OPENMETRICS, /* text for Prometheus, also for node_exporter's textfile collector */
+    MUSTER_REPORT_OTLP         /* metrics of OpenTelemetry, as JSON lines */
+};
 /* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
 MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
 
