@@ -15,7 +15,7 @@ return require "muster".script { params = { file = "" },
   steps = {
     { name = "cpu", thresholds = { score = { min = 10 } }, run = function(server, params)
         server:claim { what = "nothing" }
-        if server.vars.wait then server:exec("touch %q; exec sleep 1000", server.vars.wait) end
+        if server.vars.wait then server:exec("exec sleep %s", server.vars.wait) end
         return tonumber(server.vars.score)
       end } } }
 ]]
@@ -35,7 +35,7 @@ describe("the page on Jenkins", function()
     for i, score in ipairs { 80, 20 } do
       local server = fleet.servers[fleet.ids[i]]
       entries[i] = { id = "srv" .. i, address = server.address, port = server.port, user = server.user,
-        vars = { score = tostring(score), wait = parameters.wait and dir .. "/at-work" or nil } }
+        vars = { score = tostring(score), wait = parameters.wait } }
     end
     S.inventory(dir, entries)
     T.write(dir .. "/script.lua", SCRIPT)
@@ -85,14 +85,16 @@ describe("the page on Jenkins", function()
   end)
 
   it("ends in good order when it is aborted, and leaves nothing for the cleanup", function()
-    local dir, env = workspace { wait = true }
+    local mark = S.mark()
+    local dir, env = workspace { wait = mark }
     local words = { "cd", dir, "&&" }
     local assignments = {}
     for name, value in pairs(env) do assignments[#assignments + 1] = name .. "=" .. value end
-    local pipe = assert(io.popen(T.quote(table.unpack(words, 1, 2)) .. " && echo $$ && exec env " ..
+    local pipe = assert(io.popen(T.quote(table.unpack(words, 1, 2)) .. " && echo $$ && exec timeout --foreground -k 5 " ..
+      T.time_limit .. " env " .. -- which hands the signal on 
       T.quote(table.unpack(assignments)) .. " sh -xe -c " .. T.quote(STEPS[1]) .. " </dev/null 2>stderr"))
     local pid = pipe:read "l"
-    S.wait_for(function() return T.read(dir .. "/stderr") end, function() return S.exists(dir .. "/at-work") end)
+    S.wait_for(function() return T.read(dir .. "/stderr") end, function() return #S.marked(mark) >= 2 end)
     assert(T.exec { "kill", "-TERM", pid }.code == 0)
     local said = pipe:read "a"
     local _, _, code = pipe:close()
