@@ -87,12 +87,11 @@ describe("the page on Jenkins", function()
   it("ends in good order when it is aborted, and leaves nothing for the cleanup", function()
     local mark = S.mark()
     local dir, env = workspace { wait = mark }
-    local words = { "cd", dir, "&&" }
-    local assignments = {}
-    for name, value in pairs(env) do assignments[#assignments + 1] = name .. "=" .. value end
-    local pipe = assert(io.popen(T.quote(table.unpack(words, 1, 2)) .. " && echo $$ && exec timeout --foreground -k 5 " ..
-      T.time_limit .. " env " .. -- which hands the signal on 
-      T.quote(table.unpack(assignments)) .. " sh -xe -c " .. T.quote(STEPS[1]) .. " </dev/null 2>stderr"))
+    -- timeout hands the signal on.
+    local words = { "timeout", "--foreground", "-k", "5", T.time_limit, "env" }
+    for name, value in pairs(env) do words[#words + 1] = name .. "=" .. value end
+    local pipe = assert(io.popen(("cd %s && echo $$ && exec %s sh -xe -c %s </dev/null 2>stderr"):format(T.quote(dir),
+      T.quote(table.unpack(words)), T.quote(STEPS[1]))))
     local pid = pipe:read "l"
     S.wait_for(function() return T.read(dir .. "/stderr") end, function() return #S.marked(mark) >= 2 end)
     assert(T.exec { "kill", "-TERM", pid }.code == 0)
@@ -108,9 +107,12 @@ describe("the page on Jenkins", function()
 
   it("tells the exit codes as the README does, and what the job makes of them", function()
     local readme = T.read(T.source .. "/README.md")
+    local rows = 0
     for codes, meaning in readme:gmatch "\n| ([%d, ]+) | ([^|\n]+) |%f[\n]" do
       assert.is_truthy(PAGE:find("| " .. codes .. " | " .. meaning .. " | ", 1, true), codes)
+      rows = rows + 1
     end
+    assert.equals(6, rows)
     for _, case in ipairs { "case 0:", "case 1: unstable", "case 3: unstable", "case 4: error", "case [130, 143]:" } do
       assert.is_truthy(JENKINSFILE:find(case, 1, true), case)
     end
