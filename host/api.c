@@ -135,6 +135,11 @@ void muster_log(struct muster *m, enum muster_level level, const char *message)
     mu_logger_use(former);
 }
 
+void muster_log_status(struct muster *m, const char *text)
+{
+    mu_logger_status(m->logger, text ? text : "", text ? strlen(text) : 0);
+}
+
 /* ---- servers ---- */
 
 /* The choice has one entry a server: it grows with the inventory. */
@@ -392,6 +397,7 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
     c->ssh.user = c->user;
     run->on_server_done = o->on_server_done;
     run->on_server_done_arg = o->on_server_done_arg;
+    mu_api_watch(run, o, c);
     return !failed;
 }
 
@@ -471,6 +477,7 @@ void muster_run_free(struct muster_run *run)
     free_list(run->key_files);
     free_list(run->steps);
     mu_buf_free(&run->summary);
+    mu_buf_free(&run->at_work);
     muster_script_free(run->own_script);
     free(run->servers);
     free(run);

@@ -38,7 +38,9 @@ struct muster_run {
     struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
-    struct mu_buf summary;
+    muster_progress_fn *on_progress;
+    void *on_progress_arg;
+    struct mu_buf summary, at_work;
 };
 
 /* A run of script over servers (taken), or with left: the cleanup after that one, with console: a console. library_dir is
@@ -46,6 +48,9 @@ struct muster_run {
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
                    struct mu_server **servers_take, size_t n, const char *library_dir, struct mu_left *left,
                    const struct muster_console *console, struct muster_run **out, struct mu_err *err);
+
+/* api_progress.c: have the run tell its progress as the options say. */
+void mu_api_watch(struct muster_run *run, const struct muster_run_options *options, struct mu_run_config *config);
 
 /* Copy err into out (may be NULL) and return its code. */
 int mu_api_give(struct muster_error *out, const struct mu_err *err);

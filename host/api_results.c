@@ -152,10 +152,17 @@ int muster_run_report(struct muster_run *run, enum muster_report kind, const cha
     struct mu_buf text = MU_BUF_INIT;
     struct mu_err e = {0};
     int rc = 0;
-    if (kind == MUSTER_REPORT_JUNIT)
-        mu_report_junit(results(run), &text);
-    else
-        mu_report_json(results(run), &text);
+    static void (*const writers[])(const struct mu_run_result *, struct mu_buf *) = {
+        [MUSTER_REPORT_JSON] = mu_report_json,
+        [MUSTER_REPORT_JUNIT] = mu_report_junit,
+        [MUSTER_REPORT_OPENMETRICS] = mu_report_openmetrics,
+        [MUSTER_REPORT_OTLP] = mu_report_otlp,
+    };
+    if ((unsigned)kind >= sizeof writers / sizeof *writers) {
+        mu_err_set(&e, MU_EINVAL, "there is no report number %d", (int)kind);
+        return mu_api_give(err, &e);
+    }
+    writers[kind](results(run), &text);
     if (text.failed)
         rc = mu_err_set(&e, MU_ENOMEM, "out of memory");
     else if (!strcmp(path, "-"))

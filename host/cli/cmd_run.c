@@ -160,10 +160,9 @@ static int check_reports(const struct run_args *a)
 {
     char why[256];
 
-    if (a->junit && cli_check_report_path(a->junit, why, sizeof why) < 0)
-        return cli_error("run", "--junit: cannot write %s: %s", a->junit, why);
-    if (a->json && cli_check_report_path(a->json, why, sizeof why) < 0)
-        return cli_error("run", "--json: cannot write %s: %s", a->json, why);
+    for (size_t i = 0; i < RUN_REPORTS; i++)
+        if (a->reports[i] && cli_check_report_path(a->reports[i], why, sizeof why) < 0)
+            return cli_error("run", "--%s: cannot write %s: %s", run_report_names[i], a->reports[i], why);
     return 0;
 }
 
@@ -172,6 +171,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     struct muster_error err;
 
     a->run.steps = a->steps.items;
+    progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->quiet, a->level});
     return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
 }
 
@@ -221,9 +221,13 @@ static int write_report(struct muster_run *run, enum muster_report kind, const c
 static int finish(struct muster_run *run, const struct run_args *a)
 {
     int code = muster_run_exit_code(run);
-    int trouble = write_report(run, MUSTER_REPORT_JUNIT, a->junit);
-    int trouble_json = write_report(run, MUSTER_REPORT_JSON, a->json);
-    bool stdout_taken = (a->junit && strcmp(a->junit, "-") == 0) || (a->json && strcmp(a->json, "-") == 0);
+    int trouble = 0;
+    bool stdout_taken = false;
+    for (size_t i = 0; i < RUN_REPORTS; i++) {
+        int rc = write_report(run, (enum muster_report)i, a->reports[i]);
+        trouble = rc ? rc : trouble;
+        stdout_taken = stdout_taken || (a->reports[i] && strcmp(a->reports[i], "-") == 0);
+    }
     FILE *to = stdout_taken ? stderr : stdout;
     const char *summary = muster_run_summary(run, cli_colored(a->color, fileno(to)));
 
@@ -234,9 +238,7 @@ static int finish(struct muster_run *run, const struct run_args *a)
     fflush(to);
     if (muster_run_record_problem(run))
         trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
-    if (code != 0)
-        return code;
-    return trouble ? trouble : trouble_json;
+    return code ? code : trouble;
 }
 
 static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
@@ -250,7 +252,9 @@ static int run_all(struct muster *m, struct muster_script *script, struct run_ar
     if (code == 0) {
         say_start(m, a, targets_count(m));
         interrupt_begin(run);
+        progress_begin(m, run);
         int rc = muster_run_start(run, &err);
+        progress_end();
         code = rc < 0 ? complain(&err) : finish(run, a);
         interrupt_end();
     }

@@ -26,6 +26,18 @@ static int threshold(struct run_args *a, const char *text, int argc)
     return cli_list_add("run", &a->thresholds, text, argc);
 }
 
+const char *const run_report_names[RUN_REPORTS] = {
+    [MUSTER_REPORT_JSON] = "json",
+    [MUSTER_REPORT_JUNIT] = "junit",
+    [MUSTER_REPORT_OPENMETRICS] = "openmetrics",
+    [MUSTER_REPORT_OTLP] = "otel-jsonl",
+};
+
+static int report(struct run_args *a, enum muster_report kind, const char *path)
+{
+    return cli_value_text("run", run_report_names[kind], path, &a->reports[kind]);
+}
+
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
 struct verbosity {
     unsigned verbose;
@@ -115,10 +127,20 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         rc = cli_value_choice("run", "color", v, colors, &i);
         a->color = (enum cli_color)i;
         return rc;
+    case OPT_PROGRESS:
+        rc = cli_value_choice("run", "progress", v, colors, &i); /* the same words */
+        a->progress = (enum cli_progress)i;
+        return rc;
+    case OPT_PROGRESS_INTERVAL:
+        return cli_value_duration("run", "progress-interval", v, &a->progress_interval_ms);
     case OPT_JUNIT:
-        return cli_value_text("run", "junit", v, &a->junit);
+        return report(a, MUSTER_REPORT_JUNIT, v);
     case OPT_JSON:
-        return cli_value_text("run", "json", v, &a->json);
+        return report(a, MUSTER_REPORT_JSON, v);
+    case OPT_OPENMETRICS:
+        return report(a, MUSTER_REPORT_OPENMETRICS, v);
+    case OPT_OTEL_JSONL:
+        return report(a, MUSTER_REPORT_OTLP, v);
     default:
         return cli_misuse("run", "option %d is not handled", id);
     }
@@ -137,8 +159,13 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--local and --replay exclude each other: a replay runs nothing anywhere");
     if (a->quiet && verbosity->verbose > 0)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
-    if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
-        return cli_misuse("run", "--junit and --json would both write to %s", a->json);
+    if (a->quiet && a->progress == CLI_PROGRESS_ALWAYS)
+        return cli_misuse("run", "--quiet and --progress=always exclude each other");
+    for (size_t i = 0; i < RUN_REPORTS; i++)
+        for (size_t k = 0; k < i && a->reports[i]; k++)
+            if (a->reports[k] && strcmp(a->reports[i], a->reports[k]) == 0)
+                return cli_misuse("run", "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
+                                  a->reports[i]);
 
     if (verbosity->level >= 0)
         a->level = (enum muster_level)verbosity->level;

@@ -13,9 +13,12 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "progress.h"
 #include "sinks.h"
 #include "ssh_args.h"
 #include "values.h"
+
+enum { RUN_REPORTS = MUSTER_REPORT_OTLP + 1 };
 
 struct run_args {
     bool help;
@@ -34,8 +37,11 @@ struct run_args {
     const char *log_file;
     bool quiet;
     enum cli_color color;
-    const char *junit, *json;
+    enum cli_progress progress;
+    uint64_t progress_interval_ms; /* 0: not said */
+    const char *reports[RUN_REPORTS]; /* by enum muster_report; NULL: not wanted */
 };
+extern const char *const run_report_names[RUN_REPORTS]; /* the options that ask for them */
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. */
 int run_args_parse(struct run_args *args, int argc, char **argv);

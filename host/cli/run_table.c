@@ -48,12 +48,19 @@ const struct cli_option run_table[] = {
     {'v', "verbose", NULL, "the level debug; -vv: trace"},
     {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
     {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    {OPT_PROGRESS, "progress", "WHEN",
+     "auto, always or never: on a terminal a line that tells how far the run is, elsewhere a line of the log every so often "
+     "(default auto, with --quiet never); SIGUSR1, or the key i, logs which server is in which step"},
+    {OPT_PROGRESS_INTERVAL, "progress-interval", "DUR", "between those lines of the log (default 60s)"},
 
     {0, "Reports", NULL, NULL},
     {OPT_JUNIT, "junit", "FILE", "write the results as JUnit XML to FILE"},
     {OPT_JSON, "json", "FILE",
      "write the results as JSON to FILE; - is standard output, the summary then goes to "
      "standard error"},
+    {OPT_OPENMETRICS, "openmetrics", "FILE",
+     "write the results as metrics for Prometheus to FILE (OpenMetrics text, also for node_exporter's textfile collector)"},
+    {OPT_OTEL_JSONL, "otel-jsonl", "FILE", "write the results as metrics of OpenTelemetry to FILE (OTLP, JSON lines)"},
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},

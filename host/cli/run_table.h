@@ -29,8 +29,12 @@ enum {
     OPT_LOG_FILE,
     OPT_LOG_LEVEL,
     OPT_COLOR,
+    OPT_PROGRESS,
+    OPT_PROGRESS_INTERVAL,
     OPT_JUNIT,
     OPT_JSON,
+    OPT_OPENMETRICS,
+    OPT_OTEL_JSONL,
 };
 
 extern const struct cli_option run_table[];

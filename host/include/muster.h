@@ -67,6 +67,9 @@ typedef void muster_log_fn(void *arg, enum muster_level level, int64_t wall_ms, 
 MUSTER_API int muster_log_to(struct muster *m, muster_log_fn *fn, void *arg, struct muster_error *err);
 /* A line of the embedder's own, through the engine's sinks. */
 MUSTER_API void muster_log(struct muster *m, enum muster_level level, const char *message);
+/* A line that stays below the log of muster_log_to_fd(), which must be a terminal's: taken away before each line of the log
+ * and put back behind it. One line of printable text, narrower than the terminal; NULL: none any more. Any thread. */
+MUSTER_API void muster_log_status(struct muster *m, const char *text);
 
 /* ---- servers ---- */
 
@@ -184,6 +187,21 @@ MUSTER_API int muster_test(struct muster *m, const struct muster_test_options *o
 
 enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
 
+/* How far a run is. Servers, but for running. One whose own task has ended is done, also while its peers may still have a say
+ * in what becomes of it. */
+struct muster_progress {
+    size_t total, waiting, done; /* waiting: not started yet */
+    size_t running;              /* tasks in flight: servers, pairs of them, marks */
+    size_t failed, not_measured; /* of those done; not measured: error, timeout, unreachable */
+    uint64_t elapsed_ms;         /* since the first server was started */
+    uint64_t left_ms;            /* an estimate; 0: not known */
+    double per_minute;           /* servers done so far; 0: none */
+    bool interrupted;
+};
+/* In the thread of muster_run_start(); may read the run's progress and log, and must not take long: nothing is dealt or
+ * collected meanwhile. */
+typedef void muster_progress_fn(void *arg, struct muster_run *run, const struct muster_progress *progress);
+
 struct muster_run_options {
     size_t size;     /* sizeof(struct muster_run_options) */
     unsigned forks;  /* servers in flight; 0: 50 */
@@ -230,6 +248,9 @@ struct muster_run_options {
      * anything runs. NULL: such a key is not used. */
     int (*ask_passphrase)(void *arg, const char *key_file, bool again, char *out, size_t size);
     void *ask_passphrase_arg;
+    muster_progress_fn *on_progress; /* every so often while it runs, and after muster_run_ask_progress(); NULL: never */
+    void *on_progress_arg;
+    uint64_t progress_every_ms;      /* 0: each second */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
@@ -253,6 +274,21 @@ MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err
  * thread, and async-signal-safe. signal_number (0: none) decides the exit code. */
 MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
 MUSTER_API void muster_run_free(struct muster_run *run);
+
+/* Have on_progress called soon. Any thread, and async-signal-safe. */
+MUSTER_API void muster_run_ask_progress(struct muster_run *run);
+struct muster_where {
+    const char *server_id;
+    const char *doing; /* "loading" "setup" "step" "on_failure" "teardown" "mark" "console" */
+    const char *step;  /* its name; NULL outside steps */
+    uint64_t for_ms;   /* so long already */
+};
+/* Where a server is now. Fills *out and returns 0; negative when nothing is being done for it, or past the end. Any thread,
+ * while the run lives. */
+MUSTER_API int muster_run_where(const struct muster_run *run, size_t server, struct muster_where *out);
+/* The same of all in words: several lines, servers folded, those that take longest first; of places at most max_lines, then
+ * how many servers are missing. Valid until it is called again. In the thread of muster_run_start(). */
+MUSTER_API const char *muster_run_at_work(struct muster_run *run, size_t max_lines);
 
 /* ---- a console ---- */
 
@@ -374,7 +410,12 @@ MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, si
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);
 
-enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT };
+enum muster_report {
+    MUSTER_REPORT_JSON,
+    MUSTER_REPORT_JUNIT,
+    MUSTER_REPORT_OPENMETRICS, /* text for Prometheus, also for node_exporter's textfile collector */
+    MUSTER_REPORT_OTLP         /* metrics of OpenTelemetry, as JSON lines */
+};
 /* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
 MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
 

@@ -185,5 +185,8 @@ void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *
 void mu_report_junit(const struct mu_run_result *r, struct mu_buf *out);
 /* Everything, as one JSON document; its shape is described at the head of report_json.c. */
 void mu_report_json(const struct mu_run_result *r, struct mu_buf *out);
+/* Metrics for Prometheus, and for OpenTelemetry: the heads of report_openmetrics.c and report_otlp.c tell their shape. */
+void mu_report_openmetrics(const struct mu_run_result *r, struct mu_buf *out);
+void mu_report_otlp(const struct mu_run_result *r, struct mu_buf *out);
 
 #endif

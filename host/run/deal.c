@@ -96,6 +96,7 @@ static void deal_server(struct mu_run *run)
         after_pairs(run);
         return;
     }
+    mu_progress_dealt(run, run->dealt);
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
     deal_task(run,
@@ -133,6 +134,7 @@ void mu_run_final(struct mu_run *run, size_t server)
 {
     const struct mu_task_result *t = &run->results->tasks[server];
     run->done++;
+    mu_progress_note(run, server);
     mu_marks_finished(&run->marks, server, t->status);
     if (run->config.on_done)
         run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
@@ -175,6 +177,7 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
         return;
     }
     mu_task_result_settle(t);
+    mu_progress_note(run, m->task);
     if (run->pairs.wanted) {
         mu_pairs_own_ended(run);
         after_pairs(run);
@@ -206,6 +209,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     }
     mu_message_free(msg);
     mu_run_see_break(run);
+    mu_progress_see_asked(run);
     mu_run_deal(run);
 }
 

@@ -20,6 +20,7 @@ struct mu_server;
 struct mu_remote;
 struct mu_sources;
 struct mu_tapes;
+struct mu_where;
 
 /* The Lua side, as function pointers so that run/ does not include bindings/. All run protected and may raise. */
 struct mu_bindings {
@@ -42,6 +43,7 @@ struct mu_engine {
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
+    struct mu_where *where;    /* where the tasks are (where.h); NULL while loading */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool local, fail_fast;
     bool pairs;                /* the run has pair steps: a server's own task is not all of it */

@@ -7,6 +7,7 @@
 #include "run/fleet.h"
 #include "run/script_lua.h"
 #include "run/use.h"
+#include "run/where.h"
 #include "run/worker.h"
 
 #define TEARDOWN_UNWIND_MS 2000
@@ -248,6 +249,10 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
             mu_scope_close(&t->scope);
     }
     mu_ctx_unref(ctx);
+    if (!rc && t->server)
+        mu_where_set(engine_of(t)->where, t->index, phase, t->step);
+    if (!rc && t->kind == MU_TASK_PAIR)
+        mu_where_set(engine_of(t)->where, t->peer.index, phase, t->step);
     if (rc) {
         t->phase_error.code = rc;
         mu_task_add_failure(t, MU_ST_ERROR, NULL, NULL, "out of memory", "out of memory");

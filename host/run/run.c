@@ -190,7 +190,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->semaphores = mu_semaphores_new(mu_run_turn_came, run);
     run->watchdog = mu_timer_new(run->loop, watch, run);
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
-    if (!run->semaphores || !run->watchdog || !run->limit)
+    if (!run->semaphores || !run->watchdog || !run->limit || mu_progress_init(run))
         goto out;
     mu_err_clear(err);
     *out = run;
@@ -313,6 +313,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
         rc = start_workers(run, err);
     if (!rc) {
         mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
+        mu_progress_start(run);
         rc = mu_run_before_all(run, err);
     }
     bool settled = false;
@@ -326,6 +327,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     }
     mu_timer_stop(run->watchdog);
     join_workers(run);
+    mu_progress_stop(run);
     if (!settled)
         settle(run);
     run->results->duration_ms = mu_clock_ms() - started;
@@ -342,6 +344,12 @@ void mu_run_interrupt(struct mu_run *run, int signal_number)
     mu_mailbox_nudge(run->home);
 }
 
+void mu_run_ask_progress(struct mu_run *run)
+{
+    atomic_fetch_add(&run->progress.asked, 1);
+    mu_mailbox_nudge(run->home);
+}
+
 const char *mu_run_record_problem(const struct mu_run *run) { return mu_tapes_problem(run->engine.tapes); }
 
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
@@ -354,6 +362,7 @@ bool mu_run_free(struct mu_run *run)
         return false;
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
+    mu_progress_free(run);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);
     mu_tapes_free(run->engine.tapes);

@@ -15,6 +15,7 @@
 #include "ssh/ssh.h"
 
 struct mu_bindings;
+struct mu_progress_now;
 struct mu_left;
 
 /* Where lines come from and answers go; called in the main thread, in the middle of mu_run_go(). */
@@ -47,6 +48,10 @@ struct mu_run_config {
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;
+    /* Every so often (0: each second), and when somebody asked; in the main thread, from inside mu_run_go(). NULL: never */
+    void (*on_progress)(void *arg, const struct mu_progress_now *now);
+    void *on_progress_arg;
+    uint64_t progress_every_ms;
     unsigned long alloc_fail_at;   /* tests: the nth Lua allocation of each worker fails; 0: none */
     unsigned long *alloc_requests; /* tests: where worker 0 leaves how many it made; NULL: nowhere */
 };
@@ -58,6 +63,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
 /* Run to the end. Negative when it could not start: keys, known hosts, threads. */
 int mu_run_go(struct mu_run *run, struct mu_err *err);
 void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; async-signal-safe */
+void mu_run_ask_progress(struct mu_run *run); /* have on_progress called soon; any thread; async-signal-safe */
 const char *mu_run_record_problem(const struct mu_run *run); /* why a transcript is not whole; NULL: all are */
 void mu_run_break(struct mu_run *run); /* cancel the console's line that is at work; any thread; async-signal-safe */
 struct mu_run_result *mu_run_results(struct mu_run *run);

@@ -13,6 +13,7 @@
 #include "run/messages.h"
 #include "run/permit.h"
 #include "run/phase.h"
+#include "run/where.h"
 #include "run/worker.h"
 
 #define PRINT_MAX ((size_t)64 << 10)
@@ -186,6 +187,10 @@ void mu_task_end(struct mu_task *t)
     if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
         mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
+    if (t->server)
+        mu_where_clear(t->worker->engine->where, t->index);
+    if (t->kind == MU_TASK_PAIR)
+        mu_where_clear(t->worker->engine->where, t->peer.index);
     mu_remote_close(&t->remote);
     mu_remote_close(&t->peer);
     while (!mu_list_empty(&t->permits))

@@ -12,6 +12,7 @@ endfunction()
 cli_unit(parse cli/parse.c)
 cli_unit(suggest cli/suggest.c)
 cli_unit(target_spec cli/target_spec.c cli/parse.c)
+cli_unit(progress_line cli/progress_line.c)
 cli_unit(secret cli/secret.c cli/say.c)
 
 add_test(NAME cli COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-cli $<TARGET_FILE:muster>)
@@ -23,3 +24,5 @@ add_test(NAME cli_secrets COMMAND ${CMAKE_SOURCE_DIR}/tests/support/with-account
 set_tests_properties(cli_secrets PROPERTIES LABELS integration TIMEOUT 600)
 add_test(NAME cli_console COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-console $<TARGET_FILE:muster>)
 set_tests_properties(cli_console PROPERTIES LABELS integration TIMEOUT 600)
+add_test(NAME cli_progress COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-progress $<TARGET_FILE:muster>)
+set_tests_properties(cli_progress PROPERTIES LABELS integration TIMEOUT 600)
