@@ -23,12 +23,16 @@ struct str_list {
 
 struct run_args {
     bool help;
-    const char *script;
+    const char *command; /* "run" or "resume" */
+    const char *script;  /* of resume: the run's id, or NULL */
     char **servers; /* the rest of argv */
     size_t n_servers;
 
     struct str_list inventories, params, thresholds, limits, known_hosts, keys, steps;
-    bool list_hosts, watch;
+    bool list_hosts, watch, no_db, changed_script;
+    const char *rerun, *of;
+    struct str_list words;       /* what a resumed run is given again: options as --name=value, each malloc'd */
+    struct str_list again;       /* and what it has to be given anew, being a secret: "--param=token" */
     struct muster_run_options run; /* all but the lists and the secrets */
     const char *password_file, *password_env, *passphrase_file, *passphrase_env;
     const char *sudo_password_file, *sudo_password_env;
@@ -41,8 +45,8 @@ struct run_args {
     const char *junit, *json;
 };
 
-/* 0, or CLI_USAGE when a message was printed; free args either way. */
-int run_args_parse(struct run_args *args, int argc, char **argv);
+/* 0, or CLI_USAGE when a message was printed; free args either way. resume: of `muster resume [RUN]`. */
+int run_args_parse(struct run_args *args, bool resume, int argc, char **argv);
 void run_args_free(struct run_args *args);
 void run_args_help(FILE *to);
 

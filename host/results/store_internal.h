@@ -9,7 +9,6 @@
 
 enum mu_store_query {
     MU_SQ_SERVER, /* the server's row, as it is now */
-    MU_SQ_WORKER,
     MU_SQ_FACTS,
     MU_SQ_STEP,
     MU_SQ_METRIC,
@@ -26,6 +25,8 @@ enum mu_store_query {
 struct mu_store_kept {
     int64_t id;
     size_t n_steps, n_passes, n_failures, n_unended;
+    int worker; /* + 1; 0: not known */
+    bool begun; /* its row says that it was started */
     bool final;
 };
 

@@ -6,9 +6,8 @@
 
 static const char *const sql[MU_SQ_COUNT] = {
     [MU_SQ_SERVER] = "UPDATE servers SET status = $1, started_ms = $2, duration_ms = $3, dealt = $4, finished = $5, final = $6,"
-                     " mark_state = $7, mark_reason = $8, mark_note = $9, mark_tries = $10, left_behind = $11, claim = $12"
-                     " WHERE id = $13",
-    [MU_SQ_WORKER] = "UPDATE servers SET worker = $1 WHERE id = $2",
+                     " mark_state = $7, mark_reason = $8, mark_note = $9, mark_tries = $10, left_behind = $11, claim = $12,"
+                     " worker = coalesce($13, worker) WHERE id = $14",
     [MU_SQ_FACTS] = "UPDATE servers SET facts = $1 WHERE id = $2",
     [MU_SQ_STEP] = "INSERT INTO steps (server, pass, idx, name, status, started_ms, duration_ms, measured, withheld, earlier, log)"
                    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
@@ -51,7 +50,10 @@ int mu_store_update_server(struct mu_store *s, const struct mu_task_result *t, s
     mu_query_int(q, 10, t->mark.tries);
     mu_query_int(q, 11, t->left_behind);
     mu_query_text(q, 12, t->claim);
-    mu_query_int(q, 13, s->kept[server].id);
+    if (s->kept[server].worker)
+        mu_query_int(q, 13, s->kept[server].worker - 1);
+    mu_query_int(q, 14, s->kept[server].id);
+    s->kept[server].begun = true;
     return mu_query_run(q, err);
 }
 

@@ -194,18 +194,10 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
 
 /* ---- servers ---- */
 
-int mu_store_put_worker(struct mu_store *s, size_t server, int worker, struct mu_err *err)
+void mu_store_note_worker(struct mu_store *s, size_t server, int worker)
 {
-    struct mu_query *q;
-    if (!mu_store_is_writing(s))
-        return 0;
-    int rc = enter(s, err);
-    if (!rc && (rc = mu_store_query(s, MU_SQ_WORKER, &q, err)) == 0) {
-        mu_query_int(q, 1, worker);
-        mu_query_int(q, 2, s->kept[server].id);
-        rc = mu_query_run(q, err);
-    }
-    return leave(s, rc);
+    if (mu_store_is_writing(s))
+        s->kept[server].worker = worker + 1;
 }
 
 int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, struct mu_err *err)
@@ -283,9 +275,16 @@ int mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t serve
     int rc = enter(s, err);
     if (!rc)
         rc = put_new(s, t, server, err);
-    if (!rc)
+    if (!rc && !s->kept[server].begun)
         rc = mu_store_update_server(s, t, server, err);
     return leave(s, rc);
+}
+
+int mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err)
+{
+    if (mu_store_is_writing(s))
+        s->kept[server].begun = false;
+    return mu_store_put(s, r, server, err);
 }
 
 int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t server, bool changed, struct mu_err *err)
@@ -296,7 +295,7 @@ int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t ser
     if (!rc && (changed || s->kept[server].n_passes))
         rc = forget(s, server, err);
     s->kept[server].final = true;
-    return rc ? leave(s, rc) : mu_store_put(s, r, server, err);
+    return rc ? leave(s, rc) : mu_store_put_server(s, r, server, err);
 }
 
 /* ---- the end ---- */

@@ -37,6 +37,8 @@ void mu_ask_answered(struct mu_worker *w, const struct mu_message *m)
         if (ask->answered)
             ask->answered(ask);
         mu_wait_done(&ask->wait);
+        if (ask->then)
+            ask->then(ask);
         return;
     }
 }

@@ -18,6 +18,7 @@ struct mu_ask {
     uint64_t ticket;     /* unique in its worker */
     struct mu_err err;   /* the answer: code 0 is yes */
     void (*answered)(struct mu_ask *ask); /* before the wait is done, also when nobody waits any more; NULL: nothing to do */
+    void (*then)(struct mu_ask *ask);     /* last of all: the ask may be gone after it; NULL: nothing to do */
 };
 
 /* Make m the question and post it; wait's cancel and abandon are the asker's to set before. */

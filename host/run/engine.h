@@ -43,6 +43,7 @@ struct mu_engine {
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
+    bool keeps;                /* results are kept: tasks wait for that (keep.h) */
     bool local, fail_fast;
     const bool *only;          /* a step each: whether it is part of this run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */

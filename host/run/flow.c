@@ -52,15 +52,14 @@ static bool run(struct mu_task *t)
             t->stop_steps = true;
         break;
     case MU_PHASE_WHEN:
-        if (!ok)
-            mu_steps_close(t);
-        else if (mu_steps_after_when(t))
+        if (ok ? mu_steps_after_when(t) : mu_steps_close(t))
             return true;
         break;
     case MU_PHASE_STEP:
-        if (mu_steps_again(t))
+        if (mu_steps_again(t) || mu_steps_close(t))
             return true;
-        mu_steps_close(t);
+        break;
+    case MU_PHASE_KEPT:
         break;
     case MU_PHASE_ON_FAILURE:
         return teardown(t);
@@ -80,9 +79,8 @@ static bool pair(struct mu_task *t)
 {
     if (t->phase == MU_PHASE_LOAD)
         return !t->phase_error.code && !t->cancelled && mu_steps_next(t);
-    if (t->phase != MU_PHASE_STEP)
-        return false; /* ended at once */
-    mu_steps_close(t);
+    if (t->phase == MU_PHASE_STEP ? mu_steps_close(t) : t->phase != MU_PHASE_KEPT)
+        return t->phase == MU_PHASE_KEPT; /* else it ended at once */
     return mu_steps_next(t);
 }
 

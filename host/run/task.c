@@ -60,7 +60,7 @@ int mu_task_slot(const struct mu_remote *r, int slot)
 static const char *phase_name(enum mu_phase phase)
 {
     static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "console",
-                                        "before_all", "after_all", "end"};
+                                        "before_all", "after_all", "step", "end"};
     return names[phase];
 }
 
@@ -169,38 +169,26 @@ void mu_task_kill(struct mu_task *t)
 {
     if (mu_console_leave(t))
         return;
-    t->cancelled = true;
-    t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
-    if (t->scope.fiber)
+    t->cancelled = t->killed = true;
+    if (t->phase != MU_PHASE_END)
+        t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
+    if (!mu_keep_release(t) && t->scope.fiber)
         mu_fiber_abandon(t->scope.fiber);
 }
 
 /* ---- the beginning and the end ---- */
 
-void mu_task_end(struct mu_task *t)
+/* All is said and done. */
+static void finish(struct mu_task *t)
 {
-    if (t->result) /* ended at once, in the middle of a step */
-        mu_steps_close(t);
-    t->cancelled = true;
-    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
-        mu_steps_skip_rest(t);
-    t->phase = MU_PHASE_END;
-    mu_remote_close(&t->remote);
-    mu_remote_close(&t->peer);
-    while (!mu_list_empty(&t->permits))
-        mu_permit_release(mu_list_entry(t->permits.next, struct mu_permit, link));
-    mu_claim_end(t);
-    if (t->table_ref != LUA_NOREF)
-        luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
-    uint64_t took = mu_clock_ms() - t->started_ms;
     if (t->kind == MU_TASK_MARK)
         mu_mark_report(t);
     else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
         mu_post_shared_take(t, &t->plain);
     else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
         mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
-               t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)took / 1000.0);
-    mu_post_done(t, took);
+               t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)t->took_ms / 1000.0);
+    mu_post_done(t, t->took_ms);
     mu_task_forget_failures(t, 0);
     free(t->failures);
     free(t->step_status);
@@ -214,6 +202,27 @@ void mu_task_end(struct mu_task *t)
     mu_account_close(t->account);
     mu_ctx_unref(t->ctx);
     free(t);
+}
+
+void mu_task_end(struct mu_task *t)
+{
+    if (t->result) /* ended at once, in the middle of a step */
+        mu_steps_close_at_once(t);
+    t->cancelled = true;
+    if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
+        mu_steps_skip_rest(t);
+    t->phase = MU_PHASE_END;
+    mu_remote_close(&t->remote);
+    mu_remote_close(&t->peer);
+    while (!mu_list_empty(&t->permits))
+        mu_permit_release(mu_list_entry(t->permits.next, struct mu_permit, link));
+    mu_claim_end(t);
+    if (t->table_ref != LUA_NOREF)
+        luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
+    t->table_ref = LUA_NOREF;
+    t->took_ms = mu_clock_ms() - t->started_ms;
+    if (t->kind != MU_TASK_RUN || !mu_keep_ending(t, t->took_ms, finish))
+        finish(t);
 }
 
 int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err)

@@ -205,7 +205,7 @@ static void put_in_pieces(void **state)
     add_outside(&r->tasks[1], MU_ST_ERROR, NULL, "teardown", "gone");
     OK(mu_store_put(s, r, 1, &why));
     OK(mu_store_put(s, r, 0, &why));
-    OK(mu_store_put_worker(s, 0, 3, &why));
+    mu_store_note_worker(s, 0, 3);
     OK(mu_store_put_facts(s, 0, "{\"cpus\":4}", &why));
     OK(mu_store_put_pass(s, 0, "again", &r->tasks[1].steps[0], &why));
     OK(mu_store_commit(s, &why));
