@@ -73,6 +73,7 @@ int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t ser
 int mu_store_commit(struct mu_store *s, struct mu_err *err);
 /* The run has ended: everything as r has it now, committed. */
 int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err);
+bool mu_store_has_put(const struct mu_store *s); /* something that is not committed yet */
 bool mu_store_is_writing(const struct mu_store *s); /* false before it begins, and when something went wrong */
 
 /* ---- reading ---- */

@@ -43,6 +43,8 @@ struct mu_db *mu_store_db(struct mu_store *s) { return s->db; }
 const char *mu_store_where(const struct mu_store *s) { return s->where; }
 bool mu_store_is_writing(const struct mu_store *s) { return s->kept && !s->broken; }
 
+bool mu_store_has_put(const struct mu_store *s) { return s->open; }
+
 /* ---- transactions ---- */
 
 /* A transaction is begun with the first thing that is put into it. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
+#include "loop/loop.h"
 #include "results/peers.h"
 #include "run/ask.h"
 #include "run/former.h"
@@ -52,6 +52,7 @@ int mu_records_open(struct mu_run *run, struct mu_err *err)
 void mu_records_free(struct mu_run *run)
 {
     struct mu_records *r = &run->records;
+    mu_timer_free(r->window);
     if (r->former)
         mu_former_free(r->former); /* and its store */
     else
@@ -60,11 +61,16 @@ void mu_records_free(struct mu_run *run)
     *r = (struct mu_records){0};
 }
 
+static void window_closed(void *arg) { ((struct mu_records *)arg)->due = true; }
+
 void mu_records_begin(struct mu_run *run)
 {
     struct mu_records *r = &run->records;
     struct mu_err err = {0};
     if (!r->store)
+        return;
+    r->window = mu_timer_new(run->loop, window_closed, r);
+    if (!r->window)
         return;
     int rc = r->former ? mu_store_resume(r->store, &r->former->run, run->results, r->former->anew, &err)
                        : mu_records_insert(run, &err);
@@ -203,10 +209,26 @@ void mu_records_final(struct mu_run *run, size_t server)
     see(mu_store_final(run->records.store, run->results, server, changed, &err), &err);
 }
 
+/* Whether there may be more to come in a moment, and nobody has waited for too long yet. */
+static bool waits_for_more(struct mu_run *run)
+{
+    struct mu_records *r = &run->records;
+    if (r->due || r->n_asked >= run->in_flight || run->interrupts_seen || run->over)
+        return false;
+    if (!r->waits)
+        mu_timer_start(r->window, NULL, MU_RECORDS_WINDOW_MS);
+    r->waits = true;
+    return true;
+}
+
 void mu_records_flush(struct mu_run *run)
 {
     struct mu_records *r = &run->records;
     struct mu_err err = {0};
+    if (!r->window || (!r->n_asked && !mu_store_has_put(r->store)) || waits_for_more(run))
+        return;
+    r->waits = r->due = false;
+    mu_timer_stop(r->window);
     if (is_kept(run))
         see(mu_store_commit(r->store, &err), &err);
     for (size_t i = 0; i < r->n_asked; i++)

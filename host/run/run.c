@@ -389,6 +389,7 @@ bool mu_run_free(struct mu_run *run)
         return false;
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
+    mu_records_free(run);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);
     mu_tapes_free(run->engine.tapes);
@@ -401,7 +402,6 @@ bool mu_run_free(struct mu_run *run)
     mu_second_free(run);
     mu_pairs_free(run);
     mu_fleet_free(&run->fleet);
-    mu_records_free(run);
     mu_run_result_free(run->results);
     free((void *)run->engine.only);
     free(run->workers);
