@@ -194,9 +194,9 @@ int muster_stored_select(struct muster_stored *s, const char *statuses, size_t *
         const struct mu_server *srv = mu_inventory_find(m->inventory, id);
         if (!has_status(statuses, muster_stored_status(s, i)))
             continue;
-        if (!srv)
+        if (!srv && !m->chosen) /* where some were named, those that were not are not missed */
             rc = mu_err_set(&e, MU_ENOENT, "server %s of the run %s is not in the inventory", id, muster_stored_id(s));
-        else if (muster_server_selected(m, srv->index))
+        else if (srv && muster_server_selected(m, srv->index))
             now[srv->index] = true;
     }
     if (rc) {

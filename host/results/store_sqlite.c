@@ -139,7 +139,7 @@ static const void *get_blob(struct mu_query *q, int c, size_t *n)
     return bytes ? bytes : is_null(q, c) ? NULL : "";
 }
 
-/* A pragma that answers with one value. SQLite does not wait for others in all of them, so that we do. */
+/* A pragma, or a query, that answers with one value. SQLite does not wait for others in all of them, so that we do. */
 static int pragma(struct file *f, const char *sql, char text[64], int64_t *number, struct mu_err *err)
 {
     for (int waited_ms = 0;; waited_ms += BUSY_TURN_MS) {
@@ -255,11 +255,12 @@ static int make_file(const char *path, struct mu_err *err)
 
 static int check_owner(struct file *f, struct mu_err *err)
 {
-    int64_t id = 0, pages = 0;
-    int rc = pragma(f, "PRAGMA application_id", NULL, &id, err);
+    int64_t id = 0, things = 0;
+    /* First what it holds: a moment later somebody may have made it what it is to be. */
+    int rc = pragma(f, "SELECT count(*) FROM sqlite_schema", NULL, &things, err);
     if (!rc)
-        rc = pragma(f, "PRAGMA page_count", NULL, &pages, err);
-    if (!rc && pages && id != APPLICATION_ID)
+        rc = pragma(f, "PRAGMA application_id", NULL, &id, err);
+    if (!rc && things && id != APPLICATION_ID)
         rc = mu_err_set(err, MU_EINVAL, "results %s: this is a database of another program: name another file with --db", f->path);
     return rc;
 }

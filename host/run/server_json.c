@@ -1,5 +1,6 @@
 #include "run/server_json.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,14 +4,16 @@
 #ifndef MU_RUN_SERVER_JSON_H
 #define MU_RUN_SERVER_JSON_H
 
-#include <jansson.h>
+#include <stdbool.h>
 
 #include "core/buf.h"
 #include "inventory/inventory.h"
 
+struct json_t; /* jansson's */
+
 /* {"id": …, "address": …, "vars": {…}}; paths are made absolute. secrets: variables whose name promises one are there, too;
  * else they are null. NULL: it is not UTF-8 text, or out of memory. */
-json_t *mu_server_json(const struct mu_server *s, bool secrets);
+struct json_t *mu_server_json(const struct mu_server *s, bool secrets);
 /* The same as text, without secrets; of a server that cannot be written down its id alone. out->failed: out of memory. */
 void mu_server_add_json(struct mu_buf *out, const struct mu_server *s);
 bool mu_var_is_withheld(const struct mu_var *var); /* read back from there */
