@@ -61,7 +61,14 @@ void mu_records_free(struct mu_run *run)
     *r = (struct mu_records){0};
 }
 
-static void window_closed(void *arg) { ((struct mu_records *)arg)->due = true; }
+static void window_closed(void *arg)
+{
+    struct mu_run *run = arg;
+    mu_mailbox_rest(run->home, false);
+    mu_mailbox_nudge(run->home); /* and with it comes what was posted meanwhile */
+}
+
+void mu_records_nudged(struct mu_run *run) { run->records.due = run->records.waits; }
 
 void mu_records_begin(struct mu_run *run)
 {
@@ -69,7 +76,7 @@ void mu_records_begin(struct mu_run *run)
     struct mu_err err = {0};
     if (!r->store)
         return;
-    r->window = mu_timer_new(run->loop, window_closed, r);
+    r->window = mu_timer_new(run->loop, window_closed, run);
     if (!r->window)
         return;
     int rc = r->former ? mu_store_resume(r->store, &r->former->run, run->results, r->former->anew, &err)
@@ -215,8 +222,11 @@ static bool waits_for_more(struct mu_run *run)
     struct mu_records *r = &run->records;
     if (r->due || r->n_asked >= run->in_flight || run->interrupts_seen || run->over)
         return false;
-    if (!r->waits)
-        mu_timer_start(r->window, NULL, MU_RECORDS_WINDOW_MS);
+    if (!r->waits) {
+        bool many = run->in_flight >= MU_RECORDS_MANY;
+        mu_timer_start(r->window, NULL, many ? MU_RECORDS_MANY_WINDOW_MS : MU_RECORDS_WINDOW_MS);
+        mu_mailbox_rest(run->home, many);
+    }
     r->waits = true;
     return true;
 }
@@ -229,6 +239,7 @@ void mu_records_flush(struct mu_run *run)
         return;
     r->waits = r->due = false;
     mu_timer_stop(r->window);
+    mu_mailbox_rest(run->home, false);
     if (is_kept(run))
         see(mu_store_commit(r->store, &err), &err);
     for (size_t i = 0; i < r->n_asked; i++)
