@@ -127,6 +127,14 @@ static void reset(struct mu_query *q)
     ((struct query *)q)->rc = SQLITE_OK;
 }
 
+static int insert(struct mu_query *q, int64_t *id, struct mu_err *err)
+{
+    int rc = step(q, err);
+    reset(q);
+    *id = sqlite3_last_insert_rowid(((struct file *)q->db)->handle);
+    return rc < 0 ? rc : 0;
+}
+
 static bool is_null(struct mu_query *q, int c) { return sqlite3_column_type(stmt_of(q), c) == SQLITE_NULL; }
 static int64_t get_int(struct mu_query *q, int c) { return sqlite3_column_int64(stmt_of(q), c); }
 static double get_num(struct mu_query *q, int c) { return is_null(q, c) ? NAN : sqlite3_column_double(stmt_of(q), c); }
@@ -238,7 +246,7 @@ static void close_file(struct mu_db *db)
 
 static const struct mu_db_ops ops = {
     .kind = MU_DB_SQLITE, .close = close_file, .exec = exec, .prepare = prepare, .bind_int = bind_int, .bind_num = bind_num,
-    .bind_text = bind_text, .bind_blob = bind_blob, .step = step, .reset = reset, .is_null = is_null, .get_int = get_int,
+    .bind_text = bind_text, .bind_blob = bind_blob, .step = step, .insert = insert, .reset = reset, .is_null = is_null, .get_int = get_int,
     .get_num = get_num, .get_text = get_text, .get_blob = get_blob, .query_free = query_free, .get_version = get_version,
     .set_version = set_version, .lock_run = lock_run, .is_run_locked = is_run_locked,
 };
