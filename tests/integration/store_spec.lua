@@ -94,6 +94,15 @@ describe("a run", function()
     assert.is_nil(io.open(state .. "/results.db"))
   end)
 
+  it("is kept with the facts that its script asked for", function()
+    local db = new_db()
+    local asking = T.write(T.tmpdir() .. "/facts.lua", [[
+return { steps = { { name = "s", run = function(server) return server:facts().cpu.threads end } } }]])
+    assert.equals(0, T.run { "run", asking, "--local", "--db", db, "-q" }.code)
+    local facts = sql(db, "SELECT s.facts, m.value FROM servers s JOIN steps t ON t.server = s.id JOIN metrics m ON m.step = t.id")[1]
+    assert.equals(facts[2], cjson.decode(facts[1]).cpu.threads)
+  end)
+
   it("shares its database with others at the same time", function()
     local db = new_db()
     local names = {}
