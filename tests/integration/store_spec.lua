@@ -128,6 +128,10 @@ describe("muster resume", function()
     result = T.run { "resume", "--db", db, id }
     assert.truthy(result.stderr:find("still at work", 1, true), result.stderr)
     stop(job, "KILL")
+    os.execute("chmod go+w " .. db)
+    result = T.run { "resume", "--db", db }
+    assert.truthy(result.code == 2 and result.stderr:find("others may write it", 1, true), result.stderr)
+    os.execute("chmod go-w " .. db)
     assert.same({ { "a", 1, 2 }, { "b", 1, 2 }, { "c", 0, 1 }, { "d", 0, 1 } }, sql(db, "SELECT server_id, finished,"
       .. " (SELECT count(*) FROM steps t WHERE t.server = s.id) FROM servers s"))
     T.write(job.at .. "/go", "")
