@@ -37,7 +37,7 @@ local function file(name) return dir .. "/" .. name end
 -- Until cond() holds; a process that has ended before is an error.
 local function wait_for(job, cond)
   repeat
-    local alive = os.execute("kill -0 " .. job.pid .. " 2>/dev/null")
+    local alive = os.execute("grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/" .. job.pid .. "/status") -- no zombie
     if cond() then return end
     if not alive then error("it has ended: " .. T.read(job.at .. "/err"), 2) end
     os.execute "sleep 0.02"
