@@ -143,7 +143,7 @@ void muster_log_status(struct muster *m, const char *text)
 /* ---- servers ---- */
 
 /* The choice has one entry a server: it grows with the inventory. */
-static int fit_choice(struct muster *m)
+int mu_api_fit_choice(struct muster *m)
 {
     size_t n = mu_inventory_count(m->inventory);
     if (!m->chosen || m->n_chosen == n)
@@ -164,7 +164,7 @@ int muster_inventory_load(struct muster *m, const char *path, struct muster_erro
     struct mu_logger *former = mu_logger_use(m->logger);
     int rc = mu_inventory_load(m->inventory, path, &e);
     mu_logger_use(former);
-    if (!rc && fit_choice(m))
+    if (!rc && mu_api_fit_choice(m))
         return give_nomem(err);
     return mu_api_give_result(err, rc, &e);
 }
@@ -176,7 +176,7 @@ int muster_server_add(struct muster *m, const char *id, const char *address, str
     int rc = mu_inventory_add(m->inventory, id, &srv, &e);
     if (!rc && address)
         rc = mu_server_set(srv, "address", address, &e);
-    if (!rc && fit_choice(m))
+    if (!rc && mu_api_fit_choice(m))
         return give_nomem(err);
     return mu_api_give_result(err, rc, &e);
 }
@@ -355,6 +355,21 @@ static const char *const *keep_list(char ***kept, const char *const *list, bool 
     return (const char *const *)*kept;
 }
 
+/* As a JSON array. */
+static const char *keep_words(struct muster_run *run, const char *const *words, bool *failed)
+{
+    struct mu_buf text = MU_BUF_INIT;
+    for (size_t i = 0; words && words[i]; i++) {
+        mu_buf_addc(&text, i ? ',' : '[');
+        mu_buf_add_json(&text, words[i], strlen(words[i]));
+    }
+    mu_buf_adds(&text, text.len ? "]" : "[]");
+    run->invocation = words ? mu_buf_take(&text) : NULL;
+    mu_buf_free(&text);
+    *failed = *failed || (words && !run->invocation);
+    return run->invocation;
+}
+
 static bool translate(const struct muster_run_options *o, struct muster_run *run, struct mu_run_config *c)
 {
     bool failed = false;
@@ -377,6 +392,9 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .sudo_password = keep(run, 5, o->sudo_password, &failed),
         .record_dir = keep(run, 6, o->record_dir, &failed),
         .replay_dir = keep(run, 7, o->replay_dir, &failed),
+        .db = keep(run, 9, o->db, &failed),
+        .db_required = o->db_required,
+        .invocation = keep_words(run, o->invocation, &failed),
         .steps = keep_list(&run->steps, o->steps, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
                 .policy_given = o->hostkey_policy_given || o->hostkey_policy != MUSTER_HOSTKEY_STRICT,
@@ -402,8 +420,8 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
 }
 
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
-                   struct mu_server **servers, size_t n, const char *library_dir, struct mu_left *left,
-                   const struct muster_console *console, struct muster_run **out, struct mu_err *err)
+                   struct mu_server **servers, size_t n, const char *library_dir, const struct mu_api_kind *kind,
+                   struct muster_run **out, struct mu_err *err)
 {
     const struct muster_run_options defaults = MUSTER_RUN_OPTIONS_INIT;
     struct mu_run_config config;
@@ -418,9 +436,10 @@ int mu_api_run_new(struct muster *m, const struct mu_script *script, const struc
     run->servers = servers;
     if (translate(options && options->size >= sizeof defaults ? options : &defaults, run, &config)) {
         config.library_dir = library_dir;
-        config.left = left;
-        if (console) {
-            run->console_io = (struct mu_console_io){console->next, console->arg};
+        config.left = kind ? kind->left : NULL;
+        config.former = kind ? kind->former : NULL;
+        if (kind && kind->console) {
+            run->console_io = (struct mu_console_io){kind->console->next, kind->console->arg};
             config.console = &run->console_io;
         }
         rc = mu_run_new(&run->run, &config, script, servers, n, &mu_bindings, m->logger, err);
@@ -448,7 +467,7 @@ int muster_run_new(struct muster *m, struct muster_script *script, const struct 
         mu_err_set(&e, MU_EINVAL, "no servers to run on");
         return mu_api_give(err, &e);
     }
-    int rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, NULL, NULL, out, &e);
+    int rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, NULL, out, &e);
     return mu_api_give_result(err, rc, &e);
 }
 
@@ -473,6 +492,7 @@ void muster_run_free(struct muster_run *run)
             explicit_bzero(run->strings[i], strlen(run->strings[i]));
         free(run->strings[i]);
     }
+    free(run->invocation);
     free_list(run->known_hosts);
     free_list(run->key_files);
     free_list(run->steps);

@@ -203,7 +203,8 @@ int muster_cleanup_new(struct muster *m, struct muster_leftovers *l, size_t run,
         rc = load_script(s, left, script ? script : left->script, library, &e);
         if (!rc) {
             struct muster_run_options o = options_of(left, options);
-            rc = mu_api_run_new(m, s->script, &o, servers, left->n_claims, library, left, NULL, out, &e);
+            rc = mu_api_run_new(m, s->script, &o, servers, left->n_claims, library,
+                                &(struct mu_api_kind){.left = left}, out, &e);
             servers = NULL;
         }
     }

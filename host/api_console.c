@@ -43,7 +43,8 @@ int muster_console_new(struct muster *m, const struct muster_console *console, c
     if (!rc)
         rc = load_console(m, &script, &e);
     if (!rc)
-        rc = mu_api_run_new(m, script->script, options, servers, 1, m->library_dir, NULL, console, out, &e);
+        rc = mu_api_run_new(m, script->script, options, servers, 1, m->library_dir,
+                            &(struct mu_api_kind){.console = console}, out, &e);
     else
         free(servers);
     if (rc)

@@ -20,6 +20,7 @@ struct muster {
     bool pinned;  /* a stuck worker still uses it, the script and the run: nothing is freed any more */
 };
 
+struct mu_former;
 struct mu_left;
 
 struct muster_script {
@@ -32,8 +33,9 @@ struct muster_run {
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[9]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config:
-                         copies, wiped at the end */
+    char *strings[10]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config, db:
+                          copies, wiped at the end */
+    char *invocation; /* JSON */
     char **known_hosts, **key_files, **steps; /* NULL-terminated copies, or NULL */
     struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
@@ -43,11 +45,17 @@ struct muster_run {
     struct mu_buf summary, at_work;
 };
 
-/* A run of script over servers (taken), or with left: the cleanup after that one, with console: a console. library_dir is
- * borrowed. On an error only servers are freed. */
+/* What a run is, beside the usual; all NULL: the usual. */
+struct mu_api_kind {
+    struct mu_left *left;                 /* the cleanup after that one */
+    const struct muster_console *console; /* a console */
+    struct mu_former *former;             /* going on with that one; the run's when it succeeds */
+};
+/* A run of script over servers (taken). library_dir is borrowed. On an error only servers are freed. */
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
-                   struct mu_server **servers_take, size_t n, const char *library_dir, struct mu_left *left,
-                   const struct muster_console *console, struct muster_run **out, struct mu_err *err);
+                   struct mu_server **servers_take, size_t n, const char *library_dir, const struct mu_api_kind *kind,
+                   struct muster_run **out, struct mu_err *err);
+int mu_api_fit_choice(struct muster *m); /* the inventory has grown. MU_ENOMEM */
 
 /* api_progress.c: have the run tell its progress as the options say. */
 void mu_api_watch(struct muster_run *run, const struct muster_run_options *options, struct mu_run_config *config);

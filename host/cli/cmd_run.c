@@ -10,6 +10,7 @@
 #include "files.h"
 #include "interrupt.h"
 #include "run_args.h"
+#include "run_resumed.h"
 #include "scripts.h"
 #include "sinks.h"
 #include "suggest.h"
@@ -115,7 +116,33 @@ static int load_recorded(struct muster *m, const struct muster_script *script, c
     return n ? 0 : cli_error("run", "--replay: %s has no transcript of %s", a->run.replay_dir, a->script);
 }
 
-static int load_servers(struct muster *m, const struct run_args *a)
+/* Of --rerun: the run whose servers are looked at. */
+static int open_former(struct muster *m, const struct run_args *a, struct muster_stored **out)
+{
+    struct muster_stored_options options = MUSTER_STORED_OPTIONS_INIT;
+    struct muster_error err;
+
+    options.db = a->run.db;
+    options.run = a->of;
+    options.script = a->script;
+    if (!a->run.db)
+        return cli_error("run", "--rerun: with --no-db there is no earlier run to look at");
+    if (muster_stored_open(m, &options, out, &err) < 0)
+        return cli_error("run", "--rerun: %s", err.message);
+    return 0;
+}
+
+static int narrow_to_former(struct muster_stored *former, const struct run_args *a)
+{
+    struct muster_error err;
+    size_t n = 0;
+
+    if (muster_stored_select(former, a->rerun, &n, &err) < 0)
+        return cli_error("run", "--rerun: %s", err.message);
+    return n ? 0 : cli_error("run", "--rerun: in the run %s no server was %s", muster_stored_id(former), a->rerun);
+}
+
+static int load_servers(struct muster *m, const struct run_args *a, struct muster_stored *former)
 {
     static const char *const localhost[] = {"localhost"};
     const char *const *words = (const char *const *)a->servers;
@@ -127,11 +154,14 @@ static int load_servers(struct muster *m, const struct run_args *a)
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return complain(&err);
-    if (a->run.local && n == 0 && a->inventories.n == 0) {
+    if (a->run.local && n == 0 && a->inventories.n == 0 && !former) {
         words = localhost;
         n = 1;
     }
-    return targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
+    if (former && n == 0 && a->inventories.n == 0 && muster_stored_add_servers(former, &err) < 0)
+        return cli_error("run", "--rerun: %s", err.message);
+    int rc = targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
+    return rc == 0 && former ? narrow_to_former(former, a) : rc;
 }
 
 /* A line a server, for programs; and for people all of them in one. */
@@ -166,13 +196,36 @@ static int check_reports(const struct run_args *a)
     return 0;
 }
 
-static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_run **out)
+/* What the run is kept with: its options, and which of them were kept back. */
+static int keep_invocation(struct run_args *a, const char ***out)
+{
+    const char **list = calloc(a->words.n + a->again.n + 2, sizeof *list);
+    size_t n = 0;
+
+    for (size_t i = 0; list && i < a->words.n; i++)
+        list[n++] = a->words.items[i];
+    if (list && a->again.n)
+        list[n++] = "--"; /* what follows has to be given again */
+    for (size_t i = 0; list && i < a->again.n; i++)
+        list[n++] = a->again.items[i];
+    a->run.invocation = *out = list;
+    return list ? 0 : cli_error("run", "out of memory");
+}
+
+static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored,
+                    struct muster_run **out)
 {
     struct muster_error err;
+    const char **invocation = NULL;
 
     a->run.steps = a->steps.items;
     progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->quiet, a->level});
-    return muster_run_new(m, script, &a->run, out, &err) < 0 ? complain(&err) : 0;
+    if (keep_invocation(a, &invocation) != 0)
+        return CLI_USAGE;
+    int rc = stored ? muster_run_resume(stored, script, &a->run, out, &err) : muster_run_new(m, script, &a->run, out, &err);
+    free(invocation);
+    a->run.invocation = NULL;
+    return rc < 0 ? cli_error(a->command, "%s", err.message) : 0;
 }
 
 static unsigned cores(void)
@@ -241,11 +294,11 @@ static int finish(struct muster_run *run, const struct run_args *a)
     return code ? code : trouble;
 }
 
-static int run_all(struct muster *m, struct muster_script *script, struct run_args *a)
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored)
 {
     struct muster_run *run = NULL;
     struct muster_error err;
-    int code = make_run(m, script, a, &run);
+    int code = make_run(m, script, a, stored, &run);
 
     if (!a->watch)
         ssh_args_wipe(&a->ssh, &a->run); /* the engine keeps its own copy as long as it needs it */
@@ -284,7 +337,7 @@ static int run_again_and_again(struct muster *m, struct muster_script **script, 
     int code = w ? watch_script(w, *script, a) : cannot_watch();
 
     while (code == 0) {
-        if (*script && run_all(m, *script, a) > 128)
+        if (*script && run_all(m, *script, a, NULL) > 128)
             break;
         fputs("Waiting for a change.\n", stderr);
         if (watch_wait(w) < 0) {
@@ -303,7 +356,7 @@ static int run_again_and_again(struct muster *m, struct muster_script **script, 
     return code ? code : 130;
 }
 
-static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a)
+static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a, struct muster_stored *stored)
 {
     int code = check_reports(a);
 
@@ -311,21 +364,71 @@ static int prepare_and_run(struct muster *m, struct muster_script **script, stru
         code = ssh_args_read_secrets(&a->ssh, &a->run, "run", m);
     if (code == 0) {
         settle_size(a, targets_count(m));
-        code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a);
+        code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a, stored);
     }
     ssh_args_wipe(&a->ssh, &a->run);
     return code;
 }
 
-int cmd_run(int argc, char **argv)
+/* Where runs are kept, unless the command line says. No such place is no reason not to run. */
+static void settle_db(struct muster *m, struct run_args *a, char **path)
+{
+    struct muster_error err;
+    char line[600];
+
+    if (a->run.db || a->no_db)
+        return;
+    bool kept = !a->run.dry_run && !a->run.replay_dir && !a->list_hosts;
+    a->run.db = *path = muster_db_path(a->run.state_dir, kept, &err);
+    if (!*path) {
+        snprintf(line, sizeof line, "%s. This run is not kept; --no-db says so without this line.", err.message);
+        muster_log(m, MUSTER_WARNING, line);
+    }
+}
+
+int cli_run_new(struct muster **out, struct run_args *a)
 {
     struct muster_options options = MUSTER_OPTIONS_INIT;
-    struct muster *m = NULL;
-    struct muster_script *script = NULL;
     struct muster_error err;
     char library[PATH_MAX];
+
+    options.level = a->level;
+    options.library_dir = cli_library_dir(library, sizeof library);
+    if (muster_new(out, &options, &err) < 0)
+        return complain(&err);
+    return cli_add_sinks(a->command, *out, &(struct cli_log){a->log_format, a->log_file, a->quiet, a->color});
+}
+
+int cli_run_resumed(struct muster *m, struct run_args *a, struct muster_stored *stored)
+{
+    struct muster_script *script = NULL;
+    struct muster_error err;
+    int code = load_script(m, a, &script);
+
+    if (code == 0 && !a->changed_script && muster_stored_check_script(stored, script, &err) < 0)
+        code = cli_error("resume", "%s: results of both would be mixed; --changed-script resumes it all the same", err.message);
+    for (size_t i = 0; i < a->inventories.n && code == 0; i++)
+        if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
+            code = cli_error("resume", "%s", err.message);
+    if (code == 0 && muster_stored_add_servers(stored, &err) < 0)
+        code = cli_error("resume", "%s (-i FILE)", err.message);
+    for (size_t i = 0; code == 0 && muster_stored_server(stored, i); i++)
+        if (muster_select_add(m, muster_stored_server(stored, i), &err) < 0)
+            code = cli_error("resume", "%s", err.message);
+    if (code == 0)
+        code = prepare_and_run(m, &script, a, stored);
+    muster_script_free(script);
+    return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct muster *m = NULL;
+    struct muster_script *script = NULL;
+    struct muster_stored *former = NULL;
+    char *db = NULL;
     struct run_args a;
-    int code = run_args_parse(&a, argc, argv);
+    int code = run_args_parse(&a, false, argc, argv);
 
     if (code != 0)
         goto out;
@@ -333,26 +436,26 @@ int cmd_run(int argc, char **argv)
         cmd_run_help(stdout);
         goto out;
     }
-    options.level = a.level;
-    options.library_dir = cli_library_dir(library, sizeof library);
-    if (muster_new(&m, &options, &err) < 0) {
-        code = complain(&err);
-        goto out;
-    }
-    code = cli_add_sinks("run", m, &(struct cli_log){a.log_format, a.log_file, a.quiet, a.color});
+    code = cli_run_new(&m, &a);
     if (code == 0)
         code = load_script(m, &a, &script);
+    if (code == 0 && (!a.list_hosts || a.rerun))
+        settle_db(m, &a, &db);
+    if (code == 0 && a.rerun)
+        code = open_former(m, &a, &former);
     if (code == 0)
         code = load_recorded(m, script, &a);
     if (code == 0)
-        code = load_servers(m, &a);
+        code = load_servers(m, &a, former);
     if (code == 0 && a.list_hosts)
         list_hosts(m);
     else if (code == 0)
-        code = prepare_and_run(m, &script, &a);
+        code = prepare_and_run(m, &script, &a, NULL);
 out:
+    muster_stored_free(former);
     muster_script_free(script);
     muster_free(m);
     run_args_free(&a);
+    free(db);
     return code;
 }

@@ -1,7 +1,9 @@
 #include "run_args.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "parse.h"
@@ -80,6 +82,21 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_number("run", "forks", v, 1000000, &a->run.forks);
     case OPT_WORKERS:
         return cli_value_number("run", "workers", v, 1024, &a->run.workers);
+    case OPT_DB:
+        a->run.db_required = true;
+        return cli_value_text("run", "db", v, &a->run.db);
+    case OPT_NO_DB:
+        a->no_db = true;
+        return 0;
+    case OPT_RERUN:
+        return cli_value_text("run", "rerun", v, &a->rerun);
+    case OPT_OF:
+        return cli_value_text("run", "of", v, &a->of);
+    case OPT_CHANGED_SCRIPT:
+        if (strcmp(a->command, "resume") != 0)
+            return cli_misuse("run", "--changed-script is for `muster resume`");
+        a->changed_script = true;
+        return 0;
     case OPT_STATE_DIR:
         return cli_value_text("run", "state-dir", v, &a->run.state_dir);
     case OPT_WATCH:
@@ -151,6 +168,10 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
 {
     if (ssh_args_together(&a->ssh, &a->run, "run") != 0)
         return CLI_USAGE;
+    if (a->run.db && a->no_db)
+        return cli_misuse("run", "--db and --no-db exclude each other");
+    if (a->of && !a->rerun)
+        return cli_misuse("run", "--of says of which run --rerun takes its servers, and there is no --rerun");
     if (a->run.record_dir && a->run.replay_dir)
         return cli_misuse("run", "--record and --replay exclude each other");
     if (a->run.dry_run && (a->run.record_dir || a->run.replay_dir))
@@ -176,21 +197,77 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
     return 0;
 }
 
-int run_args_parse(struct run_args *a, int argc, char **argv)
+/* What a resumed run is not given again: it has its servers, and is kept where it is. */
+static bool is_of_this_run_alone(int id)
+{
+    static const int ids[] = {'h', OPT_LIMIT, OPT_LIST_HOSTS, OPT_WATCH, OPT_RECORD, OPT_DB, OPT_NO_DB, OPT_RERUN, OPT_OF,
+                              OPT_CHANGED_SCRIPT};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+static bool keep_word(struct str_list *list, char *word)
+{
+    const char **more = realloc(list->items, (list->n + 2) * sizeof *more);
+    if (more) {
+        list->items = more;
+        more[list->n] = word;
+        more[list->n + (word != NULL)] = NULL;
+        list->n += word != NULL;
+    } else {
+        free(word);
+    }
+    return more && word;
+}
+
+/* Note the option as it can be given elsewhere and later: paths are absolute. Secrets are in no option but parameters. */
+static int remember(struct run_args *a, int id, const char *value)
+{
+    const struct cli_option *o = run_table;
+    char *word = NULL, *cwd = NULL;
+    int n = 0;
+
+    while (o->name && o->id != id)
+        o++;
+    if (!o->name || is_of_this_run_alone(id) || (id == 'i' && !strcmp(value, "-")))
+        return 0;
+    bool path = o->arg && (!strcmp(o->arg, "FILE") || !strcmp(o->arg, "DIR") || (id == 'i' && !strchr(value, ','))) &&
+                value[0] != '/' && strcmp(value, "-") != 0 && !(id == OPT_SSH_CONFIG && !strcmp(value, "none"));
+    if (id == 'p' && muster_name_is_secret(value, strcspn(value, "=")))
+        return keep_word(&a->again, asprintf(&word, "--param=%.*s", (int)strcspn(value, "="), value) < 0 ? NULL : word)
+                   ? 0
+                   : cli_error("run", "out of memory");
+    if (path && (cwd = getcwd(NULL, 0)) != NULL)
+        n = asprintf(&word, "--%s=%s/%s", o->name, cwd, value);
+    else
+        n = o->arg ? asprintf(&word, "--%s=%s", o->name, value) : asprintf(&word, "--%s", o->name);
+    free(cwd);
+    return keep_word(&a->words, n < 0 ? NULL : word) ? 0 : cli_error("run", "out of memory");
+}
+
+int run_args_parse(struct run_args *a, bool resume, int argc, char **argv)
 {
     struct verbosity verbosity = {0, -1};
     struct cli_parser parser;
     int id;
 
-    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO};
-    cli_parser_start(&parser, "run", run_table, argc, argv);
+    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO, .command = resume ? "resume" : "run"};
+    cli_parser_start(&parser, a->command, run_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
-        if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0)
+        if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0 || remember(a, id, parser.value) != 0)
             return CLI_USAGE;
         if (a->help)
             return 0;
     }
     int first = cli_parser_operands(&parser);
+    if (resume && argc - first > 1)
+        return cli_misuse("resume", "one run at a time: its servers are its own");
+    if (resume) {
+        a->script = argv[first]; /* NULL: the last one */
+        return together(a, &verbosity);
+    }
     if (first >= argc)
         return cli_misuse("run", "no script given");
     a->script = argv[first];
@@ -201,6 +278,12 @@ int run_args_parse(struct run_args *a, int argc, char **argv)
 
 void run_args_free(struct run_args *a)
 {
+    for (size_t i = 0; i < a->words.n; i++)
+        free((char *)a->words.items[i]);
+    for (size_t i = 0; i < a->again.n; i++)
+        free((char *)a->again.items[i]);
+    cli_list_free(&a->words);
+    cli_list_free(&a->again);
     cli_list_free(&a->inventories);
     cli_list_free(&a->params);
     cli_list_free(&a->thresholds);

@@ -22,14 +22,18 @@ enum { RUN_REPORTS = MUSTER_REPORT_OTLP + 1 };
 
 struct run_args {
     bool help;
-    const char *script;
+    const char *command; /* "run" or "resume" */
+    const char *script;  /* of resume: the run's id, or NULL */
     char **servers; /* the rest of argv */
     size_t n_servers;
 
     struct str_list inventories, params, thresholds, limits, steps;
     uint64_t inventory_timeout_ms; /* 0: not said */
     struct ssh_args ssh;
-    bool list_hosts, watch;
+    bool list_hosts, watch, no_db, changed_script;
+    const char *rerun, *of;
+    struct str_list words;       /* what a resumed run is given again: options as --name=value, each malloc'd */
+    struct str_list again;       /* and what it has to be given anew, being a secret: "--param=token" */
     struct muster_run_options run; /* all but the lists and the secrets */
 
     enum muster_level level;
@@ -43,8 +47,8 @@ struct run_args {
 };
 extern const char *const run_report_names[RUN_REPORTS]; /* the options that ask for them */
 
-/* 0, or CLI_USAGE when a message was printed; free args either way. */
-int run_args_parse(struct run_args *args, int argc, char **argv);
+/* 0, or CLI_USAGE when a message was printed; free args either way. resume: of `muster resume [RUN]`. */
+int run_args_parse(struct run_args *args, bool resume, int argc, char **argv);
 void run_args_free(struct run_args *args);
 void run_args_help(FILE *to);
 

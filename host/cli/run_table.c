@@ -9,6 +9,10 @@ const struct cli_option run_table[] = {
      "commas between them); - is standard input; repeatable"},
     {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN, such as 'web:&rack1:!srv03' or @failed.txt; repeatable, each narrows further"},
     {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and on standard error all in one node set; run nothing"},
+    {OPT_RERUN, "rerun", "STATUS",
+     "only servers that had this status in the last run of the script, such as failed,error; with no server named: as they were "
+     "then"},
+    {OPT_OF, "of", "RUN", "of this run instead of the last"},
     {OPT_LOCAL, "local", NULL, "run the steps on this machine, without SSH; with no server named: localhost"},
 
     {0, "The run", NULL, NULL},
@@ -27,9 +31,11 @@ const struct cli_option run_table[] = {
     {OPT_RECORD, "record", "DIR", "write what each server was asked and answered to a transcript in DIR, a file a server"},
     {OPT_REPLAY, "replay", "DIR",
      "run without servers: the transcripts in DIR answer; with no server named: all that it has of the script"},
+    {OPT_DB, "db", "FILE", "keep the run in FILE, for `muster resume` and --rerun (default: results.db in the state folder)"},
+    {OPT_NO_DB, "no-db", NULL, "keep it nowhere"},
     {OPT_STATE_DIR, "state-dir", "DIR",
-     "keep the journal of what scripts claim (see `muster cleanup`) in DIR (default: $XDG_STATE_HOME/muster, else "
-     "~/.local/state/muster)"},
+     "the state folder: results, and the journal of what scripts claim (see `muster cleanup`) (default: $XDG_STATE_HOME/muster, "
+     "else ~/.local/state/muster)"},
     {OPT_TASK_MEMORY, "task-memory", "SIZE", "Lua memory of one server's task (default 64M)"},
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
@@ -64,5 +70,8 @@ const struct cli_option run_table[] = {
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},
+
+    /* Hidden: people try it, and deserve to be told. */
+    {OPT_CHANGED_SCRIPT, "changed-script", NULL, NULL},
     {0, NULL, NULL, NULL},
 };

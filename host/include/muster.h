@@ -251,6 +251,12 @@ struct muster_run_options {
     muster_progress_fn *on_progress; /* every so often while it runs, and after muster_run_ask_progress(); NULL: never */
     void *on_progress_arg;
     uint64_t progress_every_ms;      /* 0: each second */
+    const char *db;            /* the file where the run is kept, each step as soon as it is over (docs/results.md), see
+                                  muster_db_path(); NULL: nowhere. Dry runs and consoles are not kept */
+    bool db_required;          /* what is wrong with it is an error, and a replay is kept, too; otherwise a warning, and the run
+                                  is not kept. Trouble in the middle of a run never ends it */
+    const char *const *invocation; /* kept with it for muster_stored_word(): what you need to start it again. NULL-terminated,
+                                      or NULL. No secrets */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
@@ -289,6 +295,46 @@ MUSTER_API int muster_run_where(const struct muster_run *run, size_t server, str
 /* The same of all in words: several lines, servers folded, those that take longest first; of places at most max_lines, then
  * how many servers are missing. Valid until it is called again. In the thread of muster_run_start(). */
 MUSTER_API const char *muster_run_at_work(struct muster_run *run, size_t max_lines);
+/* ---- runs that were kept ---- */
+
+/* Where runs are kept by default, malloc'd: results.db in state_dir, NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster.
+ * make: the folder is made when it is not there. NULL and err: there is no such place. */
+MUSTER_API char *muster_db_path(const char *state_dir, bool make, struct muster_error *err);
+
+/* Whether the name of a parameter or variable promises a secret ("bmc_password"): its value is not kept then. */
+MUSTER_API bool muster_name_is_secret(const char *name, size_t len);
+
+/* One run as it was kept. */
+struct muster_stored;
+struct muster_stored_options {
+    size_t size;        /* sizeof(struct muster_stored_options) */
+    const char *db;     /* as in muster_run_options */
+    const char *run;    /* its id, or the beginning of it; NULL: the last one */
+    const char *script; /* run is NULL: the last one of this script; NULL: of any */
+    bool resume;        /* it is to be gone on with: one that was cut off or interrupted, of any script */
+};
+#define MUSTER_STORED_OPTIONS_INIT {.size = sizeof(struct muster_stored_options)}
+MUSTER_API int muster_stored_open(struct muster *m, const struct muster_stored_options *options, struct muster_stored **out,
+                                  struct muster_error *err);
+MUSTER_API void muster_stored_free(struct muster_stored *s);
+MUSTER_API const char *muster_stored_id(const struct muster_stored *s);
+MUSTER_API const char *muster_stored_script(const struct muster_stored *s);               /* absolute path */
+MUSTER_API const char *muster_stored_word(const struct muster_stored *s, size_t i);       /* of invocation; NULL past the end */
+MUSTER_API const char *muster_stored_server(const struct muster_stored *s, size_t i);     /* id; NULL past the end */
+MUSTER_API const char *muster_stored_status(const struct muster_stored *s, size_t i);     /* "failed"; NULL past the end */
+/* Add the servers of the run that the engine does not have, as the inventory said them then. Secrets are not kept: when one
+ * had a variable that is one, by its name, that is an error. */
+MUSTER_API int muster_stored_add_servers(struct muster_stored *s, struct muster_error *err);
+/* Of the servers chosen, only those that had one of these statuses, "failed,error", in that run; *n: how many. */
+MUSTER_API int muster_stored_select(struct muster_stored *s, const char *statuses, size_t *n, struct muster_error *err);
+/* 0: the script is as it was then, byte for byte; negative: it is not, err says how to tell. */
+MUSTER_API int muster_stored_check_script(const struct muster_stored *s, const struct muster_script *script,
+                                          struct muster_error *err);
+/* Go on with the run: servers that have no result yet are measured, and its results are those of all. The engine has to have
+ * its servers; options are as in muster_run_new(), but for db, which is not read. What it claimed is to be cleaned up before.
+ * When it succeeds s has given its run away: it can only be freed. Start it as any other. */
+MUSTER_API int muster_run_resume(struct muster_stored *s, struct muster_script *script, const struct muster_run_options *options,
+                                 struct muster_run **out, struct muster_error *err);
 
 /* ---- a console ---- */
 

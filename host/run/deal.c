@@ -108,6 +108,14 @@ static void deal_server(struct mu_run *run)
     run->dealt++;
 }
 
+/* Past those that have their result from before. */
+static bool next_server(struct mu_run *run)
+{
+    while (run->dealt < run->n && mu_records_has(run, run->dealt))
+        run->dealt++;
+    return run->dealt < run->n;
+}
+
 void mu_run_deal(struct mu_run *run)
 {
     size_t index, peer;
@@ -117,7 +125,7 @@ void mu_run_deal(struct mu_run *run)
     while (run->dealing && run->in_flight < run->forks && !run->interrupts_seen) {
         if (mu_marks_next(&run->marks, run->n - run->done, &index))
             deal_mark(run, index);
-        else if (run->dealt < run->n)
+        else if (next_server(run))
             deal_server(run);
         else if (mu_pairs_next(run, &index, &peer, &repeat))
             deal_task(run, MU_TASK_PAIR, index, peer, NULL, repeat);
@@ -136,6 +144,7 @@ void mu_run_final(struct mu_run *run, size_t server)
     run->done++;
     mu_progress_note(run, server);
     mu_marks_finished(&run->marks, server, t->status);
+    mu_records_final(run, server);
     if (run->config.on_done)
         run->config.on_done(run->config.on_done_arg, t, run->done, run->n);
 }
@@ -204,9 +213,12 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
                    : m->kind == MU_TASK_PAIR  ? mu_pairs_result(run, m->task)
                                               : &run->results->tasks[m->task],
                    m);
+        mu_records_note(run, m);
         if (m->head.kind == MU_MSG_DONE)
             task_done(run, m);
     }
+    if (!m)
+        mu_records_nudged(run);
     mu_message_free(msg);
     mu_run_see_break(run);
     mu_progress_see_asked(run);

@@ -45,6 +45,7 @@ struct mu_engine {
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
     struct mu_where *where;    /* where the tasks are (where.h); NULL while loading */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
+    bool keeps;                /* results are kept: tasks wait for that (keep.h) */
     bool local, fail_fast;
     bool pairs;                /* the run has pair steps: a server's own task is not all of it */
     const bool *only;          /* a step each: whether it is part of this run; NULL: all are */

@@ -54,15 +54,14 @@ static bool run(struct mu_task *t)
             t->stop_steps = true;
         break;
     case MU_PHASE_WHEN:
-        if (!ok)
-            mu_steps_close(t);
-        else if (mu_steps_after_when(t))
+        if (ok ? mu_steps_after_when(t) : mu_steps_close(t))
             return true;
         break;
     case MU_PHASE_STEP:
-        if (mu_steps_again(t))
+        if (mu_steps_again(t) || mu_steps_close(t))
             return true;
-        mu_steps_close(t);
+        break;
+    case MU_PHASE_KEPT:
         break;
     case MU_PHASE_ON_FAILURE:
         return teardown(t);
@@ -112,7 +111,10 @@ static bool pair(struct mu_task *t)
         }
         break;
     case MU_PHASE_STEP:
-        mu_steps_close(t);
+        if (mu_steps_close(t))
+            return true;
+        break;
+    case MU_PHASE_KEPT:
         break;
     case MU_PHASE_ON_FAILURE:
         return (!peer && of(t, true, on_failure)) || of(t, false, teardown) || of(t, true, teardown);

@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "run/state_dir.h"
 
 struct mu_journal {
     char *run_id;
@@ -25,38 +26,9 @@ struct mu_journal {
 
 int mu_journal_dir(struct mu_buf *out, const char *state_dir, struct mu_err *err)
 {
-    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    struct passwd pw, *found = NULL;
-    char text[4096];
-    if (!home || *home != '/')
-        home = getpwuid_r(geteuid(), &pw, text, sizeof text, &found) == 0 && found ? found->pw_dir : NULL;
-    if (state_dir)
-        mu_buf_adds(out, state_dir);
-    else if (xdg && *xdg == '/') /* a relative one is to be ignored, says its specification */
-        mu_buf_addf(out, "%s/muster", xdg);
-    else if (home && *home == '/')
-        mu_buf_addf(out, "%s/.local/state/muster", home);
-    else
-        return mu_err_set(err, MU_EINVAL, "there is no folder to keep state in: set HOME, or give --state-dir");
+    int rc = mu_state_dir(out, state_dir, err);
     mu_buf_adds(out, "/claims");
-    return out->failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : 0;
-}
-
-/* Make the folder and those above it that are missing, for this user alone. errno, or 0. */
-static int make_dirs(const char *path)
-{
-    char *copy = strdup(path);
-    int rc = copy ? 0 : ENOMEM;
-    for (char *p = copy ? copy + 1 : NULL; p && !rc; p = *p ? p + 1 : NULL) {
-        p += strcspn(p, "/");
-        char end = *p;
-        *p = '\0';
-        if (mkdir(copy, 0700) && errno != EEXIST)
-            rc = errno;
-        *p = end;
-    }
-    free(copy);
-    return rc;
+    return rc ? rc : out->failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : 0;
 }
 
 static int sync_dir(const char *dir)
@@ -108,7 +80,7 @@ static int create(struct mu_journal *j, struct mu_err *err)
 {
     struct mu_buf fresh = MU_BUF_INIT, path = MU_BUF_INIT;
     const char *what = "cannot be made";
-    int fd = -1, sys = make_dirs(mu_buf_cstr(&j->dir));
+    int fd = -1, sys = mu_state_make_dirs(mu_buf_cstr(&j->dir));
     mu_buf_addf(&fresh, "%s/.%s.new", mu_buf_cstr(&j->dir), j->run_id);
     mu_buf_addf(&path, "%s/%s.jsonl", mu_buf_cstr(&j->dir), j->run_id);
     if (fresh.failed || path.failed)

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "run/journal.h"
+#include "run/server_json.h"
 
 #define VERSION 1
 
@@ -24,22 +25,9 @@ static bool set_text(json_t *object, const char *key, const char *text)
     return !text || json_object_set_new(object, key, json_string(text)) == 0;
 }
 
-/* "./x" as a program that is started elsewhere must say it, links as they are. The caller frees; NULL: out of memory. */
-static char *absolute(const char *path)
-{
-    char *cwd = NULL, *text = NULL;
-    path += strncmp(path, "./", 2) ? 0 : 2;
-    if (*path == '/' || !(cwd = getcwd(NULL, 0)))
-        return strdup(path);
-    if (asprintf(&text, "%s/%s", cwd, path) < 0)
-        text = NULL;
-    free(cwd);
-    return text;
-}
-
 static bool set_path(json_t *object, const char *key, const char *path)
 {
-    char *whole = path ? absolute(path) : NULL;
+    char *whole = path ? mu_path_absolute(path) : NULL;
     bool ok = !path || (whole && set_text(object, key, whole));
     free(whole);
     return ok;
@@ -58,7 +46,7 @@ static bool set_paths(json_t *object, const char *key, const char *const *paths)
     bool ok = !paths || list;
     for (; ok && paths && *paths; paths++) {
         /* ~ is for whoever reads it: the same person, by another shell. */
-        char *whole = **paths == '~' ? strdup(*paths) : absolute(*paths);
+        char *whole = **paths == '~' ? strdup(*paths) : mu_path_absolute(*paths);
         ok = whole && json_array_append_new(list, json_string(whole)) == 0;
         free(whole);
     }
@@ -119,54 +107,6 @@ int mu_journal_head_line(struct mu_buf *out, const struct mu_journal_head *h, st
     return rc;
 }
 
-static json_t *var_value(const struct mu_var *v)
-{
-    switch (v->type) {
-    case MU_VAR_STR:
-        return json_string(v->str);
-    case MU_VAR_INT:
-        return json_integer(v->i);
-    case MU_VAR_NUM:
-        return json_real(v->num);
-    case MU_VAR_BOOL:
-        return json_boolean(v->i);
-    case MU_VAR_JSON:
-        return json_loads(v->str, JSON_DECODE_ANY, NULL);
-    }
-    return NULL;
-}
-
-/* Groups of Ansible's inventories, as our own formats say them. */
-static bool set_groups(json_t *vars, const struct mu_server *s)
-{
-    json_t *groups = s->grouped ? json_array() : NULL;
-    bool ok = groups || !s->grouped;
-    for (size_t i = 0; ok && i < s->n_groups; i++)
-        ok = json_array_append_new(groups, json_string(s->groups[i])) == 0;
-    if (ok && groups)
-        ok = json_object_set(vars, MU_GROUPS_VARIABLE, groups) == 0;
-    json_decref(groups);
-    return ok;
-}
-
-/* As an inventory says it. */
-static json_t *server_object(const struct mu_server *s)
-{
-    json_t *o = json_object(), *vars = json_object();
-    bool ok = o && vars && set_text(o, "id", s->id) && set_text(o, "address", s->address) && set_text(o, "user", s->user) &&
-              set_path(o, "key", s->key) && (!s->local || set_text(o, "transport", "local")) &&
-              set_text(o, "ssh_args", s->ssh_args) &&
-              (!s->port || json_object_set_new(o, "port", json_integer(s->port)) == 0);
-    for (size_t i = 0; ok && i < s->n_vars; i++)
-        ok = json_object_set_new(vars, s->vars[i].name, var_value(&s->vars[i])) == 0;
-    if (!ok || !set_groups(vars, s) || json_object_set(o, "vars", vars) != 0) {
-        json_decref(o);
-        o = NULL;
-    }
-    json_decref(vars);
-    return o;
-}
-
 static void add_end(struct mu_buf *out, const char *data)
 {
     char now[MU_CLOCK_ISO_SIZE];
@@ -194,7 +134,7 @@ static int check_data(const char *data, struct mu_err *err)
 
 int mu_journal_claim_line(struct mu_buf *out, const struct mu_server *server, const char *data, struct mu_err *err)
 {
-    json_t *o = server_object(server);
+    json_t *o = mu_server_json(server, true); /* cleaning up is to work without the inventory */
     int rc = o ? check_data(data, err) : cannot(err, "what the inventory says of the server");
     if (!rc) {
         mu_buf_adds(out, "{\"claim\":");

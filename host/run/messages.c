@@ -61,14 +61,38 @@ void mu_post_started(const struct mu_task *t)
         post_later(t, m);
 }
 
-void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step)
+struct mu_message *mu_message_step_take(const struct mu_task *t, struct mu_step_result *step)
 {
     struct mu_message *m = from_task(t, MU_MSG_STEP);
-    if (!m) {
+    if (m)
+        m->step = step;
+    else
         mu_step_result_free(step);
+    return m;
+}
+
+void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step)
+{
+    struct mu_message *m = mu_message_step_take(t, step);
+    if (m)
+        post_later(t, m);
+}
+
+struct mu_message *mu_message_ending(const struct mu_task *t, uint64_t took_ms)
+{
+    struct mu_message *m = from_task(t, MU_MSG_ENDING);
+    if (m)
+        m->took_ms = took_ms;
+    return m;
+}
+
+void mu_post_facts(const struct mu_task *t, size_t server, const char *json)
+{
+    struct mu_message *m = from_task(t, MU_MSG_FACTS);
+    if (!m)
         return;
-    }
-    m->step = step;
+    m->task = server;
+    m->text = strdup(json);
     post_later(t, m);
 }
 

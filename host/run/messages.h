@@ -20,12 +20,14 @@ enum mu_message_kind {
     MU_MSG_BREAK,    /* cancel the console's line that is at work */
     /* to the main thread */
     MU_MSG_STARTED,
-    MU_MSG_STEP,     /* step */
+    MU_MSG_STEP,     /* step; number: ticket, answered when it is kept, or 0 */
     MU_MSG_FAILURE,  /* failure: outside steps */
     MU_MSG_UNENDED,  /* text: a command */
     MU_MSG_RETRIED,  /* number: how often a connection was tried again; first: in the end it was made */
     MU_MSG_MARK,     /* mark, text: why, tries */
     MU_MSG_SHARED,   /* plain: what before_all returned */
+    MU_MSG_ENDING,   /* worker, number: ticket; took_ms: the server's task has come to its end. Answered when that is kept */
+    MU_MSG_FACTS,    /* text: JSON */
     MU_MSG_DONE,     /* kind; number: duration in ms */
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
@@ -39,7 +41,7 @@ struct mu_message {
     size_t task, peer; /* peer: of MU_TASK_PAIR alone, the other server */
     enum mu_task_kind kind;
     int worker;
-    uint64_t number;
+    uint64_t number, took_ms;
     int64_t wall_ms;
     struct mu_step_result *step;
     enum mu_status status;
@@ -60,6 +62,9 @@ void mu_message_free(struct mu_msg *msg);
  * tried for until it is there. Without a main thread (a script is being loaded) they do nothing. */
 void mu_post_started(const struct mu_task *t);
 void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step);
+struct mu_message *mu_message_step_take(const struct mu_task *t, struct mu_step_result *step); /* to be asked; or NULL */
+struct mu_message *mu_message_ending(const struct mu_task *t, uint64_t took_ms);               /* the same */
+void mu_post_facts(const struct mu_task *t, size_t server, const char *json);
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message);
 void mu_post_unended(const struct mu_task *t, size_t server, const char *command);

@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "run/engine.h"
+#include "run/former.h"
 #include "run/journal_read.h"
 #include "run/messages.h"
 #include "run/pick.h"
@@ -104,6 +105,8 @@ static int settle_cap(struct mu_run *run, const struct mu_script *script, struct
     }
     run->results->marks.cap = mu_cap_of(&cap, run->n);
     run->results->dry_run = run->config.dry_run;
+    free(run->results->marks.said);
+    run->results->marks.said = NULL;
     if (mu_marks_init(&run->marks, on, run->results->marks.cap, run->n) || (on && !(run->results->marks.said = strdup(said))))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     return 0;
@@ -115,6 +118,27 @@ static int choose_steps(struct mu_run *run, const struct mu_script *script, stru
     int rc = run->config.left ? 0 : mu_pick_steps(&only, script, run->config.steps, err);
     run->engine.only = only;
     return rc;
+}
+
+/* Of a run that is gone on with: what is there already. MU_ENOMEM. */
+static int make_results(struct mu_run *run, const struct mu_script *script)
+{
+    struct mu_former *former = run->config.former;
+    if (former) {
+        run->results = former->results;
+        run->results->interrupted = false;
+        run->results->signal = 0;
+        free(run->results->after_all);
+        run->results->after_all = NULL;
+        return 0;
+    }
+    if (mu_run_result_new(&run->results, run->id, script->path, run->n))
+        return MU_ENOMEM;
+    for (size_t i = 0; i < run->n; i++)
+        if (!(run->results->tasks[i].server_id = strdup(run->servers[i]->id)))
+            return MU_ENOMEM;
+    run->results->description = script->description[0] ? strdup(script->description) : NULL;
+    return script->description[0] && !run->results->description ? MU_ENOMEM : 0;
 }
 
 int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const struct mu_script *script,
@@ -151,15 +175,12 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     make_run_id(run->id);
     if (c->left) /* in its name: tags of that run are ours */
         snprintf(run->id, sizeof run->id, "%s", c->left->run_id);
+    if (c->former)
+        snprintf(run->id, sizeof run->id, "%s", c->former->run.run_id);
     run->engine.cleanup = c->left != NULL;
     name_owner(run->owner);
     mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (mu_second_init(run) || mu_run_result_new(&run->results, run->id, script->path, n) || !(run->engine.sources = mu_sources_new()))
-        goto out;
-    for (size_t i = 0; i < n; i++)
-        if (!(run->results->tasks[i].server_id = strdup(servers[i]->id)))
-            goto out;
-    if (script->description[0] && !(run->results->description = strdup(script->description)))
+    if (mu_second_init(run) || !(run->engine.sources = mu_sources_new()) || make_results(run, script))
         goto out;
     rc = settle_cap(run, script, err);
     if (!rc && !c->left) /* a mistake in a threshold keeps nobody from cleaning up */
@@ -169,6 +190,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         rc = choose_steps(run, script, err);
     if (!rc && mu_pairs_init(run))
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!rc && c->former && run->pairs.wanted)
+        mu_former_all_anew(c->former);
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
     if (!rc)
@@ -192,10 +215,20 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
     if (!run->semaphores || !run->watchdog || !run->limit || mu_progress_init(run))
         goto out;
+    run->records.former = c->former;
+    rc = mu_records_open(run, err);
+    if (rc)
+        goto out;
     mu_err_clear(err);
+    if (c->former)
+        c->former->results = NULL; /* the run's now, as the rest of it */
     *out = run;
     return 0;
 out:
+    if (c->former) { /* is the caller's still */
+        run->results = NULL;
+        run->records = (struct mu_records){0};
+    }
     mu_run_free(run);
     return rc;
 }
@@ -263,6 +296,7 @@ static void join_workers(struct mu_run *run)
         mu_timer_start(run->limit, NULL, now < until ? until - now : MU_RUN_LEAVE_MS);
         mu_loop_turn(run->loop, true);
         mu_claims_flush(run->claims);
+        mu_records_flush(run);
     }
     for (unsigned i = 0; i < run->n_started; i++) {
         if (run->workers[i].exited) {
@@ -295,10 +329,12 @@ static void settle(struct mu_run *run)
 static void measure(struct mu_run *run)
 {
     run->dealing = true;
+    mu_records_restore(run);
     mu_run_deal(run);
     while (!mu_run_finished(run)) {
         mu_loop_turn(run->loop, true);
         mu_claims_flush(run->claims); /* of the whole batch of messages */
+        mu_records_flush(run);
     }
 }
 
@@ -306,7 +342,8 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
 {
     struct mu_logger *former = mu_logger_use(run->engine.logger);
     uint64_t started = mu_clock_ms();
-    run->results->started_ms = mu_clock_wall_ms();
+    if (!run->results->started_ms) /* else it is gone on with */
+        run->results->started_ms = mu_clock_wall_ms();
     run->forks = fit_to_descriptors(run, run->config.forks);
     int rc = open_ssh(run, err);
     if (!rc)
@@ -318,6 +355,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     }
     bool settled = false;
     if (!rc) {
+        mu_records_begin(run);
         measure(run);
         settled = !run->over && !run->interrupts_seen; /* no task is left that could add something */
     }
@@ -330,7 +368,9 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     mu_progress_stop(run);
     if (!settled)
         settle(run);
-    run->results->duration_ms = mu_clock_ms() - started;
+    run->results->duration_ms += mu_clock_ms() - started;
+    if (!rc)
+        mu_records_end(run);
     mu_logger_use(former);
     return rc;
 }
@@ -363,6 +403,7 @@ bool mu_run_free(struct mu_run *run)
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
     mu_progress_free(run);
+    mu_records_free(run);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);
     mu_tapes_free(run->engine.tapes);

@@ -15,8 +15,9 @@
 #include "ssh/ssh.h"
 
 struct mu_bindings;
-struct mu_progress_now;
+struct mu_former;
 struct mu_left;
+struct mu_progress_now;
 
 /* Where lines come from and answers go; called in the main thread, in the middle of mu_run_go(). */
 struct mu_console_io {
@@ -45,6 +46,10 @@ struct mu_run_config {
     const char *replay_dir;   /* answer from those there, and touch no server; NULL: no */
     const struct mu_console_io *console; /* lines for the one server, instead of the script's steps; or NULL */
     bool lends_last;          /* specs: the last server has no results of its own: it is what others are paired with, and good */
+    const char *db;           /* where the run is kept; NULL: nowhere */
+    bool db_required;         /* what is wrong with it is an error; else a warning, and the run is not kept */
+    const char *invocation;   /* kept with it: what it takes to go on with it, JSON; or NULL */
+    struct mu_former *former; /* go on with this run: its servers, in its order; taken by mu_run_new() when that succeeds */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;

@@ -116,22 +116,47 @@ static int measure(struct mu_task *t)
     return mu_phase_start(t, MU_PHASE_STEP, st->timeout_ms, what);
 }
 
-void mu_steps_close(struct mu_task *t)
+/* The step's verdict is said, and the next one's turn has come. */
+static void say_closed(struct mu_task *t)
 {
-    struct mu_step_result *r = t->result;
-    uint64_t took = mu_clock_ms() - t->step_started_ms;
-    struct mu_ctx *ctx = mu_ctx_with_str(t->ctx, "step", r->name);
+    struct mu_ctx *ctx = mu_ctx_with_str(t->ctx, "step", script_of(t)->steps[t->step].name);
     struct mu_ctx *former = mu_ctx_enter(ctx);
-    r->duration_ms = took;
-    mu_log(MU_INFO, "Step finished: %s (%.1f s).", mu_status_name(r->status), (double)took / 1000.0);
+    mu_log(MU_INFO, "Step finished: %s (%.1f s).", mu_status_name(t->step_status[t->step]), (double)t->step_took_ms / 1000.0);
     mu_ctx_leave(former);
     mu_ctx_unref(ctx);
+    t->step++;
+}
+
+static void kept(struct mu_task *t)
+{
+    say_closed(t);
+    mu_task_advance(t);
+}
+
+static struct mu_step_result *close_step(struct mu_task *t)
+{
+    struct mu_step_result *r = t->result;
+    r->duration_ms = t->step_took_ms = mu_clock_ms() - t->step_started_ms;
     t->step_status[t->step] = r->status;
     if (r->status != MU_ST_PASSED && engine_of(t)->fail_fast)
         t->stop_steps = true;
     t->result = NULL;
-    mu_post_step_take(t, r);
-    t->step++;
+    return r;
+}
+
+bool mu_steps_close(struct mu_task *t)
+{
+    t->phase = MU_PHASE_KEPT;
+    if (mu_keep_step_take(t, close_step(t), kept))
+        return true;
+    say_closed(t);
+    return false;
+}
+
+void mu_steps_close_at_once(struct mu_task *t)
+{
+    mu_post_step_take(t, close_step(t));
+    say_closed(t);
 }
 
 bool mu_steps_next(struct mu_task *t)
@@ -160,7 +185,7 @@ bool mu_steps_next(struct mu_task *t)
         bool ask = asked || (st->has_when && t->kind != MU_TASK_PAIR);
         if ((ask ? mu_phase_start(t, MU_PHASE_WHEN, st->timeout_ms, what) : measure(t)) == 0)
             return true;
-        mu_steps_close(t);
+        mu_steps_close_at_once(t);
     }
     return false;
 }
@@ -183,7 +208,7 @@ bool mu_steps_after_when(struct mu_task *t)
     }
     if (measure(t) == 0)
         return true;
-    mu_steps_close(t);
+    mu_steps_close_at_once(t);
     return false;
 }
 

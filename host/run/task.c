@@ -61,7 +61,7 @@ int mu_task_slot(const struct mu_remote *r, int slot)
 static const char *phase_name(enum mu_phase phase)
 {
     static const char *const names[] = {"load", "setup", "when", "step", "on_failure", "teardown", "mark", "console",
-                                        "before_all", "after_all", "end"};
+                                        "before_all", "after_all", "step", "end"};
     return names[phase];
 }
 
@@ -170,19 +170,48 @@ void mu_task_kill(struct mu_task *t)
 {
     if (mu_console_leave(t))
         return;
-    t->cancelled = true;
-    t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
+    t->cancelled = t->killed = true;
+    if (t->phase != MU_PHASE_END)
+        t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
     t->peer_began = false;
-    if (t->scope.fiber)
+    if (!mu_keep_release(t) && t->scope.fiber)
         mu_fiber_abandon(t->scope.fiber);
 }
 
 /* ---- the beginning and the end ---- */
 
+/* All is said and done. */
+static void finish(struct mu_task *t)
+{
+    if (t->kind == MU_TASK_MARK)
+        mu_mark_report(t);
+    else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
+        mu_post_shared_take(t, &t->plain);
+    else if (t->kind == MU_TASK_RUN && engine_of(t)->pairs) /* it is finished when its pairs are (deal.c) */
+        mu_log(MU_DEBUG, "Own steps finished: %s (%.1f s).", mu_status_name(t->worst), (double)t->took_ms / 1000.0);
+    else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
+        mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
+               t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)t->took_ms / 1000.0);
+    mu_post_done(t, t->took_ms);
+    mu_task_forget_failures(t, 0);
+    free(t->failures);
+    free(t->step_status);
+    free(t->mark.note);
+    mu_timer_free(t->mark.timer);
+    mu_console_free(t);
+    mu_verdict_free(t->verdict);
+    mu_repeat_free(t->repeat);
+    mu_buf_free(&t->plain);
+    mu_list_remove(&t->link);
+    mu_account_close(t->account);
+    mu_ctx_unref(t->ctx);
+    free(t);
+}
+
 void mu_task_end(struct mu_task *t)
 {
     if (t->result) /* ended at once, in the middle of a step */
-        mu_steps_close(t);
+        mu_steps_close_at_once(t);
     t->cancelled = true;
     if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
         mu_steps_skip_rest(t);
@@ -198,30 +227,10 @@ void mu_task_end(struct mu_task *t)
     mu_claim_end(t);
     if (t->table_ref != LUA_NOREF)
         luaL_unref(t->worker->L, LUA_REGISTRYINDEX, t->table_ref);
-    uint64_t took = mu_clock_ms() - t->started_ms;
-    if (t->kind == MU_TASK_MARK)
-        mu_mark_report(t);
-    else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
-        mu_post_shared_take(t, &t->plain);
-    else if (t->kind == MU_TASK_RUN && engine_of(t)->pairs) /* it is finished when its pairs are (deal.c) */
-        mu_log(MU_DEBUG, "Own steps finished: %s (%.1f s).", mu_status_name(t->worst), (double)took / 1000.0);
-    else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
-        mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
-               t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)took / 1000.0);
-    mu_post_done(t, took);
-    mu_task_forget_failures(t, 0);
-    free(t->failures);
-    free(t->step_status);
-    free(t->mark.note);
-    mu_timer_free(t->mark.timer);
-    mu_console_free(t);
-    mu_verdict_free(t->verdict);
-    mu_repeat_free(t->repeat);
-    mu_buf_free(&t->plain);
-    mu_list_remove(&t->link);
-    mu_account_close(t->account);
-    mu_ctx_unref(t->ctx);
-    free(t);
+    t->table_ref = LUA_NOREF;
+    t->took_ms = mu_clock_ms() - t->started_ms;
+    if (t->kind != MU_TASK_RUN || !mu_keep_ending(t, t->took_ms, finish))
+        finish(t);
 }
 
 int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_err *err)

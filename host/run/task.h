@@ -17,6 +17,7 @@
 #include "results/verdict.h"
 #include "run/claim.h"
 #include "run/fiber.h"
+#include "run/keep.h"
 #include "run/remote.h"
 #include "run/second.h"
 
@@ -43,6 +44,7 @@ enum mu_phase {
     MU_PHASE_CONSOLE,
     MU_PHASE_BEFORE_ALL,
     MU_PHASE_AFTER_ALL,
+    MU_PHASE_KEPT, /* a step is over, and its result is being kept: no fiber runs meanwhile */
     MU_PHASE_END
 };
 
@@ -81,14 +83,16 @@ struct mu_task {
     bool peer_began;       /* its setup, so that its teardown is due */
     struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
     struct mu_claim claim;
-    uint64_t started_ms, deadline_ms;
+    struct mu_keep keep;
+    uint64_t started_ms, deadline_ms, took_ms; /* took_ms: from its beginning to its end */
+    bool killed;         /* it ends at once, and waits for nothing */
     bool cancelled;      /* as a whole: what is left is skipped, but for teardown */
     bool stop_steps;     /* unreachable, connection lost, setup failed, or fail-fast: the rest is skipped */
     bool when_said_no;
     enum mu_status worst;
     struct mu_step_result *result; /* of the step at work */
     enum mu_status *step_status;   /* of the steps that are over */
-    uint64_t step_started_ms;
+    uint64_t step_started_ms, step_took_ms;
     struct mu_failure *failures;   /* all so far, for on_failure */
     size_t n_failures;
     struct mu_err phase_error;     /* of a phase outside steps, code 0: went well */
@@ -148,7 +152,9 @@ bool mu_steps_next(struct mu_task *t);
 bool mu_steps_after_when(struct mu_task *t);
 /* The step at work was measured: measure again where it must be confirmed. False when it is over. */
 bool mu_steps_again(struct mu_task *t);
-void mu_steps_close(struct mu_task *t);     /* the step at work is over */
+/* The step at work is over. True: its result is being kept, and the task goes on by itself, in MU_PHASE_KEPT. */
+bool mu_steps_close(struct mu_task *t);
+void mu_steps_close_at_once(struct mu_task *t);
 void mu_steps_skip_rest(struct mu_task *t); /* those that were not started */
 
 /* mark_task.c: */

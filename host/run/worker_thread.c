@@ -65,6 +65,7 @@ static void worker_mail(void *arg, struct mu_msg *msg)
         break;
     case MU_MSG_STOP:
         w->stop = true;
+        mu_keep_release_all(w);
         break;
     case MU_MSG_LINE:
         mu_console_line(w, m->text);

@@ -107,7 +107,7 @@ function M.run(arguments)
   local command = { M.muster }
   for i, argument in ipairs(arguments) do command[i + 1] = argument end
   command.stdin, command.cwd, command.timeout = arguments.stdin, arguments.cwd, arguments.timeout
-  command.env = { HOME = M.home(), SSH_AUTH_SOCK = false, NO_COLOR = false }
+  command.env = { HOME = M.home(), SSH_AUTH_SOCK = false, NO_COLOR = false, XDG_STATE_HOME = false }
   for name, value in pairs(arguments.env or {}) do command.env[name] = value end
   return M.exec(command)
 end
