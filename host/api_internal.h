@@ -62,6 +62,7 @@ void mu_api_watch(struct muster_run *run, const struct muster_run_options *optio
 
 /* Copy err into out (may be NULL) and return its code. */
 int mu_api_give(struct muster_error *out, const struct mu_err *err);
+int mu_api_give_nomem(struct muster_error *out);
 /* 0 for rc 0, else mu_api_give(). */
 int mu_api_give_result(struct muster_error *out, int rc, const struct mu_err *err);
 

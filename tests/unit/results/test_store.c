@@ -157,6 +157,8 @@ static void fill_rich(struct mu_run_result *r)
     mu_task_result_add_unended(&t[2], "sleep 10");
     mu_task_result_set_mark(&t[2], MU_MARK_WITHHELD, "why", "interrupted", 0);
     t[2].left_behind = true;
+    t[2].retries = 3;
+    t[2].retried = 1;
     t[2].claim = strdup("{\"node\":\"n1\"}");
     struct mu_step_result *kept = mu_step_result_new("wipe");
     kept->withheld = true;
