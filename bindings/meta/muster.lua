@@ -166,8 +166,8 @@ function Permit:release() end
 ---  A server is in one pair at a time, and a pair counts as one in flight (-j). What it comes to, by the thresholds of
 ---  `server`, is a result of both. When it does not pass, each of the two is paired once more, as `server`, with one
 ---  whose pair was good: that result is its own alone. So measure both directions in one step. Where there is no good
----  one, the first result stands for both. It may need steps that are not pair steps; it has no `when`, no `peers` and
----  no `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a pair step
+---  one, the first result stands for both. It may need steps that are not pair steps; it has no `when`, `peers`, `history`
+---  or `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a pair step
 ---  neither can claim or release
 
 ---@class muster.Threshold
@@ -177,6 +177,7 @@ function Permit:release() end
 ---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a
 ---  side left out of the table is not bounded
 ---@field peers? muster.Peers how far it may be from what the servers like it measured, alone or beside bounds
+---@field history? muster.History how far it may be from what the same server measured before, alone or beside bounds
 ---@field unit? string
 ---@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values,
 ---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
@@ -191,6 +192,15 @@ function Permit:release() end
 ---@field drop? muster.Amount how far below the median, for metrics where less is worse; a percentage is of the median
 ---@field rise? muster.Amount how far above, where more is worse
 ---@field min_cohort? integer with fewer that measured it nothing is judged, and that is said; 5 when not given
+
+---What the server measured in earlier runs of the script with the same parameters, as they are kept (`muster history`).
+---Judged at once: a value is missed when it is further from their median than drop or rise, and beyond their noise. All
+---of it is in docs/thresholds.md.
+---@class muster.History
+---@field last? integer so many earlier values at most; 10 when not given
+---@field drop? muster.Amount how far below their median, for metrics where less is worse; a percentage is of the median
+---@field rise? muster.Amount how far above, where more is worse
+---@field min_runs? integer with fewer values nothing is judged, and that is said; 5 when not given
 
 ---A string is ">= 50", "< 5.5 ms", ">= 1, <= 9".
 ---@alias muster.Rule muster.Threshold|string

@@ -13,6 +13,7 @@ enum mu_store_query {
     MU_SQ_STEP,
     MU_SQ_METRIC,
     MU_SQ_PEERS,
+    MU_SQ_PAST,
     MU_SQ_FAILURE,
     MU_SQ_UNENDED,
     MU_SQ_FORGET_FAILURES, /* three that take a server's results away */

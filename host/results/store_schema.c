@@ -49,6 +49,11 @@ static const char *const steps[MU_SCHEMA_VERSION] = {
     " message TEXT)@TABLE;"
     "CREATE INDEX failures_by_server ON failures (server);"
     "CREATE INDEX failures_by_step ON failures (step);",
+    /* pasts: rules about a server's own past, and what came of them, as peers. */
+    "CREATE TABLE pasts (step @INT NOT NULL, idx @INT NOT NULL, last @INT NOT NULL, min_runs @INT NOT NULL,"
+    " drop_kind @INT NOT NULL, drop_by @REAL NOT NULL, rise_kind @INT NOT NULL, rise_by @REAL NOT NULL, state TEXT,"
+    " below @INT NOT NULL, above @INT NOT NULL, median @REAL, noise @REAL, n @INT NOT NULL, note TEXT,"
+    " PRIMARY KEY (step, idx), FOREIGN KEY (step, idx) REFERENCES metrics (step, idx) ON DELETE CASCADE)@KEYED;",
 };
 
 /* ---- the words ---- */

@@ -64,6 +64,8 @@ int mu_threshold_copy(struct mu_threshold *to, const struct mu_threshold *from);
 void mu_threshold_clear(struct mu_threshold *th);
 /* True when v passes; v is never NaN here. */
 bool mu_threshold_passes(const struct mu_threshold *th, double v);
+/* The rule as a JSON object, as an inventory writes it. */
+void mu_threshold_add_json(const struct mu_threshold *th, struct mu_buf *out);
 /* What v misses, in the words of the summary and without the unit: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not
  * pass. */
 void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);

@@ -110,6 +110,10 @@ static void check_pair(struct mu_reading *r, struct mu_step *st, size_t index)
         if (st->rules[i].th.peers.on)
             mu_reading_complain(r, "peers", "step %s is a pair step: its metrics are of two servers, and not compared with peers",
                                 st->name);
+    for (size_t i = 0; i < st->n_rules; i++)
+        if (st->rules[i].th.history.on)
+            mu_reading_complain(r, "history", "step %s is a pair step: its metrics are of two servers, and have no history of one",
+                                st->name);
     const struct mu_script *s = r->s;
     if (s->has_setup || s->has_teardown || s->has_on_failure)
         mu_reading_complain(r, s->has_setup ? "setup" : s->has_teardown ? "teardown" : "on_failure",
