@@ -74,6 +74,11 @@ static const struct mu_metric *metric_of(const struct muster_run *run, size_t se
     return &r->tasks[server].steps[step].metrics[metric];
 }
 
+static const char *state_name(enum mu_peers_state state)
+{
+    return state == MU_PEERS_PASSED ? "passed" : state == MU_PEERS_MISSED ? "missed" : "not judged";
+}
+
 int muster_run_metric(const struct muster_run *run, size_t server, size_t step, size_t metric,
                       struct muster_metric_result *out)
 {
@@ -87,11 +92,10 @@ int muster_run_metric(const struct muster_run *run, size_t server, size_t step, 
         .judged = x->judgement != MU_UNJUDGED,
         .passed = x->judgement == MU_PASSED,
         .n_samples = x->n_samples ? x->n_samples : 1,
-        .peers = !x->th.peers.on                       ? ""
-                 : x->peers.state == MU_PEERS_PASSED ? "passed"
-                 : x->peers.state == MU_PEERS_MISSED ? "missed"
-                                                     : "not judged",
+        .peers = x->th.peers.on ? state_name(x->peers.state) : "",
         .peers_note = x->peers.note ? x->peers.note : "",
+        .history = x->th.history.on ? state_name(x->history.state) : "",
+        .history_note = x->history.note ? x->history.note : "",
     };
     return 0;
 }

@@ -40,6 +40,7 @@ int muster_script_threshold(const struct muster_script *s, size_t step, size_t i
                                      .min = th->min,
                                      .max = th->max,
                                      .some = rule->n_where > 0,
-                                     .peers = th->peers.on};
+                                     .peers = th->peers.on,
+                                     .history = th->history.on};
     return 0;
 }

@@ -168,10 +168,11 @@ function Permit:release() end
 ---  `server`, with one whose pair was good: that result is its own alone. So measure both directions in one step.
 ---  Where there is no good one it is not known which of the two is bad: that is an `error` of both, not `failed`, and
 ---  marks nobody. It may need steps that are not pair steps. `when` is asked of each server alone, and must be the
----  same function for all pair steps of a script; it has no `peers` and no `confirm` (that of the script is for other
----  steps). setup, on_failure and teardown run for both servers around each pair, beside those around a server's own
----  steps; in a run of pair steps alone, only around pairs. A peer has all that a server has; in a pair, hooks
----  included, nobody can claim or release: so what a setup installs by a provisioner cannot be measured in pairs
+---  same function for all pair steps of a script; it has no `peers`, no `history` and no `confirm` (that of the
+---  script is for other steps). setup, on_failure and teardown run for both servers around each pair, beside those
+---  around a server's own steps; in a run of pair steps alone, only around pairs. A peer has all that a server has;
+---  in a pair, hooks included, nobody can claim or release: so what a setup installs by a provisioner cannot be
+---  measured in pairs
 
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold
@@ -180,6 +181,7 @@ function Permit:release() end
 ---@field tolerance? muster.Amount|{ lower?: muster.Amount, upper?: muster.Amount } one for both sides, or one a side; a
 ---  side left out of the table is not bounded
 ---@field peers? muster.Peers how far it may be from what the servers like it measured, alone or beside bounds
+---@field history? muster.History how far it may be from what the same server measured before, alone or beside bounds
 ---@field unit? string
 ---@field where? table<string, muster.Value|muster.Value[]> it holds for servers whose variables have these values,
 ---  each one of several where it is a list; `group`: that are in this group (their variable `groups`). A server that
@@ -194,6 +196,15 @@ function Permit:release() end
 ---@field drop? muster.Amount how far below the median, for metrics where less is worse; a percentage is of the median
 ---@field rise? muster.Amount how far above, where more is worse
 ---@field min_cohort? integer with fewer that measured it nothing is judged, and that is said; 5 when not given
+
+---What the server measured in earlier runs of the script with the same parameters, as they are kept (`muster history`).
+---Judged at once: a value is missed when it is further from their median than drop or rise, and beyond their noise. All
+---of it is in docs/thresholds.md.
+---@class muster.History
+---@field last? integer so many earlier values at most; 10 when not given
+---@field drop? muster.Amount how far below their median, for metrics where less is worse; a percentage is of the median
+---@field rise? muster.Amount how far above, where more is worse
+---@field min_runs? integer with fewer values nothing is judged, and that is said; 5 when not given
 
 ---A string is ">= 50", "< 5.5 ms", ">= 1, <= 9".
 ---@alias muster.Rule muster.Threshold|string

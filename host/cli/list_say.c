@@ -65,6 +65,7 @@ static void say_threshold(const struct muster_threshold *t)
         cli_put_escaped(stdout, t->unit);
     }
     fputs(t->peers ? ", as its peers" : "", stdout);
+    fputs(t->history ? ", as before" : "", stdout);
     fputs(t->some ? " (some servers)" : "", stdout);
 }
 
@@ -126,7 +127,8 @@ static void put_steps(const struct muster_script *script)
             put_bound("max", t.has_max, t.max);
             printf(",\"min_open\":%s,\"max_open\":%s", t.min_open ? "true" : "false", t.max_open ? "true" : "false");
             put_text("unit", *t.unit ? t.unit : NULL);
-            printf(",\"peers\":%s,\"some_servers\":%s", t.peers ? "true" : "false", t.some ? "true" : "false");
+            printf(",\"peers\":%s,\"history\":%s,\"some_servers\":%s", t.peers ? "true" : "false", t.history ? "true" : "false",
+                   t.some ? "true" : "false");
             putchar('}');
         }
         printf("],\"destructive\":%s,\"pair\":%s}", muster_script_step_destructive(script, i) ? "true" : "false",

@@ -20,7 +20,8 @@ const struct cli_option run_table[] = {
     {'s', "step", "NAME", "only these steps of the script, and mark nobody: names or globs, several with commas between them; repeatable"},
     {OPT_ALLOW_DESTRUCTIVE, "allow-destructive", NULL, "run also steps that the script calls destructive"},
     {'t', "threshold", "STEP.METRIC=RULE",
-     "judge a metric by this rule, such as 'cpu.score=>= 40', whatever script and inventory say; repeatable"},
+     "judge a metric by this rule, such as 'cpu.score=>= 40' or a JSON object (docs/thresholds.md), whatever script and inventory "
+     "say; repeatable"},
     {'j', "forks", "N", "servers in flight at once (default 50)"},
     {OPT_WORKERS, "workers", "N", "threads that share them (default: the number of cores)"},
     {OPT_FAIL_FAST, "fail-fast", NULL, "after a step that did not pass, skip the rest of that server's steps"},

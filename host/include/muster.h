@@ -114,7 +114,8 @@ MUSTER_API int muster_script_load(struct muster *m, const char *path, struct mus
 MUSTER_API void muster_script_free(struct muster_script *s);
 /* Set a parameter from text; it takes the type of its default. Unknown names and wrong types are errors. */
 MUSTER_API int muster_script_set_param(struct muster_script *s, const char *name, const char *value, struct muster_error *err);
-/* Set the threshold of a metric, "STEP.METRIC", for all servers, whatever script and inventory say: ">= 40 MiB/s", "> 1, < 5".
+/* Set the threshold of a metric, "STEP.METRIC", for all servers, whatever script and inventory say: ">= 40 MiB/s", "> 1, < 5",
+ * or a JSON object: {"history": {"drop": "5%"}}.
  * Unknown steps are errors, and metrics that the step has no threshold for, unless it has none at all. */
 MUSTER_API int muster_script_set_threshold(struct muster_script *s, const char *name, const char *rule,
                                            struct muster_error *err);
@@ -144,6 +145,7 @@ struct muster_threshold {
     double min, max;
     bool some;  /* for servers with certain variables alone; a metric may have several such rules */
     bool peers; /* compared with what its peers measure as well */
+    bool history; /* compared with what the server itself measured before as well */
 };
 /* Each fills *out and returns 0, or a negative code when an index is past the end. Parameters are in order of name. */
 MUSTER_API int muster_script_param(const struct muster_script *s, size_t i, struct muster_param *out);
@@ -442,6 +444,8 @@ struct muster_metric_result {
     size_t n_samples; /* of which the value is the median; 1 when the step returned a single number */
     const char *peers;      /* what the comparison with its peers came to: "passed", "missed", "not judged"; "" when none */
     const char *peers_note; /* why it was not judged; "" otherwise */
+    const char *history;    /* what the comparison with its own past came to, likewise */
+    const char *history_note;
 };
 /* Each fills *out and returns 0, or a negative code when an index is past the end. */
 MUSTER_API int muster_run_server(const struct muster_run *run, size_t server, struct muster_server_result *out);

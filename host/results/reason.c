@@ -97,8 +97,65 @@ void mu_reason_samples(const struct mu_metric *m, struct mu_buf *out)
 /* The peers' median alone is what it misses. */
 static bool by_peers(const struct mu_metric *m)
 {
-    return m->peers.state == MU_PEERS_MISSED && mu_threshold_passes(&m->th, m->value);
+    return m->peers.state == MU_PEERS_MISSED && mu_threshold_passes(&m->th, m->value) && !mu_reason_is_past(m);
 }
+
+/* ---- a server's own past ---- */
+
+bool mu_reason_is_past(const struct mu_metric *m)
+{
+    return m->history.state == MU_PEERS_MISSED && mu_threshold_passes(&m->th, m->value);
+}
+
+double mu_reason_past_percent(const struct mu_metric *m)
+{
+    return m->history.median != 0 ? fabs((m->value - m->history.median) / m->history.median) * 100 : 0;
+}
+
+static void add_percent(double v, struct mu_buf *out)
+{
+    char text[40];
+    snprintf(text, sizeof text, v < 10 ? "%.2g" : "%.0f", v);
+    mu_buf_adds(out, text);
+}
+
+static const char *past_side(const struct mu_metric *m) { return m->history.below ? "under" : "over"; }
+
+void mu_reason_past_text(const struct mu_reason *reason, double least, double most, size_t n, struct mu_buf *out)
+{
+    const struct mu_metric *m = reason->metric;
+    struct mu_buf low = MU_BUF_INIT, high = MU_BUF_INIT;
+    mu_buf_addf(out, "%s.%s ", reason->step->name, m->name);
+    if (n == 1) {
+        mu_reason_number(m->value, NULL, out);
+        if (m->unit && *m->unit)
+            mu_buf_addf(out, " %s", m->unit);
+        mu_buf_addc(out, ' ');
+    }
+    mu_buf_adds(out, "is ");
+    add_percent(least, &low);
+    add_percent(most, &high);
+    if (m->history.median == 0) {
+        mu_reason_number(fabs(m->value), NULL, out);
+    } else {
+        mu_buf_adds(out, mu_buf_cstr(&low));
+        if (strcmp(mu_buf_cstr(&low), mu_buf_cstr(&high)) != 0)
+            mu_buf_addf(out, "\xe2\x80\x93%s", mu_buf_cstr(&high)); /* en dash */
+        mu_buf_adds(out, " %");
+    }
+    if (n == 1) {
+        mu_buf_addf(out, " %s its median of %zu runs (", past_side(m), m->history.n);
+        mu_reason_number(m->history.median, NULL, out);
+        mu_buf_addc(out, ')');
+    } else {
+        mu_buf_addf(out, " %s the median of its earlier runs", past_side(m));
+    }
+    out->failed = out->failed || low.failed || high.failed;
+    mu_buf_free(&low);
+    mu_buf_free(&high);
+}
+
+/* ---- bounds ---- */
 
 /* v with six digits, and not further in than it was: what misses v misses this too. */
 static double outward(double v, bool up)
@@ -146,6 +203,12 @@ static void add_origin(const struct mu_metric *m, double v, struct mu_buf *out)
 void mu_reason_miss(const struct mu_metric *m, double v, struct mu_buf *out)
 {
     struct mu_threshold th = bounds_of(m);
+    if (mu_reason_is_past(m)) {
+        mu_buf_adds(out, "is more than ");
+        mu_amount_add(m->history.below ? &m->th.history.drop : &m->th.history.rise, out);
+        mu_buf_addf(out, " %s its median of earlier runs", past_side(m));
+        return;
+    }
     mu_threshold_miss(&th, v, out);
     add_origin(m, v, out);
 }
@@ -190,6 +253,11 @@ static const char *without_prefix(const char *text, const char *prefix)
 void mu_reason_text(const struct mu_reason *reason, struct mu_buf *out)
 {
     const struct mu_failure *f = reason->failure;
+    if (reason->metric && mu_reason_is_past(reason->metric)) {
+        double percent = mu_reason_past_percent(reason->metric);
+        mu_reason_past_text(reason, percent, percent, 1, out);
+        return;
+    }
     if (reason->metric) {
         mu_reason_range_text(reason, reason->metric->value, reason->metric->value, out);
         return;

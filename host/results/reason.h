@@ -26,7 +26,15 @@ void mu_reason_text(const struct mu_reason *reason, struct mu_buf *out);
 /* The same for a missed threshold with the range of values several servers measured: "gpu.score 14–20 < 50". */
 void mu_reason_range_text(const struct mu_reason *reason, double lowest, double highest, struct mu_buf *out);
 
-/* What v, a value of m, misses, in the words of the summary, without the unit: "< 90 (reference 100 - 10 %)". */
+/* Whether the server's own past alone is what m misses; and by how many percent of the past's median, 0 where that is 0. */
+bool mu_reason_is_past(const struct mu_metric *m);
+double mu_reason_past_percent(const struct mu_metric *m);
+/* What mu_reason_range_text() is for others, of n metrics: "cpu.score 61 is 14 % under its median of 10 runs (71)" of one,
+ * "cpu.score is 8–14 % under the median of its earlier runs" of several. */
+void mu_reason_past_text(const struct mu_reason *reason, double least, double most, size_t n, struct mu_buf *out);
+
+/* What v, a value of m, misses, in the words of the summary, without the unit: "< 90 (reference 100 - 10 %)". Of its own past
+ * "is more than 5 % under its median of earlier runs". */
 void mu_reason_miss(const struct mu_metric *m, double v, struct mu_buf *out);
 
 /* " (median of 3 samples, 79–82)", where a metric has samples; else nothing. */

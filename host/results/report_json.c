@@ -148,10 +148,11 @@ static void add_metric(struct mu_buf *out, const struct mu_metric *m)
     mu_buf_addc(out, '}');
 }
 
+static const char *const states[] = {[MU_PEERS_NONE] = "not judged", [MU_PEERS_PASSED] = "passed",
+                                     [MU_PEERS_MISSED] = "missed", [MU_PEERS_NOT_JUDGED] = "not judged"};
+
 static void add_peers(struct mu_buf *out, const struct mu_metric *m)
 {
-    static const char *const states[] = {[MU_PEERS_NONE] = "not judged", [MU_PEERS_PASSED] = "passed",
-                                         [MU_PEERS_MISSED] = "missed", [MU_PEERS_NOT_JUDGED] = "not judged"};
     const struct mu_peer_verdict *p = &m->peers;
     bool judged = p->state == MU_PEERS_PASSED || p->state == MU_PEERS_MISSED;
     mu_buf_addf(out, ",\"peers\":{\"state\":\"%s\",\"median\":", states[p->state]);
@@ -169,6 +170,22 @@ static void add_peers(struct mu_buf *out, const struct mu_metric *m)
     mu_buf_addc(out, '}');
 }
 
+static void add_history(struct mu_buf *out, const struct mu_metric *m)
+{
+    const struct mu_past_verdict *v = &m->history;
+    bool judged = v->state == MU_PEERS_PASSED || v->state == MU_PEERS_MISSED;
+    mu_buf_addf(out, ",\"history\":{\"state\":\"%s\",\"median\":", states[v->state]);
+    add_number(out, judged, v->median);
+    mu_buf_adds(out, ",\"noise\":");
+    add_number(out, judged, v->noise);
+    mu_buf_addf(out, ",\"values\":%zu,\"last\":%u,\"min_runs\":%u", v->n, m->th.history.last, m->th.history.min_runs);
+    add_amount(out, "drop", &m->th.history.drop);
+    add_amount(out, "rise", &m->th.history.rise);
+    mu_buf_adds(out, ",\"note\":");
+    add_text(out, v->note);
+    mu_buf_addc(out, '}');
+}
+
 static void add_step(struct mu_buf *out, const struct mu_step_result *s)
 {
     mu_buf_adds(out, "\n    {\"name\":");
@@ -181,6 +198,8 @@ static void add_step(struct mu_buf *out, const struct mu_step_result *s)
         add_metric(out, &s->metrics[i]);
         if (s->metrics[i].th.peers.on)
             add_peers(out, &s->metrics[i]);
+        if (s->metrics[i].th.history.on)
+            add_history(out, &s->metrics[i]);
         mu_buf_addc(out, '}');
     }
     mu_buf_addc(out, '}');

@@ -207,6 +207,8 @@ static void add_metrics(const struct mu_step_result *step, struct mu_buf *text)
     enum { SHOWN = 20 };
     for (size_t i = 0; i < step->n_metrics; i++) {
         const struct mu_metric *m = &step->metrics[i];
+        if (m->history.state == MU_PEERS_NOT_JUDGED)
+            mu_buf_addf(text, "%s not judged by its history: %s\n", m->name, m->history.note ? m->history.note : "");
         if (m->peers.state == MU_PEERS_NOT_JUDGED)
             mu_buf_addf(text, "%s not judged by peers: %s\n", m->name, m->peers.note ? m->peers.note : "");
         if (!m->n_samples)

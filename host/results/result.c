@@ -84,6 +84,7 @@ static void metric_clear(struct mu_metric *m)
     free(m->unit);
     free(m->peers.group);
     free(m->peers.note);
+    free(m->history.note);
     mu_threshold_clear(&m->th);
 }
 
@@ -190,7 +191,7 @@ int mu_step_result_add_metric(struct mu_step_result *s, const char *name, double
         m.th.metric = NULL;
         if (!mu_threshold_passes(th, value))
             m.judgement = MU_MISSED;
-        else if (th->has_min || th->has_max) /* peers alone: not known yet */
+        else if (th->has_min || th->has_max) /* history or peers alone: not known yet */
             m.judgement = MU_PASSED;
     }
     s->metrics[s->n_metrics++] = m;
@@ -294,6 +295,15 @@ struct mu_step_result *mu_step_result_copy(const struct mu_step_result *s)
         const struct mu_metric *m = &s->metrics[i];
         rc = m->n_samples ? mu_step_result_add_samples(r, m->name, m->samples, m->n_samples, m->unit, &m->th)
                           : mu_step_result_add_metric(r, m->name, m->value, m->unit, &m->th);
+        if (!rc) {
+            struct mu_metric *made = &r->metrics[r->n_metrics - 1];
+            made->history = m->history;
+            rc = copy(&made->history.note, m->history.note);
+            if (m->history.state == MU_PEERS_MISSED)
+                made->judgement = MU_MISSED;
+            else if (m->history.state == MU_PEERS_PASSED && made->judgement == MU_UNJUDGED)
+                made->judgement = m->judgement;
+        }
     }
     for (size_t i = 0; !rc && i < s->n_failures; i++) {
         const struct mu_failure *f = &s->failures[i];

@@ -45,6 +45,15 @@ struct mu_peer_verdict {
     char *note;           /* NOT_JUDGED: why, in words that fold over servers */
 };
 
+/* What a comparison with the server's own past came to (past.h); the states are those of peers. */
+struct mu_past_verdict {
+    enum mu_peers_state state;
+    bool below, above;
+    double median, noise; /* of PASSED and MISSED */
+    size_t n;             /* earlier values */
+    char *note;           /* NOT_JUDGED: why, in words that fold over servers */
+};
+
 struct mu_metric {
     char *name; /* once a step */
     double value;    /* of several samples the median */
@@ -54,7 +63,8 @@ struct mu_metric {
     char *unit; /* its own, else the threshold's; NULL: none */
     enum mu_judgement judgement;
     struct mu_threshold th; /* zero when there is none; th.metric stays NULL */
-    struct mu_peer_verdict peers; /* when state is MISSED it is what judgement means, unless th alone is missed */
+    struct mu_past_verdict history; /* judged as soon as it was measured; when MISSED judgement is, too */
+    struct mu_peer_verdict peers; /* when state is MISSED it is what judgement means, unless th, or history, alone is missed */
 };
 
 /* One thing that went wrong. */

@@ -4,9 +4,6 @@
 
 #include "results/store_internal.h"
 
-#define COLUMNS "SELECT id, run_id, script, script_path, source, description, version, host, owner, params, thresholds, options," \
-                " state, started_ms, ended_ms, duration_ms, exit_code, replayed, dry_run, resumed, n_servers FROM runs"
-
 const char *mu_store_state_name(enum mu_store_state state)
 {
     static const char *const names[] = {"running", "cut off", "finished", "interrupted"};
@@ -22,7 +19,7 @@ void mu_store_run_clear(struct mu_store_run *run)
     *run = (struct mu_store_run){0};
 }
 
-static int read_run(struct mu_store *s, struct mu_query *q, struct mu_store_run *out, struct mu_err *err)
+int mu_store_read_run(struct mu_store *s, struct mu_query *q, struct mu_store_run *out, struct mu_err *err)
 {
     char **const texts[] = {&out->run_id, &out->script, &out->script_path, &out->source, &out->description, &out->version,
                             &out->host, &out->owner, &out->params, &out->thresholds, &out->options};
@@ -66,14 +63,14 @@ int mu_store_find(struct mu_store *s, const char *run_id, struct mu_store_run *o
         return mu_err_set(err, MU_EINVAL, "'%s' is no id of a run", run_id);
     mu_buf_addf(&pattern, "%s%%", run_id);
     int rc = pattern.failed ? mu_err_set(err, MU_ENOMEM, "out of memory")
-                            : mu_query_new(&q, s->db, COLUMNS " WHERE run_id LIKE $1 ORDER BY length(run_id), id LIMIT 2", err);
+                            : mu_query_new(&q, s->db, MU_STORE_RUN_COLUMNS " WHERE run_id LIKE $1 ORDER BY length(run_id), id LIMIT 2", err);
     if (!rc) {
         mu_query_text(q, 1, mu_buf_cstr(&pattern));
         rc = mu_query_step(q, err);
         if (rc == 0)
             rc = mu_err_set(err, MU_ENOENT, "results %s: there is no run %s", s->where, run_id);
         if (rc > 0)
-            rc = read_run(s, q, out, err);
+            rc = mu_store_read_run(s, q, out, err);
         if (!rc && strcmp(out->run_id, run_id) != 0 && mu_query_step(q, NULL) > 0) {
             mu_store_run_clear(out);
             rc = mu_err_set(err, MU_EINVAL, "results %s: several runs begin with %s", s->where, run_id);
@@ -89,15 +86,15 @@ int mu_store_find_last(struct mu_store *s, const char *script_path, bool unfinis
 {
     struct mu_query *q = NULL;
     *out = (struct mu_store_run){0};
-    int row, rc = mu_query_new(&q, s->db, unfinished ? COLUMNS " WHERE state <> 'finished' ORDER BY id DESC"
-                                          : script_path ? COLUMNS " WHERE script_path = $1 ORDER BY id DESC LIMIT 1"
-                                                        : COLUMNS " ORDER BY id DESC LIMIT 1", err);
+    int row, rc = mu_query_new(&q, s->db, unfinished ? MU_STORE_RUN_COLUMNS " WHERE state <> 'finished' ORDER BY id DESC"
+                                          : script_path ? MU_STORE_RUN_COLUMNS " WHERE script_path = $1 ORDER BY id DESC LIMIT 1"
+                                                        : MU_STORE_RUN_COLUMNS " ORDER BY id DESC LIMIT 1", err);
     if (rc)
         return rc;
     if (script_path && !unfinished)
         mu_query_text(q, 1, script_path);
     while ((row = mu_query_step(q, err)) > 0) {
-        rc = read_run(s, q, out, err);
+        rc = mu_store_read_run(s, q, out, err);
         if (rc || !unfinished ||
             (out->state != MU_STORE_RUNNING && (!script_path || !strcmp(out->script_path, script_path))))
             break;

@@ -13,6 +13,7 @@ enum mu_store_query {
     MU_SQ_STEP,
     MU_SQ_METRIC,
     MU_SQ_PEERS,
+    MU_SQ_PAST,
     MU_SQ_FAILURE,
     MU_SQ_UNENDED,
     MU_SQ_FORGET_FAILURES, /* three that take a server's results away */
@@ -52,6 +53,12 @@ int mu_store_query(struct mu_store *s, enum mu_store_query which, struct mu_quer
 
 /* store_load_steps.c: what hangs under the servers of r, which are there. */
 int mu_store_load_steps(struct mu_store *s, int64_t run, struct mu_run_result *r, struct mu_err *err);
+
+/* store_find.c: one row of runs, of a query that begins with this. */
+#define MU_STORE_RUN_COLUMNS                                                                                           \
+    "SELECT id, run_id, script, script_path, source, description, version, host, owner, params, thresholds, options,"  \
+    " state, started_ms, ended_ms, duration_ms, exit_code, replayed, dry_run, resumed, n_servers FROM runs"
+int mu_store_read_run(struct mu_store *s, struct mu_query *q, struct mu_store_run *out, struct mu_err *err);
 
 int mu_status_parse(const char *name, enum mu_status *out); /* MU_EINVAL */
 int mu_mark_state_parse(const char *name, enum mu_mark_state *out);

@@ -158,6 +158,30 @@ static int read_peers(struct mu_store *s, struct mu_query *q, struct mu_run_resu
                : 0;
 }
 
+static int read_past(struct mu_store *s, struct mu_query *q, struct mu_run_result *r, struct mu_err *err)
+{
+    struct mu_step_result *step = step_at(q, r);
+    size_t at = (size_t)mu_query_get_int(q, 2);
+    if (!step || at >= step->n_metrics)
+        return broken(s, "a comparison with earlier runs", err);
+    struct mu_history *rule = &step->metrics[at].th.history;
+    struct mu_past_verdict *v = &step->metrics[at].history;
+    rule->on = true;
+    rule->last = (unsigned)mu_query_get_int(q, 3);
+    rule->min_runs = (unsigned)mu_query_get_int(q, 4);
+    rule->drop.kind = (unsigned)mu_query_get_int(q, 5);
+    rule->drop.n = mu_query_get_num(q, 6);
+    rule->rise.kind = (unsigned)mu_query_get_int(q, 7);
+    rule->rise.n = mu_query_get_num(q, 8);
+    v->state = peers_state(mu_query_get_text(q, 9));
+    v->below = mu_query_get_int(q, 10);
+    v->above = mu_query_get_int(q, 11);
+    v->median = mu_query_is_null(q, 12) ? 0 : mu_query_get_num(q, 12);
+    v->noise = mu_query_is_null(q, 13) ? 0 : mu_query_get_num(q, 13);
+    v->n = (size_t)mu_query_get_int(q, 14);
+    return mu_query_get_copy(q, 15, &v->note) ? nomem(err) : 0;
+}
+
 /* ---- failures ---- */
 
 static int read_failure(struct mu_store *s, struct mu_query *q, struct mu_run_result *r, struct mu_err *err)
@@ -196,6 +220,12 @@ int mu_store_load_steps(struct mu_store *s, int64_t run, struct mu_run_result *r
                       " p.state, p.below, p.above, p.median, p.noise, p.cohort, p.group_value, p.note"
                       " FROM servers s JOIN steps t ON t.server = s.id JOIN peers p ON p.step = t.id"
                       " WHERE s.run = $1 AND t.pass = 'run'", run, read_peers, r, err);
+    if (!rc)
+        rc = each_row(s,
+                      "SELECT s.idx, t.idx, p.idx, p.last, p.min_runs, p.drop_kind, p.drop_by, p.rise_kind, p.rise_by, p.state,"
+                      " p.below, p.above, p.median, p.noise, p.n, p.note"
+                      " FROM servers s JOIN steps t ON t.server = s.id JOIN pasts p ON p.step = t.id"
+                      " WHERE s.run = $1 AND t.pass = 'run'", run, read_past, r, err);
     if (!rc)
         rc = each_row(s,
                       "SELECT s.idx, t.idx, f.status, f.type, f.place, f.metric, f.cause, f.message"

@@ -17,6 +17,8 @@ static const char *const sql[MU_SQ_COUNT] = {
     [MU_SQ_PEERS] = "INSERT INTO peers (step, idx, group_by, drop_kind, drop_by, rise_kind, rise_by, min_cohort, state, below,"
                     " above, median, noise, cohort, group_value, note)"
                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    [MU_SQ_PAST] = "INSERT INTO pasts (step, idx, last, min_runs, drop_kind, drop_by, rise_kind, rise_by, state, below, above,"
+                   " median, noise, n, note) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     [MU_SQ_FAILURE] = "INSERT INTO failures (server, step, status, type, place, metric, cause, message)"
                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     [MU_SQ_UNENDED] = "INSERT INTO unended (server, idx, command) VALUES ($1, $2, $3)",
@@ -79,9 +81,10 @@ int mu_store_insert_failure(struct mu_store *s, size_t server, int64_t step, con
 
 /* ---- metrics ---- */
 
+static const char *const states[] = {NULL, "passed", "missed", "not judged"}; /* by enum mu_peers_state */
+
 static int insert_peers(struct mu_store *s, int64_t step, size_t idx, const struct mu_metric *m, struct mu_err *err)
 {
-    static const char *const states[] = {NULL, "passed", "missed", "not judged"};
     const struct mu_peers *rule = &m->th.peers;
     const struct mu_peer_verdict *v = &m->peers;
     bool judged = v->state == MU_PEERS_PASSED || v->state == MU_PEERS_MISSED;
@@ -107,6 +110,34 @@ static int insert_peers(struct mu_store *s, int64_t step, size_t idx, const stru
     mu_query_int(q, 14, (int64_t)v->n);
     mu_query_text(q, 15, v->group);
     mu_query_text(q, 16, v->note);
+    return mu_query_run(q, err);
+}
+
+static int insert_past(struct mu_store *s, int64_t step, size_t idx, const struct mu_metric *m, struct mu_err *err)
+{
+    const struct mu_history *rule = &m->th.history;
+    const struct mu_past_verdict *v = &m->history;
+    struct mu_query *q;
+    int rc = mu_store_query(s, MU_SQ_PAST, &q, err);
+    if (rc)
+        return rc;
+    mu_query_int(q, 1, step);
+    mu_query_int(q, 2, (int64_t)idx);
+    mu_query_int(q, 3, rule->last);
+    mu_query_int(q, 4, rule->min_runs);
+    mu_query_int(q, 5, rule->drop.kind);
+    mu_query_num(q, 6, rule->drop.n);
+    mu_query_int(q, 7, rule->rise.kind);
+    mu_query_num(q, 8, rule->rise.n);
+    mu_query_text(q, 9, states[v->state]);
+    mu_query_int(q, 10, v->below);
+    mu_query_int(q, 11, v->above);
+    if (v->state == MU_PEERS_PASSED || v->state == MU_PEERS_MISSED) {
+        mu_query_num(q, 12, v->median);
+        mu_query_num(q, 13, v->noise);
+    }
+    mu_query_int(q, 14, (int64_t)v->n);
+    mu_query_text(q, 15, v->note);
     return mu_query_run(q, err);
 }
 
@@ -163,7 +194,8 @@ static int insert_metric(struct mu_store *s, int64_t step, size_t idx, const str
     mu_query_text(q, 8, judgements[m->judgement]);
     bind_rule(q, &m->th);
     rc = s->samples.failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : mu_query_run(q, err);
-    return !rc && m->th.peers.on ? insert_peers(s, step, idx, m, err) : rc;
+    rc = !rc && m->th.peers.on ? insert_peers(s, step, idx, m, err) : rc;
+    return !rc && m->th.history.on ? insert_past(s, step, idx, m, err) : rc;
 }
 
 int mu_store_insert_step(struct mu_store *s, size_t server, const char *pass, size_t idx, const struct mu_step_result *step,

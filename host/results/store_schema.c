@@ -51,6 +51,11 @@ static const char *const steps[MU_SCHEMA_VERSION] = {
     "CREATE INDEX failures_by_step ON failures (step);",
     "ALTER TABLE servers ADD COLUMN connect_retries @INT NOT NULL DEFAULT 0;"
     "ALTER TABLE servers ADD COLUMN retried_connections @INT NOT NULL DEFAULT 0;",
+    /* pasts: rules about a server's own past, and what came of them, as peers. */
+    "CREATE TABLE pasts (step @INT NOT NULL, idx @INT NOT NULL, last @INT NOT NULL, min_runs @INT NOT NULL,"
+    " drop_kind @INT NOT NULL, drop_by @REAL NOT NULL, rise_kind @INT NOT NULL, rise_by @REAL NOT NULL, state TEXT,"
+    " below @INT NOT NULL, above @INT NOT NULL, median @REAL, noise @REAL, n @INT NOT NULL, note TEXT,"
+    " PRIMARY KEY (step, idx), FOREIGN KEY (step, idx) REFERENCES metrics (step, idx) ON DELETE CASCADE)@KEYED;",
 };
 
 /* ---- the words ---- */

@@ -1,4 +1,4 @@
-/* summary_peers.c: what was to be compared with its peers and could not be, folded by metric and why. */
+/* summary_peers.c: what was to be compared with its peers, or its past, and could not be, folded by metric and why. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 enum { NOTE_CUT = 200 };
 
 struct item {
-    const char *step, *metric, *note;
+    const char *step, *metric, *by, *note;
     size_t task;
 };
 
@@ -15,6 +15,7 @@ static int same(const struct item *a, const struct item *b)
 {
     int c = strcmp(a->step, b->step);
     c = c ? c : strcmp(a->metric, b->metric);
+    c = c ? c : strcmp(a->by, b->by);
     return c ? c : strcmp(a->note, b->note);
 }
 
@@ -25,19 +26,29 @@ static int compare(const void *pa, const void *pb)
     return c ? c : (a->task > b->task) - (a->task < b->task);
 }
 
-/* Into items, when there are any; how many there are. */
+/* Into items, when there are any. */
+static void add_item(struct item *items, size_t *n, struct item it)
+{
+    if (items)
+        items[*n] = it;
+    ++*n;
+}
+
+/* How many there are. */
 static size_t collect(const struct mu_run_result *r, struct item *items)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n_tasks; i++)
         for (size_t j = 0; j < r->tasks[i].n_steps; j++)
             for (size_t k = 0; k < r->tasks[i].steps[j].n_metrics; k++) {
+                const char *step = r->tasks[i].steps[j].name;
                 const struct mu_metric *m = &r->tasks[i].steps[j].metrics[k];
-                if (m->peers.state != MU_PEERS_NOT_JUDGED || m->judgement == MU_MISSED)
-                    continue; /* what failed by its own bounds is told already */
-                if (items)
-                    items[n] = (struct item){r->tasks[i].steps[j].name, m->name, m->peers.note ? m->peers.note : "", i};
-                n++;
+                if (m->judgement == MU_MISSED)
+                    continue; /* what failed by another rule is told already */
+                if (m->history.state == MU_PEERS_NOT_JUDGED)
+                    add_item(items, &n, (struct item){step, m->name, "its history", m->history.note ? m->history.note : "", i});
+                if (m->peers.state == MU_PEERS_NOT_JUDGED)
+                    add_item(items, &n, (struct item){step, m->name, "peers", m->peers.note ? m->peers.note : "", i});
             }
     return n;
 }
@@ -60,7 +71,7 @@ void mu_summary_peers(const struct mu_run_result *r, const char **names, struct 
         mu_buf_add_escaped(out, it->step, strlen(it->step));
         mu_buf_addc(out, '.');
         mu_buf_add_escaped(out, it->metric, strlen(it->metric));
-        mu_buf_addf(out, " of %zu server%s by peers", end - first, end - first == 1 ? "" : "s");
+        mu_buf_addf(out, " of %zu server%s by %s", end - first, end - first == 1 ? "" : "s", it->by);
         mu_buf_adds(out, *it->note ? ": " : "");
         mu_summary_add_cut(out, it->note, strlen(it->note), NOTE_CUT);
         mu_buf_adds(out, ". ");

@@ -182,15 +182,19 @@ static void add_row(struct table *t, size_t first, size_t n, const char **names)
     struct entry *e = &t->entries[first];
     *row = (struct row){.status = e->reason.status, .first = first, .n = n};
     double lowest = 0, highest = 0;
+    bool past = e->reason.metric && mu_reason_is_past(e->reason.metric);
     for (size_t i = first; i < first + n; i++) {
-        double v = t->entries[i].reason.metric ? t->entries[i].reason.metric->value : 0;
+        const struct mu_metric *m = t->entries[i].reason.metric;
+        double v = past ? mu_reason_past_percent(m) : m ? m->value : 0;
         lowest = i == first || v < lowest ? v : lowest;
         highest = i == first || v > highest ? v : highest;
         row->servers += i == first || t->entries[i].task != t->entries[i - 1].task;
     }
 
     struct mu_buf cause = MU_BUF_INIT;
-    if (e->reason.metric)
+    if (past)
+        mu_reason_past_text(&e->reason, lowest, highest, n, &cause);
+    else if (e->reason.metric)
         mu_reason_range_text(&e->reason, lowest, highest, &cause);
     else
         mu_buf_add(&cause, e->keys + e->key + 1, e->key_len - 1);

@@ -32,6 +32,16 @@ struct mu_peers {
 };
 #define MU_PEERS_MIN_COHORT 5
 
+/* How far a value may be from what the same server measured before: past.h. */
+struct mu_history {
+    bool on;
+    unsigned last;               /* so many earlier values, at most */
+    unsigned min_runs;           /* with fewer of them nothing is judged */
+    struct mu_amount drop, rise; /* as those of peers */
+};
+#define MU_HISTORY_LAST 10
+#define MU_HISTORY_MIN_RUNS 5
+
 struct mu_threshold {
     char *metric;
     char *unit; /* NULL: none */
@@ -42,6 +52,7 @@ struct mu_threshold {
     double reference;
     struct mu_amount lower, upper; /* the tolerance; none: that side is not bounded */
     struct mu_peers peers;
+    struct mu_history history;
 };
 /* Parse the string form: ">= 50", "> 50", "<= 5.5", "< 5.5", or two joined by a comma; a word behind the number is the unit:
  * ">= 50 MiB/s". Overwrites all but metric, so th is zeroed or cleared before. MU_EINVAL names what is wrong: also two
@@ -53,6 +64,8 @@ int mu_threshold_copy(struct mu_threshold *to, const struct mu_threshold *from);
 void mu_threshold_clear(struct mu_threshold *th);
 /* True when v passes; v is never NaN here. */
 bool mu_threshold_passes(const struct mu_threshold *th, double v);
+/* The rule as a JSON object, as an inventory writes it. */
+void mu_threshold_add_json(const struct mu_threshold *th, struct mu_buf *out);
 /* What v misses, in the words of the summary and without the unit: "< 50", "> 5.5", "<= 50" (for "> 50"). v must not
  * pass. */
 void mu_threshold_miss(const struct mu_threshold *th, double v, struct mu_buf *out);

@@ -131,6 +131,10 @@ static void check_pair(lua_State *L, struct mu_reading *r, struct mu_step *st, s
         if (st->rules[i].th.peers.on)
             mu_reading_complain(r, "peers", "step %s is a pair step: its metrics are of two servers, and not compared with peers",
                                 st->name);
+    for (size_t i = 0; i < st->n_rules; i++)
+        if (st->rules[i].th.history.on)
+            mu_reading_complain(r, "history", "step %s is a pair step: its metrics are of two servers, and have no history of one",
+                                st->name);
 }
 
 static void read_step(lua_State *L, struct mu_reading *r, size_t index)

@@ -17,6 +17,7 @@
 #include "ssh/ssh.h"
 
 struct mu_server;
+struct mu_past;
 struct mu_remote;
 struct mu_sources;
 struct mu_tapes;
@@ -35,6 +36,8 @@ struct mu_engine {
     const struct mu_script *script;
     struct mu_sources *sources;
     const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
+    const struct mu_past *past;  /* what the servers measured before; NULL: not known, */
+    const char *past_why;        /* since …; NULL: nobody asked */
     struct mu_server *const *servers; /* of the run; NULL while loading */
     size_t n_servers;
     const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/past.h"
 #include "results/reason.h"
 #include "run/engine.h"
 #include "run/script.h"
@@ -42,9 +43,26 @@ static void missed(struct mu_task *t, const struct mu_metric *m)
     mu_buf_free(&cause);
 }
 
+/* By what this server measured before, if its rule says so. */
+static void judge_by_past(struct mu_task *t, const char *name)
+{
+    const struct mu_engine *e = t->worker->engine;
+    bool pair = t->kind == MU_TASK_PAIR;
+    size_t n = 0;
+    const double *values = e->past && !pair ? mu_past_find(e->past, e->servers[t->index]->id, t->result->name, name, &n) : NULL;
+    const char *why = pair ? "it is of a pair of servers" : e->past_why;
+    struct mu_metric *m = &t->result->metrics[t->result->n_metrics - 1];
+    if (mu_past_judge(t->result, values, n, why))
+        mu_log(MU_WARNING, "%s.%s is not judged by earlier runs: out of memory.", t->result->name, name);
+    else if (m->history.state == MU_PEERS_NOT_JUDGED)
+        mu_log(MU_INFO, "%s.%s is not judged by earlier runs: %s.", t->result->name, name, m->history.note);
+}
+
 /* What was just added, if there was memory for it. */
 static void tell_metric(struct mu_task *t, const struct mu_threshold *th)
 {
+    if (th && th->history.on)
+        judge_by_past(t, t->result->metrics[t->result->n_metrics - 1].name);
     const struct mu_metric *m = &t->result->metrics[t->result->n_metrics - 1];
     struct mu_buf text = MU_BUF_INIT;
     mu_reason_number(m->value, th, &text);

@@ -7,57 +7,11 @@
 
 #include "run/rules.h"
 #include "run/script.h"
-#include "run/threshold_read.h"
+#include "run/threshold_json.h"
 
 #define OBJECT "thresholds"
 #define PREFIX "threshold."
 #define HOW "write it like {\"cpu.score\": {\"min\": 40}} or {\"cpu.score\": \">= 40\"}"
-
-/* ---- a JSON object as threshold_read.h wants it ---- */
-
-struct json_source {
-    json_t *now, *outer;
-};
-
-static void get(void *arg, const char *field, struct mu_given *out)
-{
-    static const char *const types[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-                                        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "a boolean",
-                                        [JSON_FALSE] = "a boolean", [JSON_NULL] = "null"};
-    static const enum mu_given_kind kinds[] = {[JSON_OBJECT] = MU_GIVEN_TABLE, [JSON_ARRAY] = MU_GIVEN_OTHER,
-                                               [JSON_STRING] = MU_GIVEN_TEXT, [JSON_INTEGER] = MU_GIVEN_NUMBER,
-                                               [JSON_REAL] = MU_GIVEN_NUMBER, [JSON_TRUE] = MU_GIVEN_OTHER,
-                                               [JSON_FALSE] = MU_GIVEN_OTHER, [JSON_NULL] = MU_GIVEN_OTHER};
-    const json_t *v = json_object_get(((struct json_source *)arg)->now, field);
-    out->kind = v ? kinds[json_typeof(v)] : MU_GIVEN_NOTHING;
-    out->type = v ? types[json_typeof(v)] : "nothing";
-    out->number = json_number_value(v);
-    out->text = json_string_value(v);
-}
-
-static void enter(void *arg, const char *field)
-{
-    struct json_source *src = arg;
-    src->outer = src->now;
-    src->now = json_object_get(src->now, field);
-}
-
-static void leave(void *arg)
-{
-    struct json_source *src = arg;
-    src->now = src->outer;
-}
-
-static const char *unknown(void *arg, const char *known)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(((struct json_source *)arg)->now, name, value) {
-        if (!mu_table_knows(known, name))
-            return name;
-    }
-    return NULL;
-}
 
 /* ---- one threshold ---- */
 
@@ -83,17 +37,14 @@ static int add_text(struct mu_overrides *o, const struct mu_script *s, const cha
 {
     struct mu_threshold *th = NULL;
     int rc = add(o, s, name, &th, err);
-    return rc ? rc : mu_threshold_parse(th, rule, err);
+    return rc ? rc : mu_threshold_read_text(th, rule, name, err);
 }
 
 static int add_table(struct mu_overrides *o, const struct mu_script *s, const char *name, json_t *rule, struct mu_err *err)
 {
-    struct json_source src = {.now = rule};
-    struct mu_table table = {&src, get, enter, leave, unknown};
     struct mu_threshold *th = NULL;
-    const char *word;
     int rc = add(o, s, name, &th, err);
-    return rc ? rc : mu_threshold_read(th, &table, name, MU_THRESHOLD_FIELDS, &word, err);
+    return rc ? rc : mu_threshold_read_json(th, rule, name, err);
 }
 
 /* ---- a server's variables ---- */

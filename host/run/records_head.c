@@ -51,7 +51,7 @@ static void add_key(struct mu_buf *out, const char *name)
     mu_buf_addc(out, ':');
 }
 
-static void add_params(struct mu_buf *out, const struct mu_script *s)
+void mu_records_params(struct mu_buf *out, const struct mu_script *s)
 {
     mu_buf_addc(out, '{');
     for (size_t i = 0; i < s->n_params; i++) {
@@ -75,6 +75,13 @@ static void add_params(struct mu_buf *out, const struct mu_script *s)
 static void add_rule(struct mu_buf *out, const struct mu_threshold *th)
 {
     struct mu_buf text = MU_BUF_INIT;
+    if (th->has_reference || th->peers.on || th->history.on) {
+        mu_threshold_add_json(th, &text);
+        mu_buf_add_json(out, mu_buf_cstr(&text), text.len);
+        out->failed = out->failed || text.failed;
+        mu_buf_free(&text);
+        return;
+    }
     if (th->has_min) {
         mu_buf_adds(&text, th->min_open ? "> " : ">= ");
         mu_buf_add_number(&text, th->min);
@@ -137,7 +144,7 @@ int mu_records_insert(struct mu_run *run, struct mu_err *err)
     for (size_t i = 0; i < s->n_files; i++)
         if (strcmp(s->files[i], s->path) != 0)
             add_file(run, s->files[i], &files[n], &own[n], &n);
-    add_params(&params, s);
+    mu_records_params(&params, s);
     add_thresholds(&thresholds, s);
     if (params.failed || thresholds.failed)
         goto out;

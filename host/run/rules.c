@@ -165,3 +165,16 @@ const struct mu_threshold *mu_rules_next(const struct mu_rules *r, size_t server
     }
     return NULL;
 }
+
+bool mu_rules_history(const struct mu_rules *r, unsigned *last)
+{
+    *last = 0;
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t step = 0; step < r->script->n_steps; step++) {
+            const struct mu_threshold *th;
+            for (size_t at = 0; (th = mu_rules_next(r, i, step, &at)) != NULL;)
+                if (th->history.on && th->history.last > *last)
+                    *last = th->history.last;
+        }
+    return *last > 0;
+}

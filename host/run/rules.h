@@ -47,5 +47,7 @@ void mu_rules_free(struct mu_rules *r);
 const struct mu_threshold *mu_rules_find(const struct mu_rules *r, size_t server, size_t step, const char *metric);
 /* Every threshold of a step that holds for a server, one a call; *at is 0 for the first. NULL: there are no more. */
 const struct mu_threshold *mu_rules_next(const struct mu_rules *r, size_t server, size_t step, size_t *at);
+/* Whether a rule that holds for one of the servers looks at its past, and the greatest number of values that one does. */
+bool mu_rules_history(const struct mu_rules *r, unsigned *last);
 
 #endif

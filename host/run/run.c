@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "results/past.h"
 #include "run/engine.h"
 #include "run/former.h"
 #include "run/journal_read.h"
+#include "run/load_past.h"
 #include "run/messages.h"
 #include "run/pick.h"
 #include "run/run_internal.h"
@@ -219,6 +221,9 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     rc = mu_records_open(run, err);
     if (rc)
         goto out;
+    struct mu_logger *outer = mu_logger_use(logger);
+    mu_run_load_past(run);
+    mu_logger_use(outer);
     mu_err_clear(err);
     if (c->former)
         c->former->results = NULL; /* the run's now, as the rest of it */
@@ -413,6 +418,7 @@ bool mu_run_free(struct mu_run *run)
     mu_sources_free(run->engine.sources);
     mu_marks_free(&run->marks);
     mu_rules_free(run->rules);
+    mu_past_free(run->past);
     mu_second_free(run);
     mu_pairs_free(run);
     mu_fleet_free(&run->fleet);

@@ -40,6 +40,7 @@ struct mu_run {
     struct mu_semaphores *semaphores;
     struct mu_claims *claims;
     struct mu_rules *rules;
+    struct mu_past *past; /* NULL: no rule looks at it, or it is not known */
     struct mu_fleet fleet;
     bool dealing;            /* servers; not before before_all has ended */
     struct mu_second second;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "run/script.h"
+#include "run/threshold_json.h"
 
 /* Who says nothing of the unit means the one that the script says. */
 static const char *unit_of(const struct mu_step *st, const char *metric)
@@ -15,7 +16,7 @@ static const char *unit_of(const struct mu_step *st, const char *metric)
 
 static int make(struct mu_threshold *th, const struct mu_step *st, const char *metric, const char *rule, struct mu_err *err)
 {
-    int rc = mu_threshold_parse(th, rule, err);
+    int rc = mu_threshold_read_text(th, rule, metric, err);
     const char *unit = rc || th->unit ? NULL : unit_of(st, metric);
     if (!rc && (!(th->metric = strdup(metric)) || (unit && !(th->unit = strdup(unit)))))
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COHORT_LEAST = 3, COHORT_MOST = 1000000 };
+enum { COHORT_LEAST = 3, COHORT_MOST = 1000000, PAST_LEAST = 3, PAST_MOST = 1000 };
 
 struct reading {
     struct mu_threshold *th;
@@ -159,6 +159,15 @@ static void group_by(struct reading *r)
     }
 }
 
+static void whole(struct reading *r, const char *field, const char *called, unsigned least, unsigned most, unsigned *out)
+{
+    struct mu_given g = get(r, field);
+    if (g.kind == MU_GIVEN_NUMBER && g.number >= least && g.number <= most && g.number == floor(g.number))
+        *out = (unsigned)g.number;
+    else if (g.kind != MU_GIVEN_NOTHING)
+        complain(r, "%s must be a whole number from %u to %u", called, least, most);
+}
+
 static void peers(struct reading *r)
 {
     struct mu_given g = get(r, "peers");
@@ -180,11 +189,37 @@ static void peers(struct reading *r)
     bool drop = amount(r, "drop", "peers.drop", &p->drop), rise = amount(r, "rise", "peers.rise", &p->rise);
     if (!drop && !rise)
         complain(r, "peers has neither drop nor rise");
-    g = get(r, "min_cohort");
-    if (g.kind == MU_GIVEN_NUMBER && g.number >= COHORT_LEAST && g.number <= COHORT_MOST && g.number == floor(g.number))
-        p->min_cohort = (unsigned)g.number;
-    else if (g.kind != MU_GIVEN_NOTHING)
-        complain(r, "peers.min_cohort must be a whole number from %d to %d", COHORT_LEAST, COHORT_MOST);
+    whole(r, "min_cohort", "peers.min_cohort", COHORT_LEAST, COHORT_MOST, &p->min_cohort);
+    r->t->leave(r->t->arg);
+}
+
+/* ---- history ---- */
+
+static void history(struct reading *r)
+{
+    struct mu_given g = get(r, "history");
+    struct mu_history *h = &r->th->history;
+    char what[160];
+    if (g.kind == MU_GIVEN_NOTHING)
+        return;
+    *h = (struct mu_history){.on = true, .last = MU_HISTORY_LAST, .min_runs = MU_HISTORY_MIN_RUNS};
+    if (g.kind != MU_GIVEN_TABLE) {
+        complain(r, "history must be a table such as { last = 10, drop = \"5%%\" }, not %s", g.type);
+        return;
+    }
+    r->t->enter(r->t->arg, "history");
+    snprintf(what, sizeof what, "threshold %s: history", r->label);
+    if (!r->rc)
+        r->rc = mu_table_check(r->t, what, "last drop rise min_runs", r->word, r->err);
+    bool drop = amount(r, "drop", "history.drop", &h->drop), rise = amount(r, "rise", "history.rise", &h->rise);
+    if (!drop && !rise)
+        complain(r, "history has neither drop nor rise");
+    whole(r, "last", "history.last", PAST_LEAST, PAST_MOST, &h->last);
+    if (h->last < h->min_runs)
+        h->min_runs = h->last; /* where only last was given */
+    whole(r, "min_runs", "history.min_runs", PAST_LEAST, PAST_MOST, &h->min_runs);
+    if (h->min_runs > h->last)
+        complain(r, "history.min_runs %u is more than history.last %u: it would never judge", h->min_runs, h->last);
     r->t->leave(r->t->arg);
 }
 
@@ -198,8 +233,9 @@ int mu_threshold_read(struct mu_threshold *th, const struct mu_table *table, con
     r.rc = mu_table_check(table, what, allowed, word, err);
     bounds(&r);
     peers(&r);
-    if (!th->has_min && !th->has_max && !th->has_reference && !th->peers.on)
-        complain(&r, "there is none of min, max, reference and peers");
+    history(&r);
+    if (!th->has_min && !th->has_max && !th->has_reference && !th->peers.on && !th->history.on)
+        complain(&r, "there is none of min, max, reference, peers and history");
     unit(&r);
     return r.rc;
 }

@@ -32,7 +32,7 @@ struct mu_table {
     const char *(*unknown)(void *arg, const char *known);
 };
 
-#define MU_THRESHOLD_FIELDS "min max reference tolerance peers unit"
+#define MU_THRESHOLD_FIELDS "min max reference tolerance peers history unit"
 
 /* th is zeroed but for metric; label names it in messages. On MU_EINVAL *word is the field where the mistake is, to find its line;
  * NULL: the threshold itself. allowed: the fields, MU_THRESHOLD_FIELDS and what the caller reads itself. */

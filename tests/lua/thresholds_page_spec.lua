@@ -12,7 +12,7 @@ describe("the page on thresholds", function()
       T.write(dir .. "/" .. name, text)
       n = n + 1
     end
-    assert.equal(11, n)
+    assert.equal(12, n)
   end)
 
   local runs = 0
@@ -27,6 +27,20 @@ describe("the page on thresholds", function()
   end
 
   it("has such examples", function() assert.equal(8, runs) end)
+
+  it("shows what this says of a server's past", function()
+    local command, said = PAGE:match "<!%-%- past: muster ([^\n]-) %-%->\n```\n(.-\n)```\n"
+    local function run(text)
+      T.write(dir .. "/history.txt", text)
+      return T.exec { "sh", "-c", T.quote(T.muster) .. " " .. command .. " --db past.db", cwd = dir, env = { HOME = T.home() } }
+    end
+    for _, score in ipairs { 71, 70, 72, 71, 300, 71, 70, 72, 71, 71 } do
+      assert.equal(0, run("srv01 score=" .. score .. "\n").code)
+    end
+    local r = run "srv01 score=61\nsrv02 score=50\n"
+    assert.equal(said, r.stdout)
+    assert.equal(1, r.code)
+  end)
 
   it("says of samples what the log says", function()
     local r = T.run { "run", dir .. "/samples.lua", "-i", dir .. "/hosts.txt", "--local" }
