@@ -66,6 +66,32 @@ describe("the way to a server", function()
     assert.falsy(result.stdout:find("first try", 1, true))
   end)
 
+  it("through a jump host is that of the file that the inventory names for the server", function()
+    local hosts = T.write(dir .. "/hosts.ini", ("[all]\nnode1\n[all:vars]\nansible_ssh_common_args=%s\n"):format(
+      "'-F " .. config() .. " -o ProxyJump=bastion -o ControlMaster=auto -o ControlPersist=60s -C'"))
+    local before = logins "bastion"
+    local result = T.run_script(STEP, { args = { "-i", hosts, "--known-hosts", known_hosts, "--ssh-config", "none", "--key",
+      fleet.key, "--no-agent" } })
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    assert.equal(before + 1, logins "bastion")
+  end)
+
+  it("through a jump host has that one's own key, host key file and alias", function()
+    local key = S.keygen(dir .. "/jump_key")
+    -- Where the server, another user, can read it.
+    local allowed = T.write(fleet.dir .. "/jump_allowed", T.read(key .. ".pub"))
+    fleet:add("keyed", "AuthorizedKeysFile " .. allowed .. "\n")
+    local keyed = fleet.servers.keyed
+    local own_known = T.write(dir .. "/jump_known", "thejump " .. T.read(fleet.dir .. "/keyed/ssh_host_ed25519_key.pub"))
+    local text = ("Host keyed\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentitiesOnly yes\n"):format(
+      keyed.port, keyed.user, key) .. " UserKnownHostsFile " .. own_known .. "\n HostKeyAlias thejump\n"
+    local aliased = T.write(dir .. "/node_known", "thenode " .. T.read(fleet.dir .. "/srv01/ssh_host_ed25519_key.pub"))
+    text = text .. ("Host node1\n ProxyJump keyed\n IdentityFile %s\n IdentitiesOnly yes\n UserKnownHostsFile %s\n")
+      :format(fleet.key, aliased) .. " HostKeyAlias thenode\n"
+    local result = T.run_script(STEP, { args = { "--ssh-config", config(text), "--no-agent", "node1" } })
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+  end)
+
   it("is told, hop by hop, where it ends; the server is unreachable, never failed", function()
     local nobody = tonumber(T.exec { T.fleet_program, "port" }.stdout)
     local result = run(("Host node*\n ProxyJump 127.0.0.1:%d\n"):format(nobody), { args = { "--connect-retries", "0" } })
