@@ -123,6 +123,51 @@ describe("the way to a server", function()
     assert.equal(1, count_log(result, "exit status 1: not yet; trying again in"))
   end)
 
+  it("is tried again when it was the jump host that turned its connection away", function()
+    fleet:add("tight", "MaxStartups 2:100:2\n")
+    local tight = fleet.servers.tight
+    local full = dir .. "/full"
+    local guests = S.hold("python3", "-c", [[
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(2)]
+for peer in held:
+    peer.recv(10)  # its greeting: sshd counts it
+open(sys.argv[2], "w").close()
+sys.stdin.read()]], tostring(tight.port), full)
+    S.wait_for("two who do not log in", function() return S.exists(full) end)
+    local lines = ("Host node*\n ProxyJump tight\nHost tight\n HostName 127.0.0.1\n Port %d\n User %s\n"):format(tight.port,
+      tight.user) .. " UserKnownHostsFile " .. fleet.known_hosts .. "\n"
+    local job = S.start(STEP, { args = { "-i", inventory, "--ssh-config", config(lines .. "Host *\n UserKnownHostsFile " ..
+      known_hosts .. "\n"), "--key", fleet.key, "--log-level", "debug", "--no-agent", "--connect-retries", "1000" } })
+    job:wait_log("via tight: tight port " .. tight.port .. ": the key exchange failed")
+    guests:close()
+    local result = job:wait()
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    local retried = 0
+    for _, server in ipairs(result.results.servers) do retried = retried + server.retried_connections end
+    assert.truthy(retried > 0)
+    assert.truthy(result.stdout:find("Not connected at the first try: ", 1, true), result.stdout)
+  end)
+
+  it("leads to that of a name's addresses where somebody listens", function()
+    local node = fleet.servers.srv01
+    local hosts = T.write(dir .. "/hosts", "::1 manifold.test\n127.0.0.2 manifold.test\n127.0.0.1 manifold.test\n")
+    local known = T.write(dir .. "/manifold", ("[manifold.test]:%d %s"):format(node.port,
+      T.read(fleet.dir .. "/srv01/ssh_host_ed25519_key.pub")))
+    local function try(...)
+      local address = ("%s@manifold.test:%d"):format(node.user, node.port)
+      return T.run_script(STEP, { args = { "--ssh-config", "none", "--known-hosts", known, "--key", fleet.key, "--no-agent",
+        "--connect-retries", "0", address, ... }, env = { LD_PRELOAD = "libnss_wrapper.so", NSS_WRAPPER_HOSTS = hosts,
+        ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0" } })
+    end
+    local result = try()
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    T.write(hosts, "::1 manifold.test\n127.0.0.2 manifold.test\n")
+    result = try()
+    assert.equal(3, result.code)
+    assert.match("cannot connect to [%d.:]+: connection refused", result.stderr)
+  end)
+
   it("is tried three times when nobody listens, or as often as is said", function()
     local nobody = tonumber(T.exec { T.fleet_program, "port" }.stdout)
     local lost = S.inventory(T.tmpdir(), { { id = "gone", address = "127.0.0.1", port = nobody } })
