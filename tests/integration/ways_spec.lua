@@ -166,6 +166,13 @@ sys.stdin.read()]], tostring(tight.port), full)
     result = try()
     assert.equal(3, result.code)
     assert.match("cannot connect to [%d.:]+: connection refused", result.stderr)
+    -- The other way round: of the name's addresses only the IPv6 one has a server.
+    node = fleet:add("six", "ListenAddress ::1\n")
+    known = T.write(dir .. "/manifold6", ("[manifold.test]:%d %s"):format(node.port,
+      T.read(fleet.dir .. "/six/ssh_host_ed25519_key.pub")))
+    result = try()
+    assert.equal(3, result.code) -- it is no srv0N
+    assert.truthy(T.find_log(result.log, "Connected to manifold.test."), result.stderr)
   end)
 
   it("is tried three times when nobody listens, or as often as is said", function()
