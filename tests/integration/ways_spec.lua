@@ -158,7 +158,7 @@ sys.stdin.read()]], tostring(tight.port), full)
       local address = ("%s@manifold.test:%d"):format(node.user, node.port)
       return T.run_script(STEP, { args = { "--ssh-config", "none", "--known-hosts", known, "--key", fleet.key, "--no-agent",
         "--connect-retries", "0", address, ... }, env = { LD_PRELOAD = "libnss_wrapper.so", NSS_WRAPPER_HOSTS = hosts,
-        ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0" } })
+        NSS_WRAPPER_DISABLE_DEEPBIND = "1", ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0" } })
     end
     local result = try()
     assert.equal(0, result.code, result.stdout .. result.stderr)
