@@ -116,7 +116,7 @@ static int fleet_index(lua_State *L)
     if (!whole || i < 1 || (size_t)i > f->n)
         return 0;
     const struct mu_server *srv = f->servers[i - 1];
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, srv->id);
     lua_setfield(L, -2, "id");
     lua_pushstring(L, srv->address);
@@ -126,6 +126,8 @@ static int fleet_index(lua_State *L)
     lua_pushstring(L, srv->user);
     lua_setfield(L, -2, "user");
     mu_bind_push_vars(L, srv);
+    mu_bind_push_groups(L, srv, lua_gettop(L));
+    lua_setfield(L, -3, "groups");
     lua_setfield(L, -2, "vars");
     make_read_only(L, "the fleet");
     return 1;

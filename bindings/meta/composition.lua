@@ -17,6 +17,7 @@
 ---@field port integer
 ---@field user? string
 ---@field vars table
+---@field groups string[]
 
 ---@class muster.Results
 ---@field run string the run's id

@@ -78,6 +78,8 @@ static int choose_server(struct muster *m, const struct console_args *a)
     const char *server = a->server ? a->server : "localhost";
     struct muster_error err;
 
+    if (a->inventory_timeout_ms)
+        muster_inventory_set_timeout(m, a->inventory_timeout_ms);
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return cli_error("console", "%s", err.message);

@@ -4,11 +4,12 @@
 #include "options.h"
 #include "values.h"
 
-enum { OPT_LOCAL = 256 };
+enum { OPT_LOCAL = 256, OPT_INVENTORY_TIMEOUT };
 
 static const struct cli_option console_table[] = {
     {0, "The server", NULL, NULL},
-    {'i', "inventory", "FILE", "look the server up in FILE; repeatable"},
+    {'i', "inventory", "WHAT", "look the server up in WHAT, as for muster run; repeatable"},
+    {OPT_INVENTORY_TIMEOUT, "inventory-timeout", "DUR", "for one answer of a program that prints an inventory (default 30s)"},
     {OPT_LOCAL, "local", NULL, "this machine, without SSH"},
 
     {0, "SSH, as for muster run", NULL, NULL},
@@ -53,6 +54,8 @@ static int one(struct console_args *a, int id, const char *v, int argc)
         return 0;
     case 'i':
         return cli_list_add("console", &a->inventories, v, argc);
+    case OPT_INVENTORY_TIMEOUT:
+        return cli_value_duration("console", "inventory-timeout", v, &a->inventory_timeout_ms);
     case OPT_LOCAL:
         a->run.local = true;
         return 0;

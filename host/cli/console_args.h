@@ -16,6 +16,7 @@ struct console_args {
     bool help;
     const char *server; /* NULL with --local */
     struct str_list inventories;
+    uint64_t inventory_timeout_ms; /* 0: the default */
     struct ssh_args ssh;
     struct muster_run_options run;
     enum muster_level level;

@@ -167,6 +167,69 @@ static int from_json(struct mu_tree_doc *doc, json_t *value, unsigned depth, str
     return 0;
 }
 
+/* Where things stand in a text of which it is known that it is JSON, so that nothing has to be checked here. */
+struct json_place {
+    const char *at, *end;
+    uint32_t line;
+};
+
+/* To the next byte that is no blank. */
+static char next_byte(struct json_place *p)
+{
+    while (p->at < p->end && strchr(" \t\r\n", *p->at))
+        p->line += *p->at++ == '\n';
+    return p->at < p->end ? *p->at : '\0';
+}
+
+/* Over a string, number or word; returns where it started. */
+static const char *pass_leaf(struct json_place *p)
+{
+    const char *start = p->at;
+
+    if (next_byte(p) == '"') {
+        for (p->at++; p->at < p->end && *p->at != '"'; p->at++)
+            p->at += *p->at == '\\';
+        p->at += p->at < p->end;
+    } else {
+        while (p->at < p->end && !strchr(",]} \t\r\n", *p->at))
+            p->at++;
+    }
+    return start;
+}
+
+/* A key that is there twice has one place in the tree: then false, and the rest keeps line 1. */
+static bool find_lines(struct mu_tree *node, struct json_place *p)
+{
+    size_t i = 0;
+
+    next_byte(p);
+    node->line = p->line;
+    if (node->kind == MU_TREE_LEAF) {
+        pass_leaf(p);
+        return true;
+    }
+    for (p->at++; next_byte(p) != ']' && *p->at != '}'; i++) {
+        if (i == node->n || p->at == p->end)
+            return false;
+        if (node->kind == MU_TREE_MAP) {
+            const char *key = pass_leaf(p), *name = node->keys.at[i];
+            size_t len = (size_t)(p->at - key) - 2;
+
+            if (!memchr(key, '\\', len) && (strlen(name) != len || memcmp(name, key + 1, len) != 0))
+                return false;
+            node->key_lines[i] = p->line;
+            next_byte(p); /* the colon */
+            p->at++;
+        }
+        if (!find_lines(node->at[i], p))
+            return false;
+        if (next_byte(p) == ',')
+            p->at++;
+    }
+    p->at++;
+    return true;
+}
+
 int mu_tree_parse_json(struct mu_tree_doc *doc, const char *name, const char *text, size_t len, struct mu_err *err)
 {
     json_error_t e;
@@ -184,6 +247,8 @@ int mu_tree_parse_json(struct mu_tree_doc *doc, const char *name, const char *te
     }
     rc = from_json(doc, root, 0, &doc->root);
     json_decref(root);
+    if (!rc)
+        find_lines(doc->root, &(struct json_place){text, text + len, 1});
     if (rc == MU_ELIMIT)
         mu_err_set(err, rc, "%s: lists and objects are nested more than %d deep", name, DEPTH_MAX);
     else if (rc < 0)

@@ -6,7 +6,8 @@
  *
  * YAML is 1.1 with one document, anchors, merge keys, and of the tags !vault (an object with "__ansible_vault" and the
  * encrypted text) and !unsafe (no more than the text). A key that is there twice: the last value counts. Integers of more
- * than 64 bits, infinities and dates are text. Files that are JSON are read as that, and have no lines but line 1.
+ * than 64 bits, infinities and dates are text. Files that are JSON are read as that; behind
+ * a key that is there twice in one of them all is on line 1.
  */
 #ifndef MU_INVENTORY_TREE_H
 #define MU_INVENTORY_TREE_H

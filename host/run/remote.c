@@ -76,9 +76,19 @@ static bool to_be_retried(const struct mu_remote *r, const struct mu_err *err)
     return mu_ssh_worth_retrying(err) && r->tries <= retries;
 }
 
-static void ssh_connected(void *arg, const struct mu_err *err)
+/* Options that make no sense, of ssh_config or the inventory, are no mistake of the script: it cannot be connected to. What the
+ * script itself has said is. */
+static void blame_options(const struct mu_remote *r, struct mu_err *err)
+{
+    if (err->code == MU_EINVAL && !r->own.address && !r->own.user)
+        err->code = MU_EUNREACH;
+}
+
+static void ssh_connected(void *arg, const struct mu_err *outcome)
 {
     struct mu_remote *r = arg;
+    struct mu_err told = *outcome;
+    const struct mu_err *err = &told;
     r->tries += err->code != 0;
     if (err->code && to_be_retried(r, err)) {
         if (!r->retry)
@@ -97,6 +107,7 @@ static void ssh_connected(void *arg, const struct mu_err *err)
         mu_log(MU_INFO, "Connected to %s, at try %u.", mu_remote_address(r), r->tries + 1);
     else if (!err->code)
         mu_log(MU_INFO, "Connected to %s.", mu_remote_address(r));
+    blame_options(r, &told);
     connect_over(r, err);
 }
 
@@ -127,8 +138,10 @@ static void start_connect(struct mu_remote *r)
         rc = mu_ssh_session_connect(r->ssh, r->ctx, own_s ? own_s * (uint64_t)1000 : e->connect_timeout_ms, ssh_connected, r,
                                     &err);
     }
-    if (rc)
+    if (rc) {
+        blame_options(r, &err);
         connect_over(r, &err);
+    }
 }
 
 void mu_remote_want(struct mu_call *c, uint64_t wait_ms)

@@ -34,7 +34,7 @@ struct mu_ssh_session {
     struct mu_loop *loop;
     struct mu_ssh_shared *shared;
     char *host;            /* as the target names it: what messages and known_hosts call it */
-    char *key_file, *args; /* of the target, or NULL */
+    char *key_file, *args, *config_file; /* of the target, or NULL */
     char *via;             /* the chain that leads to it, whatever the options say: of a jump host in a chain; or NULL */
     char *own_user;        /* as the target says it, or NULL */
     int own_port;          /* likewise, or 0 */

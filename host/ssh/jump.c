@@ -19,7 +19,7 @@ struct mu_ssh_ways {
 struct mu_jump {
     struct mu_list link;
     struct mu_ssh_ways *ways;
-    char *chain;                 /* what it is found by */
+    char *chain, *config_file;   /* what it is found by; config_file NULL: the run's */
     char *name;                  /* of the last hop, for messages */
     unsigned uses;
     struct mu_list waiting;      /* uses */
@@ -95,7 +95,7 @@ static void want_place(struct mu_jump_use *use)
 {
     struct mu_buf name = MU_BUF_INIT;
 
-    mu_buf_addf(&name, "through %s", use->jump->chain);
+    mu_buf_addf(&name, "through %s %s", use->jump->chain, use->jump->config_file ? use->jump->config_file : "");
     if (mu_gate_enter(&use->login, use->jump->ways->gates, mu_buf_cstr(&name), MU_JUMP_LOGINS, on_login_place, use))
         on_login_place(use);
     mu_buf_free(&name);
@@ -155,7 +155,7 @@ static int make_session(struct mu_jump *j, struct mu_err *err)
     const char *comma = strrchr(j->chain, ','), *hop = comma ? comma + 1 : j->chain;
     char *user = NULL, *host = NULL, *before = NULL;
     int port, rc = mu_jump_parse(hop, strlen(hop), &user, &host, &port, err);
-    struct mu_ssh_target target = {.jump = true, .ways = j->ways};
+    struct mu_ssh_target target = {.jump = true, .ways = j->ways, .config_file = j->config_file};
 
     if (rc)
         return rc;
@@ -210,6 +210,7 @@ static void jump_free(struct mu_jump *j)
     mu_ssh_session_free(j->s);
     mu_timer_free(j->timer);
     free(j->chain);
+    free(j->config_file);
     free(j->name);
     free(j);
 }
@@ -222,7 +223,9 @@ static void on_idle(void *arg)
     jump_free(j);
 }
 
-static struct mu_jump *find(struct mu_ssh_ways *w, const char *chain)
+static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
+
+static struct mu_jump *find(struct mu_ssh_ways *w, const char *chain, const char *config_file)
 {
     const char *comma = strrchr(chain, ',');
     struct mu_buf name = MU_BUF_INIT;
@@ -230,7 +233,7 @@ static struct mu_jump *find(struct mu_ssh_ways *w, const char *chain)
 
     for (struct mu_list *l = w->jumps.next; l != &w->jumps; l = l->next) {
         j = mu_list_entry(l, struct mu_jump, link);
-        if (strcmp(j->chain, chain) == 0)
+        if (strcmp(j->chain, chain) == 0 && same_text(j->config_file, config_file))
             return j;
     }
     j = calloc(1, sizeof(*j));
@@ -240,11 +243,12 @@ static struct mu_jump *find(struct mu_ssh_ways *w, const char *chain)
     mu_list_init(&j->waiting);
     j->ways = w;
     j->chain = strdup(chain);
+    j->config_file = config_file ? strdup(config_file) : NULL;
     chain = comma ? comma + 1 : chain;
     mu_buf_add_escaped(&name, chain, strlen(chain));
     j->name = mu_buf_take(&name);
     j->timer = mu_timer_new(w->loop, on_idle, j);
-    if (!j->chain || !j->name || !j->timer) {
+    if (!j->chain || !j->name || !j->timer || (config_file && !j->config_file)) {
         jump_free(j);
         return NULL;
     }
@@ -272,7 +276,7 @@ int mu_jump_ask(struct mu_jump_use *use, struct mu_ssh_session *user, const char
     memset(use, 0, sizeof(*use));
     mu_list_init(&use->link);
     use->user = user;
-    j = find(w, chain);
+    j = find(w, chain, user->options->config_file);
     if (!j)
         return mu_err_set(err, MU_ENOMEM, "%s port %d: out of memory", user->host, user->port);
     if (leads_to(j, user)) {

@@ -30,6 +30,7 @@ void mu_ssh_options_free(struct mu_ssh_options *o)
     list_free(o->identity_files);
     list_free(o->certificate_files);
     free(o->identity_agent);
+    free(o->config_file);
     free(o->proxy_jump);
     free(o->proxy_command);
     list_free(o->known_hosts);
@@ -55,6 +56,7 @@ struct looking {
     struct mu_conf_arena arena;
     struct mu_conf_found found;
     struct mu_conf_tokens tokens;
+    const char *config_file; /* -F */
     bool keys_named;    /* a key file that is not the run's */
     struct mu_conf_line run; /* stands where the run's command line has spoken */
     char *local_user, *home, *hostname, *alias, *pending;
@@ -122,14 +124,14 @@ static int outcome(void *arg, const char *command)
 }
 
 /* MU_CONF_PENDING: what k->pending comes to is not known. without: then no command matches. */
-static int config_says(struct looking *k, const char *config_file, bool without, struct mu_err *err)
+static int config_says(struct looking *k, bool without, struct mu_err *err)
 {
     struct mu_conf_found before = k->found;
     const struct mu_conf_who who = {.original = k->target->host, .local_user = k->local_user ? k->local_user : "",
                                     .home = k->home, .exec = without ? NULL : outcome, .exec_arg = k};
     const struct mu_conf *conf = NULL;
     size_t n = before.n_identities, i;
-    int rc = mu_confs_get(k->confs, config_file, &conf, err);
+    int rc = mu_confs_get(k->confs, k->config_file, &conf, err);
 
     if (!rc)
         rc = mu_conf_ask(conf, &who, &k->found, &k->hostname, err);
@@ -167,7 +169,6 @@ static int check_names(const struct looking *k, struct mu_err *err)
 
 static int find_out(struct looking *k, bool pending_wanted, struct mu_err *err)
 {
-    const char *config_file = NULL;
     struct passwd pw, *found = NULL;
     char text[4096];
     int rc;
@@ -181,15 +182,17 @@ static int find_out(struct looking *k, bool pending_wanted, struct mu_err *err)
         return nomem(err);
     rc = target_says(k, err);
     if (!rc && k->target->args)
-        rc = mu_conf_args(&k->arena, k->target->args, &k->found, &config_file, err);
+        rc = mu_conf_args(&k->arena, k->target->args, &k->found, &k->config_file, err);
+    if (!k->config_file)
+        k->config_file = k->target->config_file;
     if (!rc)
         rc = run_says(k, err);
     if (!rc)
         rc = check_names(k, err);
     if (!rc)
-        rc = config_says(k, config_file, !pending_wanted, err);
+        rc = config_says(k, !pending_wanted, err);
     if (rc == MU_CONF_PENDING)
-        rc = config_says(k, config_file, true, err);
+        rc = config_says(k, true, err);
     return rc;
 }
 
@@ -290,6 +293,8 @@ static int proxies(const struct looking *k, struct mu_ssh_options *o, struct mu_
     const struct mu_conf_line *jump = line_of(k, MU_CONF_PROXY_JUMP), *command = line_of(k, MU_CONF_PROXY_COMMAND);
     int rc = 0;
 
+    if (k->config_file && !(o->config_file = strdup(k->config_file)))
+        return nomem(err);
     if (jump && strcmp(jump->text, "none") != 0)
         rc = expand(k, jump, jump->text, MU_CONF_TOKENS_PROXY, false, &o->proxy_jump, err);
     if (!rc && command && strcasecmp(command->text, "none") != 0)

@@ -33,6 +33,7 @@ struct mu_ssh_options {
     bool identities_only;    /* of the agent's keys, those that are named alone */
     char *identity_agent;    /* path of the agent's socket; "none": no agent; NULL: $SSH_AUTH_SOCK */
     char *proxy_jump;        /* "[user@]host[:port],…", the nearest first; NULL: none */
+    char *config_file;       /* read in place of the run's (-F), which goes for its jump hosts, too; NULL: none */
     char *proxy_command;     /* tokens expanded; NULL: none. Never both */
     char **known_hosts;      /* UserKnownHostsFile, empty for "none"; NULL: the run's */
     char **global_known_hosts; /* GlobalKnownHostsFile, likewise */

@@ -253,7 +253,8 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
 int mu_session_options(struct mu_ssh_session *s, struct mu_err *err)
 {
     const struct mu_ssh_target target = {.host = s->host, .port = s->own_port, .user = s->own_user,
-                                         .key_file = s->key_file, .args = s->args, .jump = s->is_jump};
+                                         .key_file = s->key_file, .args = s->args, .jump = s->is_jump,
+                                         .config_file = s->config_file};
     struct mu_ssh_options *options = NULL;
     char *pending = NULL;
     int rc = mu_ssh_options_try(&options, &pending, s->shared, &target, err);
@@ -299,6 +300,8 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
     if (target->key_file && !(s->key_file = strdup(target->key_file)))
         goto nomem;
     if (target->args && !(s->args = strdup(target->args)))
+        goto nomem;
+    if (target->config_file && !(s->config_file = strdup(target->config_file)))
         goto nomem;
     if (target->user && !(s->own_user = strdup(target->user)))
         goto nomem;
@@ -359,11 +362,12 @@ void mu_ssh_session_free(struct mu_ssh_session *s)
     free(s->host);
     free(s->key_file);
     free(s->args);
+    free(s->config_file);
     free(s->own_user);
     free(s->via);
     free(s->pending);
     mu_ssh_options_free(s->options);
-    s->host = s->key_file = s->args = s->own_user = s->pending = s->via = NULL;
+    s->host = s->key_file = s->args = s->config_file = s->own_user = s->pending = s->via = NULL;
     s->options = NULL;
     s->user = NULL;
     mu_ssh_trust_unref(s->trust);

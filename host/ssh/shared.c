@@ -3,6 +3,7 @@
 #include "ssh/shared.h"
 
 #include <pwd.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ void mu_ssh_shared_free(struct mu_ssh_shared *sh)
         free(a);
     }
     pthread_mutex_destroy(&sh->lock);
+    tdestroy(sh->chains, free);
     mu_agent_free(sh->agent);
     free(sh->agent_socket);
     mu_keys_free(sh->keys);

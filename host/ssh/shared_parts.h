@@ -60,6 +60,7 @@ struct mu_ssh_shared {
     pthread_mutex_t lock;         /* over the list of other agents; entries stay */
     struct mu_other_agent *agents; /* that single servers name */
     char *password;
+    void *chains; /* tsearch() tree of text: the jump hosts whose files were read before the run; the main thread's */
 };
 
 /* shared_login.c: what logging in to a server with these options takes: its agent, keys and certificates. */

@@ -59,9 +59,9 @@ int mu_ssh_shared_new_options(struct mu_ssh_shared **out, const struct mu_ssh_co
  * that made sh. */
 int mu_ssh_shared_add_key(struct mu_ssh_shared *sh, const char *path, struct mu_err *err);
 struct mu_ssh_target;
-/* Read what connecting to target will take, so that no worker has to: known_hosts, keys, certificates, its agent's list.
- * The main thread, before there are sessions. MU_EINVAL: its options make no sense, or the key_file that it names cannot
- * be used; other files that cannot are told in the error of a login that fails. */
+/* Read what connecting to target, and to its jump hosts, will take, so that no worker has to: known_hosts, keys, certificates,
+ * its agent's list. The main thread, before there are sessions. MU_EINVAL: its args make no sense, or the key_file that it
+ * names cannot be used. Other files that cannot, and what ssh_config has wrong for it, are told by its connect. */
 int mu_ssh_shared_prepare(struct mu_ssh_shared *sh, const struct mu_ssh_target *target, struct mu_err *err);
 void mu_ssh_shared_free(struct mu_ssh_shared *sh);
 
@@ -99,6 +99,7 @@ struct mu_ssh_target {
     struct mu_ssh_trust *trust; /* NULL: known_hosts and the run's policy */
     const char *args;     /* more options for this server, as ssh's command line has them: "-J bastion -o Ciphers=…"; NULL: none */
     bool jump;            /* it is a jump host: the run's login name is the servers', not its */
+    const char *config_file; /* in place of ssh_config, as -F in args: of a jump host, that of who goes through; NULL: none */
     struct mu_ssh_ways *ways; /* borrowed; NULL: a jump host's connection is the session's own */
 };
 

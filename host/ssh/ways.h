@@ -37,7 +37,7 @@ struct mu_jump_use {
     struct mu_err err;    /* code 0: nothing went wrong yet */
 };
 
-/* Ask for the last jump host of chain ("[user@]host[:port],…"). When use->ready or use->err.code is set later, the user's
+/* Ask for the last jump host of chain ("[user@]host[:port],…"), of which the user's own configuration tells. When use->ready or use->err.code is set later, the user's
  * timer is started for now. MU_EINVAL: the chain is none; MU_ENOMEM. */
 int mu_jump_ask(struct mu_jump_use *use, struct mu_ssh_session *user, const char *chain, uint64_t timeout_ms,
                 struct mu_err *err);

@@ -34,6 +34,10 @@ foreach(kind lua integration)
   endforeach()
 endforeach()
 
+add_executable(libssh_server ${muster_tests}/support/libssh_server.c)
+target_link_libraries(libssh_server PRIVATE PkgConfig::LIBSSH)
+set_target_properties(libssh_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
 # A sanitizer's runtime wants to be the first library, so that these are without it.
 if(NOT MUSTER_SANITIZE)
   add_library(slow_send MODULE ${muster_tests}/support/slow_send.c)

@@ -31,7 +31,7 @@ describe("a server that is not OpenSSH's", function()
   setup(function() fleet = T.fleet_start(1) end)
   teardown(function() fleet:stop() end)
 
-  for _, kind in ipairs { "openssh", "dropbear", "tinyssh" } do
+  for _, kind in ipairs { "openssh", "dropbear", "tinyssh", "libssh" } do
     it("does what a script asks: " .. kind, function()
       local server = fleet.servers.srv01
       if kind ~= "openssh" then

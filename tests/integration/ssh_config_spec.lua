@@ -93,6 +93,19 @@ describe("ssh_config", function()
     assert.match("config:2: \"NoSuchOption\" is no option of ssh", result.stderr)
   end)
 
+  it("with what makes no sense for one server fails that one alone, whose options of its own do not change that", function()
+    local file = config("Host bad\n  Ciphers nothing-like-this\n" .. block("web", one) .. block("bad", two))
+    local list = S.inventory(dir, { { id = "web", ssh_args = "-C" }, { id = "bad", ssh_args = "-C" }, { id = "bad" .. "2",
+      address = "bad" } })
+    local result = run { "--ssh-config", file, "--no-agent", "-i", list }
+    assert.equal("web=passed bad=unreachable bad2=unreachable", statuses(result))
+    assert.match("ConnectError: [^ ]*config:2: Ciphers: the SSH library knows none of nothing%-like%-this", result.stderr)
+    list = S.inventory(dir, { { id = "web" }, { id = "bad", ssh_args = "-W x" } })
+    result = run { "--ssh-config", file, "--no-agent", "-i", list }
+    assert.equal(2, result.code)
+    assert.match("server bad: ssh_args: %-W makes no sense", result.stderr)
+  end)
+
   it("is warned about, once and with its place, where muster does not do what it asks for", function()
     local text = "Host a b\n  RevokedHostKeys /nowhere\n  HashKnownHosts yes\nHost c\n  VerifyHostKeyDNS yes\n"
     local shown = T.exec { T.muster, "ssh-config", "--ssh-config", config(text), "a", "b" }

@@ -66,6 +66,32 @@ describe("the way to a server", function()
     assert.falsy(result.stdout:find("first try", 1, true))
   end)
 
+  it("through a jump host is that of the file that the inventory names for the server", function()
+    local hosts = T.write(dir .. "/hosts.ini", ("[all]\nnode1\n[all:vars]\nansible_ssh_common_args=%s\n"):format(
+      "'-F " .. config() .. " -o ProxyJump=bastion -o ControlMaster=auto -o ControlPersist=60s -C'"))
+    local before = logins "bastion"
+    local result = T.run_script(STEP, { args = { "-i", hosts, "--known-hosts", known_hosts, "--ssh-config", "none", "--key",
+      fleet.key, "--no-agent" } })
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    assert.equal(before + 1, logins "bastion")
+  end)
+
+  it("through a jump host has that one's own key, host key file and alias", function()
+    local key = S.keygen(dir .. "/jump_key")
+    -- Where the server, another user, can read it.
+    local allowed = T.write(fleet.dir .. "/jump_allowed", T.read(key .. ".pub"))
+    fleet:add("keyed", "AuthorizedKeysFile " .. allowed .. "\n")
+    local keyed = fleet.servers.keyed
+    local own_known = T.write(dir .. "/jump_known", "thejump " .. T.read(fleet.dir .. "/keyed/ssh_host_ed25519_key.pub"))
+    local text = ("Host keyed\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentitiesOnly yes\n"):format(
+      keyed.port, keyed.user, key) .. " UserKnownHostsFile " .. own_known .. "\n HostKeyAlias thejump\n"
+    local aliased = T.write(dir .. "/node_known", "thenode " .. T.read(fleet.dir .. "/srv01/ssh_host_ed25519_key.pub"))
+    text = text .. ("Host node1\n ProxyJump keyed\n IdentityFile %s\n IdentitiesOnly yes\n UserKnownHostsFile %s\n")
+      :format(fleet.key, aliased) .. " HostKeyAlias thenode\n"
+    local result = T.run_script(STEP, { args = { "--ssh-config", config(text), "--no-agent", "node1" } })
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+  end)
+
   it("is told, hop by hop, where it ends; the server is unreachable, never failed", function()
     local nobody = tonumber(T.exec { T.fleet_program, "port" }.stdout)
     local result = run(("Host node*\n ProxyJump 127.0.0.1:%d\n"):format(nobody), { args = { "--connect-retries", "0" } })
@@ -95,6 +121,58 @@ describe("the way to a server", function()
       result.stdout)
     assert.equal(1, count_log(result, "at try 2"))
     assert.equal(1, count_log(result, "exit status 1: not yet; trying again in"))
+  end)
+
+  it("is tried again when it was the jump host that turned its connection away", function()
+    fleet:add("tight", "MaxStartups 2:100:2\n")
+    local tight = fleet.servers.tight
+    local full = dir .. "/full"
+    local guests = S.hold("python3", "-c", [[
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(2)]
+for peer in held:
+    peer.recv(10)  # its greeting: sshd counts it
+open(sys.argv[2], "w").close()
+sys.stdin.read()]], tostring(tight.port), full)
+    S.wait_for("two who do not log in", function() return S.exists(full) end)
+    local lines = ("Host node*\n ProxyJump tight\nHost tight\n HostName 127.0.0.1\n Port %d\n User %s\n"):format(tight.port,
+      tight.user) .. " UserKnownHostsFile " .. fleet.known_hosts .. "\n"
+    local job = S.start(STEP, { args = { "-i", inventory, "--ssh-config", config(lines .. "Host *\n UserKnownHostsFile " ..
+      known_hosts .. "\n"), "--key", fleet.key, "--log-level", "debug", "--no-agent", "--connect-retries", "1000" } })
+    job:wait_log("via tight: tight port " .. tight.port .. ": the key exchange failed")
+    guests:close()
+    local result = job:wait()
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    local retried = 0
+    for _, server in ipairs(result.results.servers) do retried = retried + server.retried_connections end
+    assert.truthy(retried > 0)
+    assert.truthy(result.stdout:find("Not connected at the first try: ", 1, true), result.stdout)
+  end)
+
+  it("leads to that of a name's addresses where somebody listens", function()
+    local node = fleet.servers.srv01
+    local hosts = T.write(dir .. "/hosts", "::1 manifold.test\n127.0.0.2 manifold.test\n127.0.0.1 manifold.test\n")
+    local known = T.write(dir .. "/manifold", ("[manifold.test]:%d %s"):format(node.port,
+      T.read(fleet.dir .. "/srv01/ssh_host_ed25519_key.pub")))
+    local function try(...)
+      local address = ("%s@manifold.test:%d"):format(node.user, node.port)
+      return T.run_script(STEP, { args = { "--ssh-config", "none", "--known-hosts", known, "--key", fleet.key, "--no-agent",
+        "--connect-retries", "0", address, ... }, env = { LD_PRELOAD = "libnss_wrapper.so", NSS_WRAPPER_HOSTS = hosts,
+        NSS_WRAPPER_DISABLE_DEEPBIND = "1", ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0" } })
+    end
+    local result = try()
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    T.write(hosts, "::1 manifold.test\n127.0.0.2 manifold.test\n")
+    result = try()
+    assert.equal(3, result.code)
+    assert.match("cannot connect to [%d.:]+: connection refused", result.stderr)
+    -- The other way round: of the name's addresses only the IPv6 one has a server.
+    node = fleet:add("six", "ListenAddress ::1\n")
+    known = T.write(dir .. "/manifold6", ("[manifold.test]:%d %s"):format(node.port,
+      T.read(fleet.dir .. "/six/ssh_host_ed25519_key.pub")))
+    result = try()
+    assert.equal(3, result.code) -- it is no srv0N
+    assert.truthy(T.find_log(result.log, "Connected to manifold.test."), result.stderr)
   end)
 
   it("is tried three times when nobody listens, or as often as is said", function()

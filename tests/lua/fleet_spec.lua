@@ -45,7 +45,7 @@ describe("before_all", function()
         assert(fleet[0] == nil and fleet[4] == nil and fleet.x == nil and fleet["1"] == nil)
         muster.log.info("> " .. #fleet .. " " .. params.n .. " " .. table.concat(ids, " "))
         muster.log.info("> " .. fleet[2].vars.rack .. " " .. #fleet[2].vars.list .. " " .. tostring(fleet[1].vars.rack)
-          .. tostring(fleet[2].exec))
+          .. tostring(fleet[2].exec) .. " " .. #fleet[1].groups .. " " .. table.concat(fleet[2].groups, "+"))
         for _, change in ipairs { function() fleet[1] = 5 end, function() fleet[1].id = "x" end,
             function() fleet[2].vars.rack = 5 end, function() fleet[2].vars.list[1] = 5 end, function() rawset(fleet[1], "id", 5) end,
             function() setmetatable(fleet[1], {}) end } do
@@ -54,9 +54,9 @@ describe("before_all", function()
           muster.log.info("> " .. e)
         end
       end, ]] .. STEPS .. " }", { "-p", "n=7", "-i", "-" }, { stdin =
-      [[{"servers": ["a", {"id": "b", "address": "10.0.0.2", "port": 2222, "vars": {"rack": "r1", "list": [1, 2]}}, "c"]}]] })
+      [[{"servers": ["a", {"id": "b", "address": "10.0.0.2", "port": 2222, "vars": {"rack": "r1", "list": [1, 2], "groups": ["web", "db"]}}, "c"]}]] })
     assert.equal(0, r.code, r.stderr)
-    assert.same({ "3 7 a/a/22 b/10.0.0.2/2222 c/c/22", "r1 2 nilnil" }, { r.said[1], r.said[2] })
+    assert.same({ "3 7 a/a/22 b/10.0.0.2/2222 c/c/22", "r1 2 nilnil 0 web+db" }, { r.said[1], r.said[2] })
     for i = 3, 6 do assert.matches("script.lua:%d+: the fleet is read%-only: copy what you want to change$", r.said[i]) end
     assert.matches("the fleet is shared by all servers and read-only", r.said[7], 1, true)
     assert.matches("cannot change a protected metatable", r.said[8], 1, true)

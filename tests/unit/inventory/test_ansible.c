@@ -125,6 +125,10 @@ static void test_errors(void **state)
         {"y.yml", "a: {}\n---\nb: {}\n", "y.yml:2:1: a second document"},
         {"y.yml", "all:\n  hosts:\n    a: {ansible_user: !vault x}\n", "y.yml:3: server \"a\": ansible_user: it is encrypted"},
         {"y.yml", "x:\n  children:\n    all:\n", "y.yml:3: group \"all\" cannot be below \"x\""},
+        {"j.yml", "{ \"all\" :\n\t{\"vars\": {\"x\\\\\\\"}\": [1, {},\n[], \"\\\"]\"]},\n\"hosts\": {\n\"a\": {\"n\":-1.5e3,\n\"ansible_port\":\n\"x\"}}}}",
+         "j.yml:6: server \"a\": ansible_port: port \"x\" is not a number"},
+        {"j.yml", "{\"all\": {\"x\": 1, \"x\": 2,\n\"hosts\": {\"a\": 1}}}", "j.yml:1: the variables of host \"a\" are no mapping"},
+        {"j.json", "\n{\"all\": {\"hosts\": {\n\"a\": 1}}}", "j.json:3: the variables of host \"a\" are no mapping"},
         {"j.json", "{\"all\": {\"hosts\": {\"a\": 1}}}", "j.json:1: the variables of host \"a\" are no mapping"},
     };
 
