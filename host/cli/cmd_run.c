@@ -187,6 +187,8 @@ static int check_reports(const struct run_args *a)
         return cli_error("run", "--junit: cannot write %s: %s", a->junit, why);
     if (a->json && cli_check_report_path(a->json, why, sizeof why) < 0)
         return cli_error("run", "--json: cannot write %s: %s", a->json, why);
+    if (a->html && cli_check_report_path(a->html, why, sizeof why) < 0)
+        return cli_error("run", "--html: cannot write %s: %s", a->html, why);
     return 0;
 }
 
@@ -298,13 +300,16 @@ static int write_report(struct muster_run *run, enum muster_report kind, const c
     return muster_run_report(run, kind, path, &err) < 0 ? complain(&err) : 0;
 }
 
+static bool is_stdout(const char *path) { return path && strcmp(path, "-") == 0; }
+
 /* Reports first: the summary is the last thing an operator sees. */
 static int finish(struct muster_run *run, const struct run_args *a)
 {
     int code = muster_run_exit_code(run);
     int trouble = write_report(run, MUSTER_REPORT_JUNIT, a->junit);
     int trouble_json = write_report(run, MUSTER_REPORT_JSON, a->json);
-    bool stdout_taken = (a->junit && strcmp(a->junit, "-") == 0) || (a->json && strcmp(a->json, "-") == 0);
+    int trouble_html = write_report(run, MUSTER_REPORT_HTML, a->html);
+    bool stdout_taken = is_stdout(a->junit) || is_stdout(a->json) || is_stdout(a->html);
     FILE *to = stdout_taken ? stderr : stdout;
     const char *summary = muster_run_summary(run, cli_colored(a->color, fileno(to)));
 
@@ -317,7 +322,7 @@ static int finish(struct muster_run *run, const struct run_args *a)
         trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
     if (code != 0)
         return code;
-    return trouble ? trouble : trouble_json;
+    return trouble ? trouble : trouble_json ? trouble_json : trouble_html;
 }
 
 static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct secrets *secrets,

@@ -184,6 +184,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_text("run", "junit", v, &a->junit);
     case OPT_JSON:
         return cli_value_text("run", "json", v, &a->json);
+    case OPT_HTML:
+        return cli_value_text("run", "html", v, &a->html);
     default:
         return cli_misuse("run", "option %d is not handled", id);
     }
@@ -212,6 +214,8 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
     if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
         return cli_misuse("run", "--junit and --json would both write to %s", a->json);
+    if (a->html && ((a->junit && strcmp(a->html, a->junit) == 0) || (a->json && strcmp(a->html, a->json) == 0)))
+        return cli_misuse("run", "--html and another report would both write to %s", a->html);
 
     if (verbosity->level >= 0)
         a->level = (enum muster_level)verbosity->level;

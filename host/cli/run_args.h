@@ -42,7 +42,7 @@ struct run_args {
     const char *log_file;
     bool quiet;
     enum cli_color color;
-    const char *junit, *json;
+    const char *junit, *json, *html;
 };
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. resume: of `muster resume [RUN]`. */

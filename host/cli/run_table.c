@@ -70,6 +70,7 @@ const struct cli_option run_table[] = {
     {OPT_JSON, "json", "FILE",
      "write the results as JSON to FILE; - is standard output, the summary then goes to "
      "standard error"},
+    {OPT_HTML, "html", "FILE", "write the results as one HTML page to FILE, with the script's former runs"},
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},

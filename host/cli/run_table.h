@@ -46,6 +46,7 @@ enum {
     OPT_COLOR,
     OPT_JUNIT,
     OPT_JSON,
+    OPT_HTML,
 };
 
 extern const struct cli_option run_table[];

@@ -383,9 +383,12 @@ MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, si
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);
 
-enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT };
+/* HTML: one page, complete in itself, with the former runs of the script where the run is kept (docs/report.md). */
+enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT, MUSTER_REPORT_HTML };
 /* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
 MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
+MUSTER_API int muster_stored_report(struct muster_stored *s, enum muster_report kind, const char *path,
+                                    struct muster_error *err); /* the same of a run that was kept */
 
 #ifdef __cplusplus
 }
