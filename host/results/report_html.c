@@ -72,7 +72,7 @@ static void add_logs(struct page *p)
 static void add_past(struct page *p)
 {
     struct mu_buf json = MU_BUF_INIT;
-    mu_html_past(p->past, &p->columns, &json);
+    mu_html_past(p->past, &p->columns, p->run->n_tasks, &json);
     add_data(p->out, &json);
     mu_buf_free(&json);
 }

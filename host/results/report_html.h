@@ -64,6 +64,6 @@ const struct mu_column *mu_columns_find(const struct mu_columns *c, const char *
 /* JSON: the run; its logs; former runs. Raw: what must not stand in HTML is not yet taken out. */
 void mu_html_data(const struct mu_run_result *r, const struct mu_columns *c, const struct mu_past *past, struct mu_buf *out);
 void mu_html_logs(const struct mu_run_result *r, struct mu_buf *out);
-void mu_html_past(const struct mu_past *past, const struct mu_columns *c, struct mu_buf *out);
+void mu_html_past(const struct mu_past *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out);
 
 #endif

@@ -65,8 +65,26 @@ static void add_value(struct mu_buf *out, double v)
         mu_buf_adds(out, "null");
 }
 
-/* {"runs": [[id, started] …], "shortened": false, "values": [[METRIC, RUN, [SERVER …], [value …]] …]} */
-void mu_html_past(const struct mu_past *past, const struct mu_columns *c, struct mu_buf *out)
+/* One metric in one run: [METRIC, RUN, [SERVER …], [value …]]; null for the servers: of all, in order. */
+static void add_values(const struct mu_past_value *v, size_t n, size_t n_tasks, const struct mu_columns *c, struct mu_buf *out)
+{
+    bool dense = n * 2 >= n_tasks;
+    mu_buf_addf(out, "[%zu,%zu,%s", c->metrics[v->column].shown, v->run, dense ? "null,[" : "[");
+    for (size_t i = 0; i < n && !dense; i++)
+        mu_buf_addf(out, "%s%zu", i ? "," : "", v[i].task);
+    mu_buf_adds(out, dense ? "" : "],[");
+    for (size_t task = 0, i = 0; dense ? task < n_tasks : i < n; task++) {
+        mu_buf_adds(out, task ? "," : "");
+        if (dense && (i == n || v[i].task != task))
+            mu_buf_adds(out, "null");
+        else
+            add_value(out, v[i++].value);
+    }
+    mu_buf_adds(out, "]]");
+}
+
+/* {"runs": [[id, started] …], "shortened": false, "values": […]} */
+void mu_html_past(const struct mu_past *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out)
 {
     mu_buf_adds(out, "{\"runs\":[");
     for (size_t i = 0; i < past->n_runs; i++) {
@@ -79,15 +97,8 @@ void mu_html_past(const struct mu_past *past, const struct mu_columns *c, struct
         const struct mu_past_value *v = &past->values[first];
         for (end = first; end < past->n_values && past->values[end].column == v->column && past->values[end].run == v->run;)
             end++;
-        mu_buf_addf(out, "%s[%zu,%zu,[", first ? ",\n" : "", c->metrics[v->column].shown, v->run);
-        for (size_t i = first; i < end; i++)
-            mu_buf_addf(out, "%s%zu", i > first ? "," : "", past->values[i].task);
-        mu_buf_adds(out, "],[");
-        for (size_t i = first; i < end; i++) {
-            mu_buf_adds(out, i > first ? "," : "");
-            add_value(out, past->values[i].value);
-        }
-        mu_buf_adds(out, "]]");
+        mu_buf_adds(out, first ? ",\n" : "");
+        add_values(v, end - first, n_tasks, c, out);
     }
     mu_buf_adds(out, "]}");
 }

@@ -18,10 +18,10 @@ const boundsPlugin = {
   afterDatasetsDraw(chart, _, options) {
     const { ctx, chartArea: area, scales } = chart;
     ctx.save();
-    ctx.strokeStyle = ctx.fillStyle = color("failed");
     ctx.setLineDash([5, 4]);
     ctx.font = `11px ${Chart.defaults.font.family}`;
-    for (const [k, { axis, at, text }] of (options.lines || []).entries()) {
+    for (const [k, { axis, at, text, isMedian }] of (options.lines || []).entries()) {
+      ctx.strokeStyle = ctx.fillStyle = color(isMedian ? "quiet" : "failed");
       const p = Math.round(scales[axis].getPixelForValue(at)) + 0.5;
       ctx.beginPath();
       if (axis === "x") { ctx.moveTo(p, area.top); ctx.lineTo(p, area.bottom); }
@@ -91,7 +91,7 @@ function allBounds(m) {
     for (const b of boundsOf(rule)) if (typeof b.at === "number") found.set(b.text, b);
     const p = rule.peers;
     if (p && typeof p.median === "number") {
-      found.set(`m${p.median}`, { at: p.median, text: `median${p.group ? ` ${visible(p.group)}` : ""}` });
+      found.set(`m${p.median}`, { at: p.median, isMedian: true, text: `median${p.group ? ` ${visible(p.group)}` : ""}` });
     }
   }
   return [...found.values()];
@@ -109,16 +109,16 @@ function drawSpread(box, m, s) {
     inBin[b].push(s.servers[k]);
   });
   const most = Math.max(...counts, 1);
-  const dots = s.odd.slice(0, DOTS).map((o, k) => ({ ...o, x: Math.max(low, Math.min(high, o.value)), y: 0.05 + (k % 5) * 0.07 }));
+  const dots = s.odd.slice(0, DOTS).map((o, k) => ({ ...o, x: Math.max(low, Math.min(high, o.value)), y: 0.06 + (k % 5) * 0.1 }));
   const isAway = (o) => o.value < low || o.value > high;
   return keep(new Chart(box.firstChild, {
     data: {
       datasets: [
-        { type: "scatter", yAxisID: "dots", data: dots, pointRadius: 5, pointHoverRadius: 7, pointHitRadius: 6,
+        { type: "scatter", yAxisID: "dots", data: dots, clip: 8, pointRadius: 5, pointHoverRadius: 7, pointHitRadius: 6,
           pointStyle: dots.map((o) => (isAway(o) ? "triangle" : "circle")),
           pointRotation: dots.map((o) => (o.value < low ? -90 : o.value > high ? 90 : 0)),
           backgroundColor: dots.map((o) => color(o.missed ? "failed" : "odd")), borderColor: color("card"), borderWidth: 1 },
-        { type: "bar", data: counts.map((y, b) => ({ x: low + (b + 0.5) * width, y })), backgroundColor: color("bar"),
+        { type: "bar", data: counts.map((y, b) => ({ x: low + (b + 0.5) * width, y: y || null })), backgroundColor: color("bar"),
           barPercentage: 1, categoryPercentage: 1, minBarLength: 2, grouped: false },
       ],
     },
@@ -133,13 +133,13 @@ function drawSpread(box, m, s) {
       onHover: (event, hits) => { event.native.target.style.cursor = hits.length ? "pointer" : ""; },
       scales: {
         x: { type: "linear", min: low, max: high, offset: false, grid: { display: false },
-          ticks: { color: color("quiet"), maxTicksLimit: 6, maxRotation: 0, callback: (v) => formatNumber(v) } },
+          ticks: { color: color("quiet"), maxTicksLimit: 6, maxRotation: 0, includeBounds: false, callback: (v) => formatNumber(v) } },
         y: { beginAtZero: true, max: most, ticks: { color: color("quiet"), precision: 0, maxTicksLimit: 4 }, grid: { color: color("line") } },
-        dots: { display: false, min: 0, max: 1 },
+        dots: { axis: "y", display: false, min: 0, max: 1 },
       },
       plugins: {
         legend: { display: false },
-        bounds: { lines: shown.map((b) => ({ axis: "x", at: b.at, text: b.text })) },
+        bounds: { lines: shown.map((b) => ({ axis: "x", at: b.at, text: b.text, isMedian: b.isMedian })) },
         tooltip: { displayColors: false, callbacks: {
           title: () => "",
           label: (item) => (item.datasetIndex === 0
@@ -243,7 +243,7 @@ function makeLanes() {
 
 function drawTimeline(box, t) {
   const total = Math.max(D.run.ms, ...t.lanes.map((lane) => t.end(lane[lane.length - 1])), 1);
-  const colors = D.statuses.map((name) => color(name));
+  const colors = D.statuses.map((name) => color(name === "passed" ? "bar" : name)); /* what passed stands back */
   const unit = total < 120000 ? [1000, "s"] : total < 7200000 ? [60000, "min"] : [3600000, "h"];
   const bars = {
     id: "bars",

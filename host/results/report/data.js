@@ -49,7 +49,6 @@ class Column {
 }
 const steps = D.steps.map((c) => new Column(c));
 const metrics = D.metrics.map((c) => new Column(c));
-/* The step's name is left out where it is the only one. */
 for (const m of metrics) m.title = `${m.step}.${m.name}`;
 const notes = new Map(D.notes);
 
@@ -68,6 +67,7 @@ function pastOf(metric, server) {
   }
   const found = past.runs.map(() => null);
   for (const [run, { servers, values }] of past.of[metric]) {
+    if (!servers) { found[run] = values[server]; continue; }
     let low = 0, high = servers.length - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -113,7 +113,8 @@ function ruleInWords(rule, unit) {
   if (!rule) return "";
   const words = boundsOf(rule).map((b) => b.text + (unit ? ` ${unit}` : ""));
   if (rule.reference !== undefined) {
-    const tolerance = [rule.lower && `- ${rule.lower}`, rule.upper && `+ ${rule.upper}`].filter(Boolean).join(", ");
+    const tolerance = rule.lower && rule.lower === rule.upper ? `± ${rule.lower}`
+      : [rule.lower && `- ${rule.lower}`, rule.upper && `+ ${rule.upper}`].filter(Boolean).join(", ");
     words.push(`reference ${formatNumber(rule.reference)} ${tolerance}`);
   }
   if (rule.peers) {

@@ -17,19 +17,21 @@ for (const [, cause, , servers] of D.rows) for (const server of servers) causesO
 const haystack = S.id.map((id, i) => `${id}\n${causesOf[i]}`.toLowerCase());
 
 function makeColumns() {
+  const isNarrow = innerWidth < 640;
   const widest = S.id.reduce((n, id) => Math.max(n, id.length), 6);
   table.columns = [
-    { key: "id", head: "Server", width: `${Math.min(Math.max(widest * 9 + 24, 110), innerWidth < 640 ? 140 : 260)}px`,
+    { key: "id", head: "Server", width: Math.min(Math.max(widest * 9 + 24, 100), isNarrow ? 130 : 260),
       text: (i) => S.id[i], value: (i) => S.id[i] },
-    { key: "status", head: "Status", width: "112px", text: (i) => statusName(S.status[i]), value: (i) => S.status[i],
+    { key: "status", head: "Status", width: isNarrow ? 100 : 112, text: (i) => statusName(S.status[i]), value: (i) => S.status[i],
       class: (i) => `tag st-${statusName(S.status[i])}` },
-    { key: "ms", head: "Time", width: "104px", text: (i) => (S.start[i] === null ? "–" : formatMs(S.ms[i])),
+    { key: "ms", head: "Time", width: isNarrow ? 84 : 104, text: (i) => (S.start[i] === null ? "–" : formatMs(S.ms[i])),
       value: (i) => (S.start[i] === null ? NaN : S.ms[i]) },
   ];
   for (const k of table.metrics) {
     const m = metrics[k];
     table.columns.push({
-      key: `m${k}`, head: m.title, unit: m.unit, width: "minmax(132px, 1fr)", text: (i) => formatNumber(m.value(i)),
+      key: `m${k}`, head: m.title, name: m.name, above: m.unit ? `${m.step} · ${m.unit}` : m.step, unit: m.unit,
+      width: Math.min(Math.max(m.name.length * 8.5 + 34, 124), 240), grows: true, text: (i) => formatNumber(m.value(i)),
       value: (i) => m.number(i), class: (i) => (m.isMissed(i) ? "missed" : ""),
     });
   }
@@ -106,9 +108,10 @@ function makeHead() {
         makeHead();
         arrange();
         $("table-head").children[table.columns.indexOf(c)].firstChild.focus();
-      } }, el("span", {}, c.head + arrow), c.unit ? el("span", { class: "quiet" }, c.unit) : null));
+      } }, c.above ? el("span", { class: "quiet" }, c.above) : null, el("span", {}, (c.name || c.head) + arrow)));
   }));
-  $("table").style.setProperty("--cells", table.columns.map((c) => c.width).join(" "));
+  $("table").style.setProperty("--cells", table.columns.map((c) => (c.grows ? `minmax(${c.width}px, 1fr)` : `${c.width}px`)).join(" "));
+  $("table").style.setProperty("--wide", `${table.columns.reduce((sum, c) => sum + c.width, 0)}px`);
 }
 
 function makePool(n) {
