@@ -216,7 +216,7 @@ test("nothing gets out, and nothing foreign runs: the page's own policy", async 
 
 test("hostile names and output are text, and break nothing", async () => {
   fs.writeFileSync(file("hostile.json"), JSON.stringify({ servers: [
-    { id: "</script><img/src=x/onerror=window.hacked=4>", address: "127.0.0.1" }, { id: "@@DATA@@", address: "127.0.0.1" },
+    { id: "</script><script>window.hacked()</script><img/src/onerror>", address: "127.0.0.1" }, { id: "@@DATA@@", address: "127.0.0.1" },
     { id: "__proto__", address: "127.0.0.1" }, { id: `a${"very".repeat(60)}long`, address: "127.0.0.1" }] }));
   muster(1, "run", path.join(__dirname, "hostile.lua"), "--local", "-i", file("hostile.json"), "--no-db", "-q", "--log-file", "/dev/null",
     "--html", file("hostile.html"));
