@@ -5,6 +5,7 @@
 
 #include "bindings/call.h"
 #include "bindings/open.h"
+#include "run/messages.h"
 #include "run/task.h"
 
 #define OUTPUT_MAX 65536
@@ -170,6 +171,9 @@ static int told(lua_State *L, struct mu_call *c)
     }
     lua_pushvalue(L, facts);
     mu_task_set_slot(L, c->task, mu_task_slot(c->remote, MU_SLOT_FACTS));
+    mu_bind_push_json(L);
+    mu_post_facts(c->task, c->remote->index, lua_tostring(L, -1));
+    lua_settop(L, facts);
     return 1;
 }
 
@@ -200,11 +204,17 @@ static void add_words(lua_State *L, const char *text)
     }
 }
 
-void mu_bind_push_groups(lua_State *L, int vars)
+void mu_bind_push_groups(lua_State *L, const struct mu_server *srv, int vars)
 {
-    int type = lua_getfield(L, vars, "groups"), groups = lua_gettop(L);
+    int type = lua_getfield(L, vars, MU_GROUPS_VARIABLE), groups = lua_gettop(L);
     lua_newtable(L);
     mu_bind_mark_array(L);
+    for (size_t i = 0; i < srv->n_groups; i++) {
+        lua_pushstring(L, srv->groups[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    if (srv->grouped)
+        type = LUA_TNIL; /* an ordinary variable that happens to have that name */
     if (type == LUA_TSTRING || type == LUA_TNUMBER) {
         add_words(L, lua_tostring(L, groups));
     } else if (type == LUA_TTABLE) {
@@ -213,7 +223,7 @@ void mu_bind_push_groups(lua_State *L, int vars)
                 luaL_error(L, "the variable groups is to be a list of names, or text \"a,b\": [%d] is a %s", (int)i,
                            luaL_typename(L, -1));
             lua_tostring(L, -1);
-            lua_rawseti(L, -2, i);
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
         }
         lua_pop(L, 1);
     } else if (type != LUA_TNIL) {

@@ -38,18 +38,24 @@ static void set_headers(lua_State *L, const struct mu_http_response *r)
     lua_setfield(L, -2, "headers");
 }
 
+/* Of the answer; that of the request, whose box is at 1, where there is none. */
+static void push_url(lua_State *L, const struct mu_http_response *r)
+{
+    if (r && r->url)
+        lua_pushstring(L, r->url);
+    else
+        lua_getiuservalue(L, 1, UV_URL);
+}
+
 static int push_response(lua_State *L, struct box *b)
 {
-    const struct mu_http_response *r = b->call.dry ? NULL : mu_http_result(b->call.http);
+    const struct mu_http_response *r = mu_web_result(&b->call);
     lua_createtable(L, 0, 8);
     lua_pushinteger(L, r ? r->status : 0);
     lua_setfield(L, -2, "status");
     lua_pushlstring(L, r ? mu_buf_cstr(&r->body) : "", r ? r->body.len : 0);
     lua_setfield(L, -2, "body");
-    if (r)
-        lua_pushstring(L, r->url);
-    else
-        lua_getiuservalue(L, 1, UV_URL);
+    push_url(L, r);
     lua_setfield(L, -2, "url");
     lua_pushstring(L, b->method);
     lua_setfield(L, -2, "method");
@@ -60,15 +66,15 @@ static int push_response(lua_State *L, struct box *b)
         lua_setfield(L, -2, "dry_run");
     }
     set_headers(L, r);
-    luaL_setmetatable(L, r && mu_http_url_repeats_secret(b->call.http) ? RESPONSE_SILENT
-                         : r && mu_http_repeats_secret(b->call.http)   ? RESPONSE_QUIET
+    luaL_setmetatable(L, mu_web_url_repeats_secret(&b->call) ? RESPONSE_SILENT
+                         : mu_web_repeats_secret(&b->call)   ? RESPONSE_QUIET
                                                                        : RESPONSE);
     return 1;
 }
 
 static int raise_http_error(lua_State *L, struct box *b)
 {
-    const struct mu_http_response *r = mu_http_result(b->call.http);
+    const struct mu_http_response *r = mu_web_result(&b->call);
     mu_bind_push_error(L, "HttpError", r->error.cause, r->error.msg);
     lua_pushstring(L, mu_http_kind_name(r->kind));
     lua_setfield(L, -2, "kind");
@@ -76,7 +82,7 @@ static int raise_http_error(lua_State *L, struct box *b)
     lua_setfield(L, -2, "retryable");
     lua_pushstring(L, b->method);
     lua_setfield(L, -2, "method");
-    lua_pushstring(L, r->url);
+    push_url(L, r);
     lua_setfield(L, -2, "url");
     lua_pushinteger(L, (lua_Integer)r->tries);
     lua_setfield(L, -2, "attempts");
@@ -95,7 +101,7 @@ static int answered(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
     struct box *b = mu_list_entry((struct mu_wait *)ctx, struct box, call.wait);
-    if (!b->call.dry && mu_http_result(b->call.http)->kind != MU_HTTP_OK)
+    if (!b->call.dry && mu_web_result(&b->call)->kind != MU_HTTP_OK)
         return raise_http_error(L, b);
     int n = push_response(L, b);
     mu_web_close(&b->call);

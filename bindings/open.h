@@ -29,6 +29,7 @@ void mu_bind_open_log(lua_State *L);
 void mu_bind_open_http(lua_State *L);
 void mu_bind_open_json(lua_State *L);
 void mu_bind_mark_array(lua_State *L); /* json.c: the table on top is a list, also when empty */
+void mu_bind_push_json(lua_State *L); /* json.c: push the value on top as JSON; plain data, no deeper than json.encode allows */
 /* base.c: set pcall, load, print, … in the table on top. */
 void mu_bind_open_base(lua_State *L);
 /* require.c */
@@ -64,9 +65,9 @@ int mu_bind_upload(lua_State *L);
 int mu_bind_download(lua_State *L);
 int mu_bind_write_file(lua_State *L);
 int mu_bind_read_file(lua_State *L);
-/* facts.c: a method of the server, and its groups as a new list, from the variables at index vars */
+/* facts.c: a method of the server, and its groups as a new list; its variables are at index vars */
 int mu_bind_facts(lua_State *L);
-void mu_bind_push_groups(lua_State *L, int vars);
+void mu_bind_push_groups(lua_State *L, const struct mu_server *srv, int vars);
 /* claim.c: methods of the server */
 void mu_bind_open_claim(lua_State *L);
 int mu_bind_claim(lua_State *L);

@@ -8,7 +8,10 @@
 #include "bindings/open.h"
 #include "bindings/call.h"
 #include "core/log.h"
+#include "run/engine.h"
+#include "run/tape.h"
 #include "run/task.h"
+#include "run/worker.h"
 
 static void copy_functions(lua_State *L, const char *library, const char *const *names)
 {
@@ -200,6 +203,17 @@ void mu_bind_open_io(lua_State *L)
 
 /* ---- math: a random generator a task ---- */
 
+/* math on top: what is recorded and what is replayed get the same numbers, so that they ask the same. */
+static void seed(lua_State *L, const struct mu_task *t)
+{
+    uint64_t number;
+    if (!mu_tapes_seed(t->worker->engine->tapes, t->remote.index, &number))
+        return;
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, (lua_Integer)number);
+    lua_call(L, 1, 0);
+}
+
 static int random_of_task(lua_State *L)
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1));
@@ -209,6 +223,7 @@ static int random_of_task(lua_State *L)
     if (lua_isnil(L, -1)) {
         lua_pushcfunction(L, luaopen_math);
         lua_call(L, 0, 1);
+        seed(L, t);
         lua_pushvalue(L, -1);
         mu_task_set_slot(L, t, MU_SLOT_RANDOM);
     }

@@ -178,7 +178,7 @@ static void push_vars(lua_State *L, struct mu_remote *r)
 static void push_groups(lua_State *L, struct mu_remote *r)
 {
     push_vars(L, r);
-    mu_bind_push_groups(L, lua_gettop(L));
+    mu_bind_push_groups(L, r->server, lua_gettop(L));
 }
 
 static int server_index(lua_State *L)

@@ -6,6 +6,7 @@
 #include "core/log_sink.h"
 #include "inventory/inventory.h"
 #include "run/run.h"
+#include "run/script.h"
 
 #define META "muster.testing.session"
 
@@ -14,7 +15,7 @@ struct session {
     struct mu_logger *logger;
     struct mu_inventory *inventory;
     struct mu_script *script;
-    struct mu_server *server;
+    struct mu_server *servers[2];
     struct mu_run *run;
     struct mu_buf report;
 };
@@ -69,7 +70,16 @@ static void set_params(lua_State *L, struct session *s)
     lua_pop(L, 1);
 }
 
-/* run{ script, inventory, replay, log: paths; params: name → text; modules: a folder; timeout_ms } → the JSON report */
+static bool has_pair_steps(const struct mu_script *script)
+{
+    for (size_t i = 0; i < script->n_steps; i++)
+        if (script->steps[i].pair)
+            return true;
+    return false;
+}
+
+/* The inventory is of one server; or of two, and the second is the peer in its pair steps.
+ * run{ script, inventory, replay, log: paths; params: name → text; modules: a folder; timeout_ms } → the JSON report */
 static int run(lua_State *L)
 {
     struct mu_err err = {0};
@@ -83,16 +93,21 @@ static int run(lua_State *L)
     must(L, mu_script_load(&s->script, field(L, "script"), library_dir, &mu_bindings, s->logger, &err), &err);
     set_params(L, s);
     must(L, mu_inventory_load(s->inventory, field(L, "inventory"), &err), &err);
-    s->server = mu_inventory_at(s->inventory, 0);
+    size_t n = mu_inventory_count(s->inventory);
+    for (size_t i = 0; i < n && i < 2; i++)
+        s->servers[i] = mu_inventory_at(s->inventory, i);
+    if (n == 2 && !has_pair_steps(s->script))
+        return luaL_error(L, "%s has no pair steps, so there is nothing to do with a peer", field(L, "script"));
     lua_getfield(L, 1, "timeout_ms");
     struct mu_run_config config = {.forks = 1,
                                    .workers = 1,
                                    .allow_destructive = true, /* nothing is there to be destroyed */
                                    .timeout_ms = (uint64_t)lua_tointeger(L, -1),
+                                   .lends_last = n == 2,
                                    .library_dir = library_dir,
                                    .module_dir = field(L, "modules"),
                                    .replay_dir = field(L, "replay")};
-    must(L, mu_run_new(&s->run, &config, s->script, &s->server, 1, &mu_bindings, s->logger, &err), &err);
+    must(L, mu_run_new(&s->run, &config, s->script, s->servers, n, &mu_bindings, s->logger, &err), &err);
     must(L, mu_run_go(s->run, &err), &err);
     mu_report_json(mu_run_results(s->run), &s->report);
     if (s->report.failed)

@@ -1,4 +1,4 @@
-/* api.c: muster.h over the layers. It wires; it decides nothing. Results and reports are in api_results.c. */
+/* api.c: muster.h over the layers. It wires; it decides nothing. Servers are in api_servers.c, results and reports in api_results.c. */
 #include "muster.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ int mu_api_give(struct muster_error *out, const struct mu_err *err)
     return err->code;
 }
 
-static int give_nomem(struct muster_error *out)
+int mu_api_give_nomem(struct muster_error *out)
 {
     struct mu_err err;
     mu_err_set(&err, MU_ENOMEM, "out of memory");
@@ -43,7 +43,7 @@ int muster_new(struct muster **out, const struct muster_options *options, struct
     if (!m || !(m->library_dir = strdup(dir)) || mu_logger_new(&m->logger, (enum mu_level)o->level) ||
         mu_inventory_new(&m->inventory)) {
         muster_free(m);
-        return give_nomem(err);
+        return mu_api_give_nomem(err);
     }
     *out = m;
     return 0;
@@ -119,11 +119,11 @@ int muster_log_to(struct muster *m, muster_log_fn *fn, void *arg, struct muster_
 {
     struct own_sink *sink = malloc(sizeof *sink);
     if (!sink)
-        return give_nomem(err);
+        return mu_api_give_nomem(err);
     *sink = (struct own_sink){fn, arg};
     if (mu_logger_add_sink(m->logger, to_own_sink, sink, free)) {
         free(sink);
-        return give_nomem(err);
+        return mu_api_give_nomem(err);
     }
     return 0;
 }
@@ -135,119 +135,9 @@ void muster_log(struct muster *m, enum muster_level level, const char *message)
     mu_logger_use(former);
 }
 
-/* ---- servers ---- */
-
-/* The choice has one entry a server: it grows with the inventory. */
-int mu_api_fit_choice(struct muster *m)
+void muster_log_status(struct muster *m, const char *text)
 {
-    size_t n = mu_inventory_count(m->inventory);
-    if (!m->chosen || m->n_chosen == n)
-        return 0;
-    bool *more = realloc(m->chosen, (n ? n : 1) * sizeof *more);
-    if (!more)
-        return MU_ENOMEM;
-    for (size_t i = m->n_chosen; i < n; i++)
-        more[i] = false;
-    m->chosen = more;
-    m->n_chosen = n;
-    return 0;
-}
-
-int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err)
-{
-    struct mu_err e = {0};
-    int rc = mu_inventory_load(m->inventory, path, &e);
-    if (!rc && mu_api_fit_choice(m))
-        return give_nomem(err);
-    return mu_api_give_result(err, rc, &e);
-}
-
-int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err)
-{
-    struct mu_err e = {0};
-    struct mu_server *srv = NULL;
-    int rc = mu_inventory_add(m->inventory, id, &srv, &e);
-    if (!rc && address)
-        rc = mu_server_set(srv, "address", address, &e);
-    if (!rc && mu_api_fit_choice(m))
-        return give_nomem(err);
-    return mu_api_give_result(err, rc, &e);
-}
-
-int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err)
-{
-    struct mu_err e = {0};
-    struct mu_server *srv = mu_inventory_find(m->inventory, id);
-    int rc = srv ? mu_server_set(srv, name, value, &e) : mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
-    return mu_api_give_result(err, rc, &e);
-}
-
-size_t muster_server_count(const struct muster *m) { return mu_inventory_count(m->inventory); }
-
-const char *muster_server_id(const struct muster *m, size_t i)
-{
-    return i < mu_inventory_count(m->inventory) ? mu_inventory_at(m->inventory, i)->id : NULL;
-}
-
-const char *muster_server_address(const struct muster *m, size_t i)
-{
-    return i < mu_inventory_count(m->inventory) ? mu_inventory_at(m->inventory, i)->address : NULL;
-}
-
-bool muster_server_known(const struct muster *m, const char *id) { return mu_inventory_find(m->inventory, id) != NULL; }
-
-int muster_select(struct muster *m, const char *pattern, struct muster_error *err)
-{
-    struct mu_err e = {0};
-    size_t n = mu_inventory_count(m->inventory);
-    if (!pattern) {
-        free(m->chosen);
-        m->chosen = NULL;
-        m->adding = false;
-        return 0;
-    }
-    bool *now = calloc(n ? n : 1, sizeof *now);
-    if (!now)
-        return give_nomem(err);
-    int rc = mu_pattern_select(m->inventory, pattern, now, &e);
-    if (rc) {
-        free(now);
-        return mu_api_give(err, &e);
-    }
-    m->adding = false;
-    for (size_t i = 0; m->chosen && i < n && i < m->n_chosen; i++)
-        now[i] = now[i] && m->chosen[i];
-    free(m->chosen);
-    m->chosen = now;
-    m->n_chosen = n;
-    return 0;
-}
-
-int muster_select_add(struct muster *m, const char *id, struct muster_error *err)
-{
-    struct mu_err e = {0};
-    struct mu_server *srv = mu_inventory_find(m->inventory, id);
-    if (!srv) {
-        mu_err_set(&e, MU_ENOENT, "there is no server '%s'", id);
-        return mu_api_give(err, &e);
-    }
-    if (!m->chosen || !m->adding) {
-        size_t n = mu_inventory_count(m->inventory);
-        bool *none = calloc(n, sizeof *none);
-        if (!none)
-            return give_nomem(err);
-        free(m->chosen);
-        m->chosen = none;
-        m->n_chosen = n;
-        m->adding = true;
-    }
-    m->chosen[srv->index] = true;
-    return 0;
-}
-
-bool muster_server_selected(const struct muster *m, size_t i)
-{
-    return i < mu_inventory_count(m->inventory) && (!m->chosen || (i < m->n_chosen && m->chosen[i]));
+    mu_logger_status(m->logger, text ? text : "", text ? strlen(text) : 0);
 }
 
 /* ---- scripts ---- */
@@ -257,7 +147,7 @@ int muster_script_load(struct muster *m, const char *path, struct muster_script 
     struct mu_err e = {0};
     struct muster_script *s = calloc(1, sizeof *s);
     if (!s)
-        return give_nomem(err);
+        return mu_api_give_nomem(err);
     s->m = m;
     int rc = mu_script_load(&s->script, path, m->library_dir, &mu_bindings, m->logger, &e);
     if (rc) {
@@ -371,6 +261,7 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .workers = o->workers,
         .timeout_ms = o->timeout_ms,
         .connect_timeout_ms = o->connect_timeout_ms,
+        .connect_retries = o->connect_retries,
         .teardown_timeout_ms = o->teardown_timeout_ms,
         .grace_ms = o->grace_ms,
         .task_memory = o->task_memory,
@@ -384,22 +275,30 @@ static bool translate(const struct muster_run_options *o, struct muster_run *run
         .sudo_password = keep(run, 5, o->sudo_password, &failed),
         .record_dir = keep(run, 6, o->record_dir, &failed),
         .replay_dir = keep(run, 7, o->replay_dir, &failed),
-        .db = keep(run, 8, o->db, &failed),
+        .db = keep(run, 9, o->db, &failed),
         .db_required = o->db_required,
         .invocation = keep_words(run, o->invocation, &failed),
         .steps = keep_list(&run->steps, o->steps, &failed),
         .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
+                .policy_given = o->hostkey_policy_given || o->hostkey_policy != MUSTER_HOSTKEY_STRICT,
+                .connect_timeout_given = o->connect_timeout_ms != 0,
+                .config_file = o->ssh_config ? keep(run, 8, o->ssh_config, &failed) : "",
                 .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
                 .key_files = keep_list(&run->key_files, o->key_files, &failed),
                 .password = keep(run, 1, o->password, &failed),
                 .passphrase = keep(run, 2, o->passphrase, &failed),
+                .ask_passphrase = o->ask_passphrase,
+                .ask_arg = o->ask_passphrase_arg,
                 .use_agent = !o->no_agent,
+                .start_rate = o->start_rate,
                 .agent_timeout_ms = o->agent_timeout_ms ? o->agent_timeout_ms : 5000},
         .on_done = o->on_server_done ? server_done : NULL,
         .on_done_arg = run,
     };
+    c->ssh.user = c->user;
     run->on_server_done = o->on_server_done;
     run->on_server_done_arg = o->on_server_done_arg;
+    mu_api_watch(run, o, c);
     return !failed;
 }
 
@@ -442,7 +341,7 @@ int muster_run_new(struct muster *m, struct muster_script *script, const struct 
     size_t n = 0, total = mu_inventory_count(m->inventory);
     struct mu_server **servers = calloc(total ? total : 1, sizeof(struct mu_server *));
     if (!servers)
-        return give_nomem(err);
+        return mu_api_give_nomem(err);
     for (size_t i = 0; i < total; i++)
         if (muster_server_selected(m, i))
             servers[n++] = mu_inventory_at(m->inventory, i);
@@ -481,6 +380,7 @@ void muster_run_free(struct muster_run *run)
     free_list(run->key_files);
     free_list(run->steps);
     mu_buf_free(&run->summary);
+    mu_buf_free(&run->at_work);
     muster_script_free(run->own_script);
     free(run->servers);
     free(run);

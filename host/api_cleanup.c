@@ -175,9 +175,12 @@ static struct muster_run_options options_of(const struct mu_left *left, const st
     o.user = o.user ? o.user : left->user;
     o.known_hosts = o.known_hosts ? o.known_hosts : (const char *const *)left->known_hosts;
     o.key_files = o.key_files ? o.key_files : (const char *const *)left->key_files;
-    if (o.hostkey_policy == MUSTER_HOSTKEY_STRICT && left->hostkey_policy &&
-        mu_hostkey_policy_parse(left->hostkey_policy, &policy) == 0)
+    if (!o.hostkey_policy_given && o.hostkey_policy == MUSTER_HOSTKEY_STRICT && left->hostkey_policy &&
+        mu_hostkey_policy_parse(left->hostkey_policy, &policy) == 0) {
         o.hostkey_policy = (enum muster_hostkey_policy)policy;
+        o.hostkey_policy_given = true;
+    }
+    o.ssh_config = o.ssh_config ? o.ssh_config : left->ssh_config;
     return o;
 }
 

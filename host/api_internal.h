@@ -33,14 +33,16 @@ struct muster_run {
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[9]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, db: copies,
-                         wiped at the end */
+    char *strings[10]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config, db:
+                          copies, wiped at the end */
     char *invocation; /* JSON */
     char **known_hosts, **key_files, **steps; /* NULL-terminated copies, or NULL */
     struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
-    struct mu_buf summary;
+    muster_progress_fn *on_progress;
+    void *on_progress_arg;
+    struct mu_buf summary, at_work;
 };
 
 /* What a run is, beside the usual; all NULL: the usual. */
@@ -56,8 +58,12 @@ int mu_api_run_new(struct muster *m, const struct mu_script *script, const struc
 const struct mu_former *mu_api_stored(const struct muster_stored *s); /* NULL: a run has it now */
 int mu_api_fit_choice(struct muster *m); /* the inventory has grown. MU_ENOMEM */
 
+/* api_progress.c: have the run tell its progress as the options say. */
+void mu_api_watch(struct muster_run *run, const struct muster_run_options *options, struct mu_run_config *config);
+
 /* Copy err into out (may be NULL) and return its code. */
 int mu_api_give(struct muster_error *out, const struct mu_err *err);
+int mu_api_give_nomem(struct muster_error *out);
 /* 0 for rc 0, else mu_api_give(). */
 int mu_api_give_result(struct muster_error *out, int rc, const struct mu_err *err);
 

@@ -51,12 +51,18 @@ static int write_report(const struct mu_run_result *r, const struct mu_past *pas
 {
     struct mu_buf text = MU_BUF_INIT;
     int rc = 0;
-    if (kind == MUSTER_REPORT_JUNIT)
-        mu_report_junit(r, &text);
-    else if (kind == MUSTER_REPORT_HTML)
+    static void (*const writers[])(const struct mu_run_result *, struct mu_buf *) = {
+        [MUSTER_REPORT_JSON] = mu_report_json,
+        [MUSTER_REPORT_JUNIT] = mu_report_junit,
+        [MUSTER_REPORT_OPENMETRICS] = mu_report_openmetrics,
+        [MUSTER_REPORT_OTLP] = mu_report_otlp,
+    };
+    if (kind == MUSTER_REPORT_HTML)
         mu_report_html(r, past, &text);
+    else if ((unsigned)kind < sizeof writers / sizeof *writers)
+        writers[kind](r, &text);
     else
-        mu_report_json(r, &text);
+        return mu_err_set(err, MU_EINVAL, "there is no report number %d", (int)kind);
     if (text.failed)
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     else if (!strcmp(path, "-"))

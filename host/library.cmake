@@ -10,8 +10,9 @@ set(objects)
 foreach(layer ${layers})
   list(APPEND objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
-set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::CRYPTO
-                     PkgConfig::SQLITE Threads::Threads m ${CMAKE_DL_LIBS})
+set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::YAML PkgConfig::PCRE2
+                     PkgConfig::CRYPTO PkgConfig::SQLITE
+                     Threads::Threads m ${CMAKE_DL_LIBS})
 
 add_library(muster_api OBJECT ${api_sources})
 target_include_directories(muster_api PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_SOURCE_DIR} include)
@@ -39,7 +40,7 @@ endforeach()
 # The program: linked with the static library, so that it is one file that runs from anywhere.
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 add_executable(muster main.c ${cli_sources})
-target_link_libraries(muster PRIVATE libmuster_static PkgConfig::LIBEDIT)
+target_link_libraries(muster PRIVATE libmuster_static PkgConfig::LIBEDIT PkgConfig::LIBBSD)
 set_target_properties(muster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # It finds the standard scripts relative to itself; the build folder is laid out as an installation is, with a link.

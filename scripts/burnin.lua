@@ -1,5 +1,6 @@
--- Burn in: install an operating system, wait for SSH, measure CPU, memory, disk and GPU, destroy the installation, and
--- mark the server as broken when it was too slow or could not be installed or destroyed.
+-- Burn in: install an operating system, wait for SSH, measure CPU, memory, disk and GPU, stress it, look at its health,
+-- destroy the installation, and mark the server as broken when it did not do well, or could not be installed or
+-- destroyed.
 --
 --   muster run scripts/burnin.lua -i fleet.txt -j 200 -p url=https://ironic.example.com:6385 -p os=debian-12
 --   muster run scripts/burnin.lua -i fleet.txt --dry-run -p url=…         # says what it would ask the provisioner for
@@ -10,9 +11,6 @@
 -- script, and change provisioner_of().
 local muster = require "muster"
 local provisioner = require "provisioner"
-local cpu, memory = require "benchmarks.cpu", require "benchmarks.memory"
-local disk, gpu = require "benchmarks.disk", require "benchmarks.gpu"
-local tool = require "benchmarks.tool"
 
 local p
 local function provisioner_of(params)
@@ -27,8 +25,11 @@ local function provisioner_of(params)
   return p
 end
 
+-- A group of steps that -p NAME=false leaves out.
+local function chosen(name) return function(_, params) return params[name] end end
+
 return muster.script {
-  description = "Burn in: install, measure CPU, memory, disk and GPU, destroy",
+  description = "Burn in: install, measure CPU, memory, disk, GPU, stress and health, destroy",
   params = {
     provisioner = "ironic", -- scripts/lib/provisioner/, or a module beside this script
     url = "http://127.0.0.1:6385",
@@ -44,23 +45,17 @@ return muster.script {
     -- alone; "known": only keys from known_hosts. What the provisioner knows of its keys comes before both.
     host_keys = "accept-new",
 
-    -- How long and where to measure, as in cpu.lua, memory.lua and disk.lua, which also say why these thresholds.
-    -- -p seconds=1200 is an hour of it all.
+    -- -p seconds=1200 is more than an hour of it all. The stress takes 60 without that.
     install_tools = false, -- true: install the benchmarks on it first, as root or by sudo without a password
     seconds = 10,
     megabytes = 256,
-    device = "",
-    folder = "/var/tmp",
-    min_events_per_second = 500.0,
-    min_throughput = 2000.0,
-    min_copy = 1000.0,
     disk = true,
-    min_read_iops = 1000.0,
-    max_read_p99 = 50.0,
+    stress = true,
+    health = true,
     gpu = false,
-    -- In GB/s, the slowest GPU of the server. A data centre's GPU has 300 and more; this finds those that fell back to
-    -- the CPU, or to one memory channel.
+    -- As min_bandwidth and max_temperature in gpu.lua: here these would be the memory's, and the processors'.
     min_gpu_bandwidth = 100.0,
+    max_gpu_temperature = 83,
   },
 
   timeout = "6h",
@@ -76,25 +71,18 @@ return muster.script {
     server:connect(access)
   end,
 
+  -- What each measures, and why by these thresholds, is said in the script that it is taken from; so is what else -p
+  -- sets.
   steps = {
-    { name = "cpu", timeout = "2h",
-      run = tool.step(function(server, params) return cpu.run(server, params.seconds) end),
-      thresholds = { events_per_second = { min = "params.min_events_per_second", unit = "events/s" } } },
-    { name = "memory", timeout = "2h",
-      run = tool.step(function(server, params) return memory.run(server, params.seconds, params.megabytes) end),
-      thresholds = { throughput = { min = "params.min_throughput", unit = "MiB/s" },
-        copy = { min = "params.min_copy", unit = "MiB/s" } } },
-    { name = "disk", timeout = "2h",
-      when = function(_, params) return params.disk end,
-      run = tool.step(function(server, params)
-        return disk.run(server, params.device, params.folder, params.megabytes, params.seconds)
-      end),
-      thresholds = { read_iops = { min = "params.min_read_iops", unit = "IOPS" },
-        read_p99 = { max = "params.max_read_p99", unit = "ms" } } },
-    { name = "gpu",
-      when = function(_, params) return params.gpu end,
-      run = tool.step(function(server) return gpu.run(server) end),
-      thresholds = { bandwidth = { min = "params.min_gpu_bandwidth", unit = "GB/s" } } },
+    muster.use "cpu",
+    muster.use "memory",
+    muster.use("disk", { steps = { "disk" }, when = chosen "disk" }),
+    muster.use("stress", { when = chosen "stress", params = { seconds = 60 } }),
+    muster.use("gpu", { prefix = "gpu-", when = chosen "gpu", thresholds = {
+      ["bandwidth.bandwidth"] = { min = "params.min_gpu_bandwidth", unit = "GB/s" },
+      ["health.temperature"] = { max = "params.max_gpu_temperature", unit = "°C" } } }),
+    -- Last: what the others have left in the kernel's log counts.
+    muster.use("health", { prefix = "health-", when = chosen "health" }),
   },
 
   teardown = function(server, params) provisioner_of(params):destroy(server) end,

@@ -16,7 +16,7 @@ return muster.script {
   timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
 
   steps = {
-    { name = "cpu",
+    { name = "cpu", timeout = "2h",
       run = tool.step(function(server, params) return cpu.run(server, params.seconds, params.threads) end),
       thresholds = { events_per_second = { min = "params.min_events_per_second", unit = "events/s" } } },
   },

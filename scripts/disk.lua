@@ -27,7 +27,7 @@ return muster.script {
   timeout = "15m",
 
   steps = {
-    { name = "disk",
+    { name = "disk", timeout = "2h",
       run = tool.step(function(server, params)
         return disk.run(server, params.device, params.folder, params.megabytes, params.seconds)
       end),

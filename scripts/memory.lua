@@ -18,7 +18,7 @@ return muster.script {
   timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
 
   steps = {
-    { name = "memory",
+    { name = "memory", timeout = "2h",
       run = tool.step(function(server, params) return memory.run(server, params.seconds, params.megabytes) end),
       thresholds = {
         throughput = { min = "params.min_throughput", unit = "MiB/s" },

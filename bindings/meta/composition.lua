@@ -7,6 +7,7 @@
 ---@field thresholds? table<string, muster.Rule|muster.Rule[]> in place of the script's own: "METRIC", of each step
 ---  taken that has such a threshold, or of the only step; or "STEP.METRIC", by the step's name in its script
 ---@field prefix? string put before the names of its steps, "fast." for example, so that a script can be used twice
+---@field when? fun(server: muster.Server, params: table): boolean asked before each step's own `when`; false skips it
 ---@field hooks? "ignore" take steps also of a script with setup, teardown or before_all: this one does what they need
 
 ---A server as before_all sees it: nothing can be run on it.

@@ -162,13 +162,16 @@ function Permit:release() end
 ---@field when? fun(server: muster.Server, params: table): boolean false skips the step
 ---@field destructive? boolean it destroys something: skipped, `when` not asked, unless --allow-destructive is given
 ---@field confirm? integer for this step, in place of the script's
----@field pair? boolean run(server, params, peer) measures two servers together, when the other steps have ended on all.
----  A server is in one pair at a time, and a pair counts as one in flight (-j). What it comes to, by the thresholds of
----  `server`, is a result of both. When it does not pass, each of the two is paired once more, as `server`, with one
----  whose pair was good: that result is its own alone. So measure both directions in one step. Where there is no good
----  one, the first result stands for both. It may need steps that are not pair steps; it has no `when`, no `peers` and
----  no `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a pair step
----  neither can claim or release
+---@field pair? boolean run(server, params, peer) measures two servers together, when the other steps have ended on
+---  all. A server is in one pair at a time, and a pair counts as one in flight (-j). What it comes to, by the
+---  thresholds of `server`, is a result of both. When it does not pass, each of the two is paired once more, as
+---  `server`, with one whose pair was good: that result is its own alone. So measure both directions in one step.
+---  Where there is no good one it is not known which of the two is bad: that is an `error` of both, not `failed`, and
+---  marks nobody. It may need steps that are not pair steps. `when` is asked of each server alone, and must be the
+---  same function for all pair steps of a script; it has no `peers` and no `confirm` (that of the script is for other
+---  steps). setup, on_failure and teardown run for both servers around each pair, beside those around a server's own
+---  steps; in a run of pair steps alone, only around pairs. A peer has all that a server has; in a pair, hooks
+---  included, nobody can claim or release: so what a setup installs by a provisioner cannot be measured in pairs
 
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold

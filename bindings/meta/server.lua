@@ -8,7 +8,7 @@
 ---@field port integer 22 when not given
 ---@field user? string nil when the inventory names none: then as who runs muster, or --user
 ---@field vars table what the inventory says of it beyond that
----@field groups string[] the variable `groups`: a list, or text such as "a,b"; empty when there is none
+---@field groups string[] its groups but "all" and "ungrouped"; in own formats the variable `groups`: a list, or "a,b"
 local Server = {}
 
 ---Run a command on the server, connecting first where needed. The text goes to the login shell as it is; with values

@@ -94,9 +94,12 @@ function testing.file(path) end
 ---print(result.status, result.reason) --> failed cpu.events_per_second 310.5 < 500 events/s
 ---print(result.asked[1]) --> sysbench cpu --time=1 --threads=$(nproc) run
 ---```
+---With a peer, what the server is paired with in pair steps: it counts as a good one, so that what the pair comes to is
+---the server's result, and steps of its own are not run on it.
 ---@param server muster.testing.Server
 ---@param params? table<string, any>
+---@param peer? muster.testing.Server
 ---@return muster.testing.Result
-function Script:run(server, params) end
+function Script:run(server, params, peer) end
 
 return testing

@@ -1,7 +1,5 @@
 #include "cleanup_args.h"
 
-#include <stdlib.h>
-
 #include "command.h"
 #include "options.h"
 #include "values.h"
@@ -22,6 +20,9 @@ static const struct cli_option cleanup_table[] = {
     {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR",
      "for the script's teardown on one server (default: what the script says, else 60s)"},
     {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
+
+    {0, "SSH, as for muster run (default: as in the run of then, but for secrets)", NULL, NULL},
+    CLI_SSH_OPTIONS,
 
     {0, "Log (on standard error)", NULL, NULL},
     {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
@@ -70,8 +71,10 @@ static int one(struct cleanup_args *a, int id, const char *v, int argc, struct v
     static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
     static const char *const formats[] = {"console", "json", "logfmt", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
-    int i = 0, rc;
+    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "cleanup", id, v, argc);
 
+    if (rc != SSH_ARGS_OTHER)
+        return rc;
     switch (id) {
     case 'h':
         a->help = true;
@@ -82,11 +85,8 @@ static int one(struct cleanup_args *a, int id, const char *v, int argc, struct v
     case OPT_STATE_DIR:
         return cli_value_text("cleanup", "state-dir", v, &a->state_dir);
     case OPT_JOURNAL:
-        if (!a->journals)
-            a->journals = calloc((size_t)argc + 1, sizeof *a->journals);
-        if (!a->journals)
-            return cli_error("cleanup", "out of memory");
-        return cli_value_text("cleanup", "journal", v, &a->journals[a->n_journals++]);
+        rc = cli_list_add("cleanup", &a->journals, v, argc);
+        return rc ? rc : cli_value_text("cleanup", "journal", v, &v);
     case OPT_SCRIPT:
         return cli_value_text("cleanup", "script", v, &a->script);
     case 'j':
@@ -135,7 +135,9 @@ int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
     if (cli_parser_operands(&parser) < argc)
         return cli_misuse("cleanup", "'%s': it takes no servers, what was left behind is in the journals",
                           argv[cli_parser_operands(&parser)]);
-    if (a->journals && a->state_dir)
+    if (ssh_args_together(&a->ssh, &a->run, "cleanup") != 0)
+        return CLI_USAGE;
+    if (a->journals.n && a->state_dir)
         return cli_misuse("cleanup", "--journal and --state-dir exclude each other");
     if (a->log.quiet && verbosity.verbose > 0)
         return cli_misuse("cleanup", "--quiet and --verbose exclude each other");
@@ -150,6 +152,6 @@ int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
 
 void cleanup_args_free(struct cleanup_args *a)
 {
-    free(a->journals);
-    a->journals = NULL;
+    cli_list_free(&a->journals);
+    ssh_args_free(&a->ssh);
 }

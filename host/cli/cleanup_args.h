@@ -1,7 +1,7 @@
 /* cleanup_args.h: the options of `muster cleanup`.
  *
  * Purpose: from argv to one struct, every mistake told.
- * Owner: strings are borrowed from argv; cleanup_args_free() frees the list. Thread: the main thread.
+ * Owner: strings are borrowed from argv; cleanup_args_free() frees the lists and wipes the secrets. Thread: the main thread.
  * Must not know: what the options do.
  */
 #ifndef MU_CLI_CLEANUP_ARGS_H
@@ -10,12 +10,14 @@
 #include <stdio.h>
 
 #include "sinks.h"
+#include "ssh_args.h"
+#include "values.h"
 
 struct cleanup_args {
     bool help, list;
     const char *state_dir, *script;
-    const char **journals; /* NULL-terminated; NULL: none named */
-    size_t n_journals;
+    struct str_list journals;
+    struct ssh_args ssh;
     struct muster_run_options run;
     enum muster_level level;
     struct cli_log log;

@@ -8,6 +8,8 @@
 
 #include "command.h"
 
+#define LIST_MAX 20 /* names in a list; more are folded to a node set */
+
 void cleanup_say_count(size_t n, const char *noun) { printf("%zu %s%s", n, noun, n == 1 ? "" : "s"); }
 
 /* "2026-11-22 23:59:59 UTC (2 days ago)" for "2026-11-22T23:59:59.123Z"; another text as it is. */
@@ -74,25 +76,37 @@ void cleanup_say_run(const struct muster_leftovers *l, size_t run)
     putchar('\n');
 }
 
-static void say_names(const char *name, const struct cleanup_outcome *all, size_t n, bool left)
+/* As the summary of a run has its lists: complete, and a node set when it is long. */
+static void say_list(const char *name, const char *const *ids, size_t n)
 {
-    const char *between = "";
+    char *folded = n > LIST_MAX ? muster_names_fold(ids, n) : NULL;
 
     printf(" %s=[", name);
-    for (size_t i = 0; i < n; i++) {
-        if (all[i].left != left)
-            continue;
-        printf("%s%s", between, all[i].id);
-        between = ", ";
-    }
+    if (folded)
+        fputs(folded, stdout);
+    for (size_t i = 0; !folded && i < n; i++)
+        printf("%s%s", i ? ", " : "", ids[i]);
     fputs("]", stdout);
+    free(folded);
+}
+
+static void say_names(const char *name, const struct cleanup_outcome *all, size_t n, bool left)
+{
+    const char **ids = calloc(n + 1, sizeof *ids);
+    size_t used = 0;
+
+    for (size_t i = 0; ids && i < n; i++)
+        if (all[i].left == left)
+            ids[used++] = all[i].id;
+    say_list(name, ids, used);
+    free(ids);
 }
 
 void cleanup_say_list_end(const struct muster_leftovers *l)
 {
     struct muster_leftover_server s;
-    const char *between = "";
-    size_t n = 0;
+    const char **ids = NULL;
+    size_t n = 0, used = 0;
 
     for (size_t run = 0; run < muster_leftovers_count(l); run++)
         for (size_t i = 0; muster_leftovers_server(l, run, i, &s) == 0; i++)
@@ -101,13 +115,14 @@ void cleanup_say_list_end(const struct muster_leftovers *l)
     cleanup_say_count(n, "server");
     fputs(" of ", stdout);
     cleanup_say_count(muster_leftovers_count(l), "run");
-    fputs(". left_behind_servers=[", stdout);
-    for (size_t run = 0; run < muster_leftovers_count(l); run++)
-        for (size_t i = 0; muster_leftovers_server(l, run, i, &s) == 0; i++) {
-            printf("%s%s", between, s.id);
-            between = ", ";
-        }
-    fputs("]\nNothing was changed. `muster cleanup` without --list runs the teardown of the scripts, which destroys them.\n",
+    fputs(".", stdout);
+    ids = calloc(n + 1, sizeof *ids);
+    for (size_t run = 0; ids && run < muster_leftovers_count(l); run++)
+        for (size_t i = 0; muster_leftovers_server(l, run, i, &s) == 0; i++)
+            ids[used++] = s.id;
+    say_list("left_behind_servers", ids, used);
+    free(ids);
+    fputs("\nNothing was changed. `muster cleanup` without --list runs the teardown of the scripts, which destroys them.\n",
           stdout);
 }
 

@@ -127,7 +127,7 @@ static int clean(struct muster *m, const struct cleanup_args *a)
     int code = CLI_OK, trouble = CLI_OK;
 
     options.state_dir = a->state_dir;
-    options.journals = a->journals;
+    options.journals = a->journals.items;
     options.tidy = !a->list;
     if (muster_leftovers_open(m, &options, &l, &err) < 0)
         return cli_error("cleanup", "%s", err.message);
@@ -170,6 +170,8 @@ int cmd_cleanup(int argc, char **argv)
         code = cli_error("cleanup", "%s", err.message);
     if (code == 0)
         code = cli_add_sinks("cleanup", m, &a.log);
+    if (code == 0)
+        code = ssh_args_read_secrets(&a.ssh, &a.run, "cleanup", m);
     if (code == 0)
         code = clean(m, &a);
 out:

@@ -12,7 +12,6 @@
 #include "console_args.h"
 #include "console_session.h"
 #include "files.h"
-#include "secret.h"
 #include "targets.h"
 
 void cmd_console_help(FILE *to) { console_args_help(to); }
@@ -79,23 +78,15 @@ static int choose_server(struct muster *m, const struct console_args *a)
     const char *server = a->server ? a->server : "localhost";
     struct muster_error err;
 
-    for (size_t i = 0; i < a->n_inventories; i++)
-        if (muster_inventory_load(m, a->inventories[i], &err) < 0)
+    for (size_t i = 0; i < a->inventories.n; i++)
+        if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return cli_error("console", "%s", err.message);
     int rc = targets_choose(m, "console", &server, 1, NULL, 0);
-    if (rc == 0 && targets_count(m) != 1)
-        return cli_misuse("console", "'%s' are %zu servers; it is for one", server, targets_count(m));
-    return rc;
-}
-
-static int read_secrets(struct console_args *a, struct secret *password, struct secret *passphrase)
-{
-    int rc = secret_read(password, "console", "password", a->password_file, a->password_env);
-
-    if (rc == 0)
-        rc = secret_read(passphrase, "console", "passphrase", a->passphrase_file, a->passphrase_env);
-    a->run.password = password->set ? password->text : NULL;
-    a->run.passphrase = passphrase->set ? passphrase->text : NULL;
+    if (rc == 0 && targets_count(m) != 1) {
+        char *names = targets_fold(m);
+        rc = cli_misuse("console", "'%s' are %zu servers; it is for one of %s", server, targets_count(m), names ? names : "");
+        free(names);
+    }
     return rc;
 }
 
@@ -122,7 +113,6 @@ static int run_console(struct session *s)
 int cmd_console(int argc, char **argv)
 {
     struct muster_options options = MUSTER_OPTIONS_INIT;
-    struct secret password = {.set = false}, passphrase = {.set = false};
     struct console_args a;
     struct session s = {.run = &a.run, .over = &over, .running = step_running};
     struct muster_error err;
@@ -142,14 +132,12 @@ int cmd_console(int argc, char **argv)
     if (code == 0)
         code = choose_server(s.m, &a);
     if (code == 0)
-        code = read_secrets(&a, &password, &passphrase);
+        code = ssh_args_read_secrets(&a.ssh, &a.run, "console", s.m);
     if (code == 0 && !(s.editor = editor_open(session_words, history_file(history, sizeof history))))
         code = cli_error("console", "out of memory");
     if (code == 0)
         code = run_console(&s);
 out:
-    secret_wipe(&password);
-    secret_wipe(&passphrase);
     session_close(&s);
     muster_free(s.m);
     console_args_free(&a);

@@ -4,15 +4,19 @@
 #include "command.h"
 #include "muster.h"
 #include "options.h"
+#include "run_args.h"
 #include "values.h"
 
-enum { OPT_HTML = 256, OPT_JUNIT, OPT_JSON, OPT_DB, OPT_STATE_DIR };
+/* Reports are options numbered by their kind. */
+enum { OPT_REPORT = 256, OPT_DB = OPT_REPORT + RUN_REPORTS, OPT_STATE_DIR };
 
 static const struct cli_option report_table[] = {
     {0, "Reports; - is standard output", NULL, NULL},
-    {OPT_HTML, "html", "FILE", "one HTML page, complete in itself"},
-    {OPT_JUNIT, "junit", "FILE", "JUnit XML"},
-    {OPT_JSON, "json", "FILE", "JSON"},
+    {OPT_REPORT + MUSTER_REPORT_HTML, "html", "FILE", "one HTML page, complete in itself, with the script's former runs"},
+    {OPT_REPORT + MUSTER_REPORT_JUNIT, "junit", "FILE", "JUnit XML"},
+    {OPT_REPORT + MUSTER_REPORT_JSON, "json", "FILE", "JSON"},
+    {OPT_REPORT + MUSTER_REPORT_OPENMETRICS, "openmetrics", "FILE", "metrics for Prometheus"},
+    {OPT_REPORT + MUSTER_REPORT_OTLP, "otel-jsonl", "FILE", "metrics of OpenTelemetry (OTLP, JSON lines)"},
 
     {0, "Other", NULL, NULL},
     {OPT_DB, "db", "FILE", "where runs are kept (default: results.db in --state-dir)"},
@@ -23,7 +27,8 @@ static const struct cli_option report_table[] = {
 
 struct report_args {
     bool help;
-    const char *run, *html, *junit, *json, *db, *state_dir;
+    const char *run, *db, *state_dir;
+    const char *reports[RUN_REPORTS];
 };
 
 void cmd_report_help(FILE *to)
@@ -42,7 +47,28 @@ void cmd_report_help(FILE *to)
           to);
 }
 
-static bool is_same(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
+static int one(struct report_args *a, int id, const char *value)
+{
+    if (id == OPT_DB)
+        return cli_value_text("report", "db", value, &a->db);
+    if (id == OPT_STATE_DIR)
+        return cli_value_text("report", "state-dir", value, &a->state_dir);
+    return cli_value_text("report", run_report_names[id - OPT_REPORT], value, &a->reports[id - OPT_REPORT]);
+}
+
+static int check(const struct report_args *a)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < RUN_REPORTS; i++) {
+        n += a->reports[i] != NULL;
+        for (size_t k = 0; k < i && a->reports[i]; k++)
+            if (a->reports[k] && strcmp(a->reports[i], a->reports[k]) == 0)
+                return cli_misuse("report", "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
+                                  a->reports[i]);
+    }
+    return n ? 0 : cli_misuse("report", "no report is asked for: --html FILE");
+}
 
 static int parse(struct report_args *a, int argc, char **argv)
 {
@@ -52,40 +78,28 @@ static int parse(struct report_args *a, int argc, char **argv)
     *a = (struct report_args){.help = false};
     cli_parser_start(&parser, "report", report_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
-        const char **const places[] = {&a->html, &a->junit, &a->json, &a->db, &a->state_dir};
         if (id == CLI_BAD)
             return CLI_USAGE;
-        a->help = a->help || id == 'h';
+        a->help = id == 'h';
         if (a->help)
             return 0;
-        const char *name = NULL;
-        for (const struct cli_option *o = report_table; o->id || o->name; o++)
-            name = o->id == id ? o->name : name;
-        if (cli_value_text("report", name, parser.value, places[id - OPT_HTML]) != 0)
+        if (one(a, id, parser.value) != 0)
             return CLI_USAGE;
     }
     int first = cli_parser_operands(&parser);
     if (argc - first > 1)
         return cli_misuse("report", "one run at a time");
-    if (!a->html && !a->junit && !a->json)
-        return cli_misuse("report", "no report is asked for: name a file with --html, --junit or --json");
-    if (is_same(a->html, a->junit) || is_same(a->html, a->json) || is_same(a->junit, a->json))
-        return cli_misuse("report", "two reports would both write to %s", a->html && !is_same(a->junit, a->json) ? a->html : a->junit);
     a->run = first < argc && strcmp(argv[first], "last") != 0 ? argv[first] : NULL;
-    return 0;
+    return check(a);
 }
 
 static int write_all(struct muster_stored *stored, const struct report_args *a)
 {
-    const struct {
-        enum muster_report kind;
-        const char *path;
-    } reports[] = {{MUSTER_REPORT_HTML, a->html}, {MUSTER_REPORT_JUNIT, a->junit}, {MUSTER_REPORT_JSON, a->json}};
     struct muster_error err;
     int code = 0;
 
-    for (size_t i = 0; i < sizeof reports / sizeof *reports; i++)
-        if (reports[i].path && muster_stored_report(stored, reports[i].kind, reports[i].path, &err) < 0)
+    for (size_t i = 0; i < RUN_REPORTS; i++)
+        if (a->reports[i] && muster_stored_report(stored, (enum muster_report)i, a->reports[i], &err) < 0)
             code = cli_error("report", "%s", err.message);
     return code;
 }

@@ -12,7 +12,6 @@
 #include "run_args.h"
 #include "run_resumed.h"
 #include "scripts.h"
-#include "secret.h"
 #include "sinks.h"
 #include "suggest.h"
 #include "targets.h"
@@ -150,6 +149,8 @@ static int load_servers(struct muster *m, const struct run_args *a, struct muste
     size_t n = a->n_servers;
     struct muster_error err;
 
+    if (a->inventory_timeout_ms)
+        muster_inventory_set_timeout(m, a->inventory_timeout_ms);
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
             return complain(&err);
@@ -163,8 +164,11 @@ static int load_servers(struct muster *m, const struct run_args *a, struct muste
     return rc == 0 && former ? narrow_to_former(former, a) : rc;
 }
 
+/* A line a server, for programs; and for people all of them in one. */
 static void list_hosts(const struct muster *m)
 {
+    char *names = targets_fold(m);
+    size_t n = targets_count(m);
     int width = 0;
 
     for (size_t i = 0; i < muster_server_count(m); i++)
@@ -177,49 +181,19 @@ static void list_hosts(const struct muster *m)
         cli_put_escaped(stdout, muster_server_address(m, i));
         putchar('\n');
     }
+    fflush(stdout);
+    fprintf(stderr, "%zu server%s: %s\n", n, n == 1 ? "" : "s", names ? names : "");
+    free(names);
 }
 
 static int check_reports(const struct run_args *a)
 {
     char why[256];
 
-    if (a->junit && cli_check_report_path(a->junit, why, sizeof why) < 0)
-        return cli_error("run", "--junit: cannot write %s: %s", a->junit, why);
-    if (a->json && cli_check_report_path(a->json, why, sizeof why) < 0)
-        return cli_error("run", "--json: cannot write %s: %s", a->json, why);
-    if (a->html && cli_check_report_path(a->html, why, sizeof why) < 0)
-        return cli_error("run", "--html: cannot write %s: %s", a->html, why);
+    for (size_t i = 0; i < RUN_REPORTS; i++)
+        if (a->reports[i] && cli_check_report_path(a->reports[i], why, sizeof why) < 0)
+            return cli_error("run", "--%s: cannot write %s: %s", run_report_names[i], a->reports[i], why);
     return 0;
-}
-
-struct secrets {
-    struct secret password, passphrase, sudo_password;
-};
-
-static int read_secrets(struct muster *m, const struct run_args *a, struct secrets *s)
-{
-    char line[PATH_MAX + 64];
-    int rc = secret_read(&s->password, "run", "password", a->password_file, a->password_env);
-
-    if (rc == 0)
-        rc = secret_read(&s->passphrase, "run", "passphrase", a->passphrase_file, a->passphrase_env);
-    if (rc == 0)
-        rc = secret_read(&s->sudo_password, "run", "sudo-password", a->sudo_password_file, a->sudo_password_env);
-    if (s->password.exposed || s->passphrase.exposed || s->sudo_password.exposed) {
-        snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it",
-                 s->password.exposed     ? a->password_file
-                 : s->passphrase.exposed ? a->passphrase_file
-                                         : a->sudo_password_file);
-        muster_log(m, MUSTER_WARNING, line);
-    }
-    return rc;
-}
-
-static void wipe_secrets(struct secrets *s)
-{
-    secret_wipe(&s->password);
-    secret_wipe(&s->passphrase);
-    secret_wipe(&s->sudo_password);
 }
 
 /* What the run is kept with: its options, and which of them were kept back. */
@@ -238,18 +212,14 @@ static int keep_invocation(struct run_args *a, const char ***out)
     return list ? 0 : cli_error("run", "out of memory");
 }
 
-static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, const struct secrets *s,
-                    struct muster_stored *stored, struct muster_run **out)
+static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored,
+                    struct muster_run **out)
 {
     struct muster_error err;
     const char **invocation = NULL;
 
-    a->run.known_hosts = a->known_hosts.items;
-    a->run.key_files = a->keys.items;
     a->run.steps = a->steps.items;
-    a->run.password = s->password.set ? s->password.text : NULL;
-    a->run.passphrase = s->passphrase.set ? s->passphrase.text : NULL;
-    a->run.sudo_password = s->sudo_password.set ? s->sudo_password.text : NULL;
+    progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->quiet, a->level});
     if (keep_invocation(a, &invocation) != 0)
         return CLI_USAGE;
     int rc = stored ? muster_run_resume(stored, script, &a->run, out, &err) : muster_run_new(m, script, &a->run, out, &err);
@@ -300,16 +270,17 @@ static int write_report(struct muster_run *run, enum muster_report kind, const c
     return muster_run_report(run, kind, path, &err) < 0 ? complain(&err) : 0;
 }
 
-static bool is_stdout(const char *path) { return path && strcmp(path, "-") == 0; }
-
 /* Reports first: the summary is the last thing an operator sees. */
 static int finish(struct muster_run *run, const struct run_args *a)
 {
     int code = muster_run_exit_code(run);
-    int trouble = write_report(run, MUSTER_REPORT_JUNIT, a->junit);
-    int trouble_json = write_report(run, MUSTER_REPORT_JSON, a->json);
-    int trouble_html = write_report(run, MUSTER_REPORT_HTML, a->html);
-    bool stdout_taken = is_stdout(a->junit) || is_stdout(a->json) || is_stdout(a->html);
+    int trouble = 0;
+    bool stdout_taken = false;
+    for (size_t i = 0; i < RUN_REPORTS; i++) {
+        int rc = write_report(run, (enum muster_report)i, a->reports[i]);
+        trouble = rc ? rc : trouble;
+        stdout_taken = stdout_taken || (a->reports[i] && strcmp(a->reports[i], "-") == 0);
+    }
     FILE *to = stdout_taken ? stderr : stdout;
     const char *summary = muster_run_summary(run, cli_colored(a->color, fileno(to)));
 
@@ -320,24 +291,23 @@ static int finish(struct muster_run *run, const struct run_args *a)
     fflush(to);
     if (muster_run_record_problem(run))
         trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
-    if (code != 0)
-        return code;
-    return trouble ? trouble : trouble_json ? trouble_json : trouble_html;
+    return code ? code : trouble;
 }
 
-static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct secrets *secrets,
-                   struct muster_stored *stored)
+static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored)
 {
     struct muster_run *run = NULL;
     struct muster_error err;
-    int code = make_run(m, script, a, secrets, stored, &run);
+    int code = make_run(m, script, a, stored, &run);
 
     if (!a->watch)
-        wipe_secrets(secrets); /* the engine keeps its own copy as long as it needs it */
+        ssh_args_wipe(&a->ssh, &a->run); /* the engine keeps its own copy as long as it needs it */
     if (code == 0) {
         say_start(m, a, targets_count(m));
         interrupt_begin(run);
+        progress_begin(m, run);
         int rc = muster_run_start(run, &err);
+        progress_end();
         code = rc < 0 ? complain(&err) : finish(run, a);
         interrupt_end();
     }
@@ -361,13 +331,13 @@ static int watch_script(struct watch *w, const struct muster_script *script, con
 }
 
 /* Until an interrupt: 130 and above. While nothing runs, a signal simply ends the program. */
-static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a, struct secrets *secrets)
+static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a)
 {
     struct watch *w = watch_new();
     int code = w ? watch_script(w, *script, a) : cannot_watch();
 
     while (code == 0) {
-        if (*script && run_all(m, *script, a, secrets, NULL) > 128)
+        if (*script && run_all(m, *script, a, NULL) > 128)
             break;
         fputs("Waiting for a change.\n", stderr);
         if (watch_wait(w) < 0) {
@@ -388,16 +358,15 @@ static int run_again_and_again(struct muster *m, struct muster_script **script, 
 
 static int prepare_and_run(struct muster *m, struct muster_script **script, struct run_args *a, struct muster_stored *stored)
 {
-    struct secrets secrets = {.password = {.set = false}};
     int code = check_reports(a);
 
     if (code == 0)
-        code = read_secrets(m, a, &secrets);
+        code = ssh_args_read_secrets(&a->ssh, &a->run, "run", m);
     if (code == 0) {
         settle_size(a, targets_count(m));
-        code = a->watch ? run_again_and_again(m, script, a, &secrets) : run_all(m, *script, a, &secrets, stored);
+        code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a, stored);
     }
-    wipe_secrets(&secrets);
+    ssh_args_wipe(&a->ssh, &a->run);
     return code;
 }
 
@@ -409,7 +378,8 @@ static void settle_db(struct muster *m, struct run_args *a, char **path)
 
     if (a->run.db || a->no_db)
         return;
-    a->run.db = *path = muster_db_path(a->run.state_dir, true, &err);
+    bool kept = !a->run.dry_run && !a->run.replay_dir && !a->list_hosts;
+    a->run.db = *path = muster_db_path(a->run.state_dir, kept, &err);
     if (!*path) {
         snprintf(line, sizeof line, "%s. This run is not kept; --no-db says so without this line.", err.message);
         muster_log(m, MUSTER_WARNING, line);

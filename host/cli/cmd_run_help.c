@@ -8,8 +8,9 @@ void cmd_run_help(FILE *to)
           "Run SCRIPT against every server at once, and end with one summary that names\n"
           "each server that failed and why.\n"
           "\n"
-          "SERVER is an id of the inventory; or a glob 'web*' or node set 'srv[01-10]' that\n"
-          "chooses from it ('!web3' takes out); or else a host: name, user@name:port,\n"
+          "SERVER is an id or a group of the inventory; or a pattern that chooses from it:\n"
+          "glob 'web*', node set 'srv[01-10]', 'web:&rack1:!web3', '~regex', 'web[0:4]',\n"
+          "@file; see docs/patterns.md; or else a host: name, user@name:port,\n"
           "[IPv6]:port. With no SERVER: all of the inventory. A host with a port gets the\n"
           "id host-port.\n",
           to);
@@ -35,6 +36,6 @@ void cmd_run_help(FILE *to)
           "  muster run scripts/cpu.lua ops@10.0.0.5:2222 --key ~/.ssh/id_ops\n"
           "  muster run scripts/cpu.lua --local\n"
           "  muster run scripts/burnin.lua -i fleet.json -s 'cpu,mem*'\n"
-          "  muster run scripts/cpu.lua -i fleet.json --limit 'rack1-*' --list-hosts\n",
+          "  muster run scripts/cpu.lua -i fleet.json --limit 'web:&rack1' --list-hosts\n",
           to);
 }

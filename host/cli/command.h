@@ -39,12 +39,16 @@ int cmd_check(int argc, char **argv);
 void cmd_check_help(FILE *to);
 int cmd_list(int argc, char **argv);
 void cmd_list_help(FILE *to);
+int cmd_inventory(int argc, char **argv);
+void cmd_inventory_help(FILE *to);
 int cmd_new(int argc, char **argv);
 void cmd_new_help(FILE *to);
 int cmd_test(int argc, char **argv);
 void cmd_test_help(FILE *to);
 int cmd_console(int argc, char **argv);
 void cmd_console_help(FILE *to);
+int cmd_ssh_config(int argc, char **argv);
+void cmd_ssh_config_help(FILE *to);
 int cmd_help(int argc, char **argv);
 void cmd_help_help(FILE *to);
 /* The program's own help: what it is, and its commands. */

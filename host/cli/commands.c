@@ -11,9 +11,11 @@ const struct cli_command cli_commands[] = {
     {"cleanup", "destroy what earlier runs left behind", cmd_cleanup, cmd_cleanup_help},
     {"check", "load scripts and say whether they are in order", cmd_check, cmd_check_help},
     {"list", "show scripts, with their parameters and thresholds", cmd_list, cmd_list_help},
+    {"inventory", "show servers, groups and variables of an inventory", cmd_inventory, cmd_inventory_help},
     {"new", "write a script to start from, and its tests", cmd_new, cmd_new_help},
     {"test", "run tests of scripts, without a server", cmd_test, cmd_test_help},
     {"console", "Lua line by line, with one server at hand", cmd_console, cmd_console_help},
+    {"ssh-config", "show how servers are reached", cmd_ssh_config, cmd_ssh_config_help},
     {"help", "explain a command", cmd_help, cmd_help_help},
     {NULL, NULL, NULL, NULL},
 };

@@ -9,14 +9,15 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "ssh_args.h"
+#include "values.h"
 
 struct console_args {
     bool help;
     const char *server; /* NULL with --local */
-    const char **inventories, **keys, **known_hosts;
-    size_t n_inventories, n_keys, n_known_hosts;
+    struct str_list inventories;
+    struct ssh_args ssh;
     struct muster_run_options run;
-    const char *password_file, *password_env, *passphrase_file, *passphrase_env;
     enum muster_level level;
 };
 

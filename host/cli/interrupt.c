@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "terminal.h"
+
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { N_SIGNALS = sizeof signals / sizeof *signals };
 
@@ -19,9 +21,11 @@ static void on_signal(int signo)
 
     if (run)
         muster_run_interrupt(run, signo == SIGHUP ? SIGTERM : signo);
-    if (atomic_fetch_add(&seen, 1) >= 1) { /* whoever insists a third time gets the kernel's way */
+    if (atomic_fetch_add(&seen, 1) >= 2) { /* whoever insists a third time gets the kernel's way */
+        terminal_leave();
         for (int i = 0; i < N_SIGNALS; i++)
             signal(signals[i], SIG_DFL);
+        raise(signo); /* once this handler is over */
     }
     errno = errnum;
 }

@@ -10,23 +10,13 @@
 #include "run_table.h"
 #include "values.h"
 
-static int add(struct str_list *list, const char *value, int argc)
-{
-    if (!list->items) /* no list can be longer than the command line */
-        list->items = calloc((size_t)argc + 1, sizeof *list->items);
-    if (!list->items)
-        return cli_error("run", "out of memory");
-    list->items[list->n++] = value;
-    return 0;
-}
-
 static int param(struct run_args *a, const char *text, int argc)
 {
     const char *equals = strchr(text, '=');
 
     if (!equals || equals == text)
         return cli_misuse("run", "--param: '%s' is not NAME=VALUE", text);
-    return add(&a->params, text, argc);
+    return cli_list_add("run", &a->params, text, argc);
 }
 
 static int threshold(struct run_args *a, const char *text, int argc)
@@ -35,7 +25,20 @@ static int threshold(struct run_args *a, const char *text, int argc)
 
     if (!equals || equals == text || equals[-1] == '<' || equals[-1] == '>')
         return cli_misuse("run", "--threshold: '%s' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", text);
-    return add(&a->thresholds, text, argc);
+    return cli_list_add("run", &a->thresholds, text, argc);
+}
+
+const char *const run_report_names[RUN_REPORTS] = {
+    [MUSTER_REPORT_JSON] = "json",
+    [MUSTER_REPORT_JUNIT] = "junit",
+    [MUSTER_REPORT_OPENMETRICS] = "openmetrics",
+    [MUSTER_REPORT_OTLP] = "otel-jsonl",
+    [MUSTER_REPORT_HTML] = "html",
+};
+
+static int report(struct run_args *a, enum muster_report kind, const char *path)
+{
+    return cli_value_text("run", run_report_names[kind], path, &a->reports[kind]);
 }
 
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
@@ -44,27 +47,23 @@ struct verbosity {
     int level; /* -1: not said */
 };
 
-static const char *secret_name(int id)
-{
-    return id == OPT_PASSWORD ? "password" : id == OPT_PASSPHRASE ? "passphrase" : "sudo-password";
-}
-
 static int one_of_run(struct run_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
 {
     static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
     static const char *const formats[] = {"console", "json", "logfmt", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
-    static const char *const policies[] = {"strict", "accept-new", "off", NULL};
-    int i = 0, rc;
+    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "run", id, v, argc);
 
+    if (rc != SSH_ARGS_OTHER)
+        return rc;
     switch (id) {
     case 'h':
         a->help = true;
         return 0;
     case 'i':
-        return add(&a->inventories, v, argc);
+        return cli_list_add("run", &a->inventories, v, argc);
     case OPT_LIMIT:
-        return add(&a->limits, v, argc);
+        return cli_list_add("run", &a->limits, v, argc);
     case OPT_LIST_HOSTS:
         a->list_hosts = true;
         return 0;
@@ -74,7 +73,7 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case 'p':
         return param(a, v, argc);
     case 's':
-        return add(&a->steps, v, argc);
+        return cli_list_add("run", &a->steps, v, argc);
     case OPT_ALLOW_DESTRUCTIVE:
         a->run.allow_destructive = true;
         return 0;
@@ -122,46 +121,12 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
     case OPT_TIMEOUT:
         return cli_value_duration("run", "timeout", v, &a->run.timeout_ms);
-    case OPT_CONNECT_TIMEOUT:
-        return cli_value_duration("run", "connect-timeout", v, &a->run.connect_timeout_ms);
+    case OPT_INVENTORY_TIMEOUT:
+        return cli_value_duration("run", "inventory-timeout", v, &a->inventory_timeout_ms);
     case OPT_TEARDOWN_TIMEOUT:
         return cli_value_duration("run", "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
         return cli_value_duration("run", "grace", v, &a->run.grace_ms);
-    case OPT_AGENT_TIMEOUT:
-        return cli_value_duration("run", "agent-timeout", v, &a->run.agent_timeout_ms);
-    case 'u':
-        return cli_value_text("run", "user", v, &a->run.user);
-    case OPT_KEY:
-        return add(&a->keys, v, argc);
-    case OPT_KNOWN_HOSTS:
-        return add(&a->known_hosts, v, argc);
-    case OPT_NO_AGENT:
-        a->run.no_agent = true;
-        return 0;
-    case OPT_HOST_KEY_POLICY:
-        rc = cli_value_choice("run", "host-key-policy", v, policies, &i);
-        a->run.hostkey_policy = (enum muster_hostkey_policy)i;
-        return rc;
-    case OPT_PASSWORD:
-    case OPT_PASSPHRASE:
-    case OPT_SUDO_PASSWORD:
-        return cli_misuse("run",
-                          "a secret does not belong on the command line, where others can read it: use "
-                          "--%s-file FILE or --%s-env NAME",
-                          secret_name(id), secret_name(id));
-    case OPT_PASSWORD_FILE:
-        return cli_value_text("run", "password-file", v, &a->password_file);
-    case OPT_PASSWORD_ENV:
-        return cli_value_text("run", "password-env", v, &a->password_env);
-    case OPT_PASSPHRASE_FILE:
-        return cli_value_text("run", "passphrase-file", v, &a->passphrase_file);
-    case OPT_PASSPHRASE_ENV:
-        return cli_value_text("run", "passphrase-env", v, &a->passphrase_env);
-    case OPT_SUDO_PASSWORD_FILE:
-        return cli_value_text("run", "sudo-password-file", v, &a->sudo_password_file);
-    case OPT_SUDO_PASSWORD_ENV:
-        return cli_value_text("run", "sudo-password-env", v, &a->sudo_password_env);
     case OPT_LOG_FORMAT:
         rc = cli_value_choice("run", "log-format", v, formats, &i);
         a->log_format = (enum muster_log_format)i;
@@ -180,12 +145,22 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         rc = cli_value_choice("run", "color", v, colors, &i);
         a->color = (enum cli_color)i;
         return rc;
+    case OPT_PROGRESS:
+        rc = cli_value_choice("run", "progress", v, colors, &i); /* the same words */
+        a->progress = (enum cli_progress)i;
+        return rc;
+    case OPT_PROGRESS_INTERVAL:
+        return cli_value_duration("run", "progress-interval", v, &a->progress_interval_ms);
     case OPT_JUNIT:
-        return cli_value_text("run", "junit", v, &a->junit);
+        return report(a, MUSTER_REPORT_JUNIT, v);
     case OPT_JSON:
-        return cli_value_text("run", "json", v, &a->json);
+        return report(a, MUSTER_REPORT_JSON, v);
+    case OPT_OPENMETRICS:
+        return report(a, MUSTER_REPORT_OPENMETRICS, v);
+    case OPT_OTEL_JSONL:
+        return report(a, MUSTER_REPORT_OTLP, v);
     case OPT_HTML:
-        return cli_value_text("run", "html", v, &a->html);
+        return report(a, MUSTER_REPORT_HTML, v);
     default:
         return cli_misuse("run", "option %d is not handled", id);
     }
@@ -194,12 +169,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
 /* What no single option can know. */
 static int together(struct run_args *a, const struct verbosity *verbosity)
 {
-    if (a->password_file && a->password_env)
-        return cli_misuse("run", "--password-file and --password-env exclude each other");
-    if (a->passphrase_file && a->passphrase_env)
-        return cli_misuse("run", "--passphrase-file and --passphrase-env exclude each other");
-    if (a->sudo_password_file && a->sudo_password_env)
-        return cli_misuse("run", "--sudo-password-file and --sudo-password-env exclude each other");
+    if (ssh_args_together(&a->ssh, &a->run, "run") != 0)
+        return CLI_USAGE;
     if (a->run.db && a->no_db)
         return cli_misuse("run", "--db and --no-db exclude each other");
     if (a->of && !a->rerun)
@@ -212,10 +183,13 @@ static int together(struct run_args *a, const struct verbosity *verbosity)
         return cli_misuse("run", "--local and --replay exclude each other: a replay runs nothing anywhere");
     if (a->quiet && verbosity->verbose > 0)
         return cli_misuse("run", "--quiet and --verbose exclude each other");
-    if (a->junit && a->json && strcmp(a->junit, a->json) == 0)
-        return cli_misuse("run", "--junit and --json would both write to %s", a->json);
-    if (a->html && ((a->junit && strcmp(a->html, a->junit) == 0) || (a->json && strcmp(a->html, a->json) == 0)))
-        return cli_misuse("run", "--html and another report would both write to %s", a->html);
+    if (a->quiet && a->progress == CLI_PROGRESS_ALWAYS)
+        return cli_misuse("run", "--quiet and --progress=always exclude each other");
+    for (size_t i = 0; i < RUN_REPORTS; i++)
+        for (size_t k = 0; k < i && a->reports[i]; k++)
+            if (a->reports[k] && strcmp(a->reports[i], a->reports[k]) == 0)
+                return cli_misuse("run", "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
+                                  a->reports[i]);
 
     if (verbosity->level >= 0)
         a->level = (enum muster_level)verbosity->level;
@@ -262,7 +236,8 @@ static int remember(struct run_args *a, int id, const char *value)
         o++;
     if (!o->name || is_of_this_run_alone(id) || (id == 'i' && !strcmp(value, "-")))
         return 0;
-    bool path = o->arg && (!strcmp(o->arg, "FILE") || !strcmp(o->arg, "DIR")) && value[0] != '/' && strcmp(value, "-") != 0;
+    bool path = o->arg && (!strcmp(o->arg, "FILE") || !strcmp(o->arg, "DIR") || (id == 'i' && !strchr(value, ','))) &&
+                value[0] != '/' && strcmp(value, "-") != 0 && !(id == OPT_SSH_CONFIG && !strcmp(value, "none"));
     if (id == 'p' && muster_name_is_secret(value, strcspn(value, "=")))
         return keep_word(&a->again, asprintf(&word, "--param=%.*s", (int)strcspn(value, "="), value) < 0 ? NULL : word)
                    ? 0
@@ -306,18 +281,17 @@ int run_args_parse(struct run_args *a, bool resume, int argc, char **argv)
 
 void run_args_free(struct run_args *a)
 {
-    free(a->inventories.items);
-    free(a->params.items);
-    free(a->thresholds.items);
-    free(a->limits.items);
-    free(a->known_hosts.items);
-    free(a->keys.items);
-    free(a->steps.items);
     for (size_t i = 0; i < a->words.n; i++)
         free((char *)a->words.items[i]);
     for (size_t i = 0; i < a->again.n; i++)
         free((char *)a->again.items[i]);
-    free(a->words.items);
-    free(a->again.items);
+    cli_list_free(&a->words);
+    cli_list_free(&a->again);
+    cli_list_free(&a->inventories);
+    cli_list_free(&a->params);
+    cli_list_free(&a->thresholds);
+    cli_list_free(&a->limits);
+    cli_list_free(&a->steps);
+    ssh_args_free(&a->ssh);
     *a = (struct run_args){0};
 }

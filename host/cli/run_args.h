@@ -13,13 +13,12 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "progress.h"
 #include "sinks.h"
+#include "ssh_args.h"
+#include "values.h"
 
-/* Values of a repeatable option, in order, NULL at the end. */
-struct str_list {
-    const char **items;
-    size_t n;
-};
+enum { RUN_REPORTS = MUSTER_REPORT_HTML + 1 };
 
 struct run_args {
     bool help;
@@ -28,22 +27,25 @@ struct run_args {
     char **servers; /* the rest of argv */
     size_t n_servers;
 
-    struct str_list inventories, params, thresholds, limits, known_hosts, keys, steps;
+    struct str_list inventories, params, thresholds, limits, steps;
+    uint64_t inventory_timeout_ms; /* 0: not said */
+    struct ssh_args ssh;
     bool list_hosts, watch, no_db, changed_script;
     const char *rerun, *of;
     struct str_list words;       /* what a resumed run is given again: options as --name=value, each malloc'd */
     struct str_list again;       /* and what it has to be given anew, being a secret: "--param=token" */
     struct muster_run_options run; /* all but the lists and the secrets */
-    const char *password_file, *password_env, *passphrase_file, *passphrase_env;
-    const char *sudo_password_file, *sudo_password_env;
 
     enum muster_level level;
     enum muster_log_format log_format;
     const char *log_file;
     bool quiet;
     enum cli_color color;
-    const char *junit, *json, *html;
+    enum cli_progress progress;
+    uint64_t progress_interval_ms; /* 0: not said */
+    const char *reports[RUN_REPORTS]; /* by enum muster_report; NULL: not wanted */
 };
+extern const char *const run_report_names[RUN_REPORTS]; /* the options that ask for them */
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. resume: of `muster resume [RUN]`. */
 int run_args_parse(struct run_args *args, bool resume, int argc, char **argv);

@@ -1,10 +1,14 @@
 #include "run_table.h"
 
+#include "ssh_args.h"
+
 const struct cli_option run_table[] = {
     {0, "Servers", NULL, NULL},
-    {'i', "inventory", "FILE", "the servers of FILE, a plain list or JSON; - is standard input; repeatable"},
-    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN; repeatable, each narrows further"},
-    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and run nothing"},
+    {'i', "inventory", "WHAT",
+     "the servers of WHAT: a plain list, JSON, or one of Ansible's inventories (a file, a folder, a program, or names with "
+     "commas between them); - is standard input; repeatable"},
+    {OPT_LIMIT, "limit", "PATTERN", "of the servers chosen, only those of PATTERN, such as 'web:&rack1:!srv03' or @failed.txt; repeatable, each narrows further"},
+    {OPT_LIST_HOSTS, "list-hosts", NULL, "print id and address of the servers chosen, and on standard error all in one node set; run nothing"},
     {OPT_RERUN, "rerun", "STATUS",
      "only servers that had this status in the last run of the script, such as failed,error; with no server named: as they were "
      "then"},
@@ -36,26 +40,12 @@ const struct cli_option run_table[] = {
 
     {0, "Time limits (90s, 5m, 1h30m, 250ms; a bare number is seconds)", NULL, NULL},
     {OPT_TIMEOUT, "timeout", "DUR", "for one server as a whole (default: what the script says, else 1h)"},
-    {OPT_CONNECT_TIMEOUT, "connect-timeout", "DUR", "for one connection, login included (default 10s)"},
+    {OPT_INVENTORY_TIMEOUT, "inventory-timeout", "DUR", "for one answer of a program that prints an inventory (default 30s)"},
     {OPT_TEARDOWN_TIMEOUT, "teardown-timeout", "DUR", "for the script's teardown on one server (default: what the script says, else 60s)"},
     {OPT_GRACE, "grace", "DUR", "for teardowns after an interrupt (default 15s)"},
 
     {0, "SSH", NULL, NULL},
-    {'u', "user", "NAME", "login name where the inventory gives none (default: yours)"},
-    {OPT_KEY, "key", "FILE", "private key; repeatable (default: ~/.ssh/id_ed25519, id_ecdsa, id_rsa)"},
-    {OPT_PASSPHRASE_FILE, "passphrase-file", "FILE", "the passphrase of encrypted keys is in FILE"},
-    {OPT_PASSPHRASE_ENV, "passphrase-env", "NAME", "or in the environment variable NAME"},
-    {OPT_PASSWORD_FILE, "password-file", "FILE", "the login password is in FILE (default: no password is tried)"},
-    {OPT_PASSWORD_ENV, "password-env", "NAME", "or in the environment variable NAME"},
-    {OPT_SUDO_PASSWORD_FILE, "sudo-password-file", "FILE",
-     "the password that sudo wants on the servers is in FILE (default: none, sudo must not ask for one)"},
-    {OPT_SUDO_PASSWORD_ENV, "sudo-password-env", "NAME", "or in the environment variable NAME"},
-    {OPT_NO_AGENT, "no-agent", NULL, "do not ask the SSH agent (default: it is asked when SSH_AUTH_SOCK is set)"},
-    {OPT_AGENT_TIMEOUT, "agent-timeout", "DUR", "for one answer of the agent (default 5s)"},
-    {OPT_KNOWN_HOSTS, "known-hosts", "FILE", "known host keys; repeatable (default: yours and the system's)"},
-    {OPT_HOST_KEY_POLICY, "host-key-policy", "POLICY",
-     "strict: only known host keys; accept-new: also those of unknown servers, which are remembered; off: any (default "
-     "strict)"},
+    CLI_SSH_OPTIONS,
 
     {0, "Log (on standard error) and summary (on standard output)", NULL, NULL},
     {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
@@ -64,6 +54,10 @@ const struct cli_option run_table[] = {
     {'v', "verbose", NULL, "the level debug; -vv: trace"},
     {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
     {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    {OPT_PROGRESS, "progress", "WHEN",
+     "auto, always or never: on a terminal a line that tells how far the run is, elsewhere a line of the log every so often "
+     "(default auto, with --quiet never); SIGUSR1, or the key i, logs which server is in which step"},
+    {OPT_PROGRESS_INTERVAL, "progress-interval", "DUR", "between those lines of the log (default 60s)"},
 
     {0, "Reports", NULL, NULL},
     {OPT_JUNIT, "junit", "FILE", "write the results as JUnit XML to FILE"},
@@ -71,14 +65,14 @@ const struct cli_option run_table[] = {
      "write the results as JSON to FILE; - is standard output, the summary then goes to "
      "standard error"},
     {OPT_HTML, "html", "FILE", "write the results as one HTML page to FILE, with the script's former runs"},
+    {OPT_OPENMETRICS, "openmetrics", "FILE",
+     "write the results as metrics for Prometheus to FILE (OpenMetrics text, also for node_exporter's textfile collector)"},
+    {OPT_OTEL_JSONL, "otel-jsonl", "FILE", "write the results as metrics of OpenTelemetry to FILE (OTLP, JSON lines)"},
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},
 
-    /* Hidden: people try them, and deserve to be told. */
-    {OPT_PASSWORD, "password", NULL, NULL},
-    {OPT_PASSPHRASE, "passphrase", NULL, NULL},
-    {OPT_SUDO_PASSWORD, "sudo-password", NULL, NULL},
+    /* Hidden: people try it, and deserve to be told. */
     {OPT_CHANGED_SCRIPT, "changed-script", NULL, NULL},
     {0, NULL, NULL, NULL},
 };

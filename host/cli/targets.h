@@ -25,10 +25,11 @@ struct target_spec {
 int target_spec_parse(const char *text, struct target_spec *out, char *why, size_t why_size);
 
 /* Choose the servers of the run: those named in words (commas separate as well; none: all of the inventory), narrowed
- * by each of the limits. An id of the inventory is looked up; a glob, node set or !term chooses from it; anything else
- * is added as a host. 0, or CLI_USAGE when a message was printed. */
+ * by each of the limits. What the inventory knows wins: an id, a group, name:name; what can be no host name is a pattern
+ * (docs/patterns.md) and chooses from it; anything else is added as a host. 0, or CLI_USAGE when a message was printed. */
 int targets_choose(struct muster *m, const char *command, const char *const *words, size_t n_words,
                    const char *const *limits, size_t n_limits);
 size_t targets_count(const struct muster *m); /* servers chosen */
+char *targets_fold(const struct muster *m);   /* their ids as a node set, for free(); NULL: out of memory */
 
 #endif

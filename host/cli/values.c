@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -41,4 +42,20 @@ int cli_value_text(const char *command, const char *name, const char *value, con
         return cli_misuse(command, "--%s: the value is empty", name);
     *out = value;
     return 0;
+}
+
+int cli_list_add(const char *command, struct str_list *list, const char *value, int argc)
+{
+    if (!list->items) /* no list can be longer than the command line */
+        list->items = calloc((size_t)argc + 1, sizeof *list->items);
+    if (!list->items)
+        return cli_error(command, "out of memory");
+    list->items[list->n++] = value;
+    return 0;
+}
+
+void cli_list_free(struct str_list *list)
+{
+    free(list->items);
+    *list = (struct str_list){0};
 }

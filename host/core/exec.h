@@ -51,7 +51,7 @@ struct mu_exec_result {
     struct mu_err error; /* code 0 when the command ran to its end, whatever its exit status */
     bool unended;        /* it was to be ended and could not be confirmed ended on the machine */
     bool refused;        /* over SSH: the server gave no channel for it, so that nothing was started */
-    long pid;            /* of the command's process group there, 0 when never known */
+    long pid;            /* of the command's process group there, or of its shell where it has none of its own; 0: never known */
 };
 
 #endif

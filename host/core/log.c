@@ -18,6 +18,7 @@ struct sink {
     mu_sink_fn *fn;
     void *arg;
     void (*destroy)(void *arg);
+    mu_sink_status_fn *status; /* NULL: it shows none */
 };
 
 struct mu_logger {
@@ -89,8 +90,26 @@ int mu_logger_add_sink(struct mu_logger *lg, mu_sink_fn *sink, void *arg, void (
     if (!sinks)
         return MU_ENOMEM;
     lg->sinks = sinks;
-    sinks[lg->n_sinks++] = (struct sink){sink, arg, destroy};
+    sinks[lg->n_sinks++] = (struct sink){sink, arg, destroy, NULL};
     return 0;
+}
+
+void mu_logger_sink_status(struct mu_logger *lg, void *arg, mu_sink_status_fn *fn)
+{
+    for (size_t i = 0; i < lg->n_sinks; i++)
+        if (lg->sinks[i].arg == arg)
+            lg->sinks[i].status = fn;
+}
+
+void mu_logger_status(struct mu_logger *lg, const char *text, size_t len)
+{
+    if (in_sink)
+        return;
+    pthread_mutex_lock(&lg->lock);
+    for (size_t i = 0; i < lg->n_sinks; i++)
+        if (lg->sinks[i].status)
+            lg->sinks[i].status(lg->sinks[i].arg, text, len);
+    pthread_mutex_unlock(&lg->lock);
 }
 
 struct mu_logger *mu_logger_use(struct mu_logger *lg)

@@ -75,6 +75,13 @@ void mu_logger_free(struct mu_logger *lg);
  * called with arg when the logger is freed. */
 int mu_logger_add_sink(struct mu_logger *lg, mu_sink_fn *sink, void *arg, void (*destroy)(void *arg));
 
+/* A line below the log: what goes on now, for a person at a terminal. The sink with this arg, added before, shows it by fn,
+ * which is called under the same mutex as the sink. */
+typedef void mu_sink_status_fn(void *arg, const char *text, size_t len);
+void mu_logger_sink_status(struct mu_logger *lg, void *arg, mu_sink_status_fn *fn);
+/* Show this text (printable, no control characters) in place of the former; empty: none any more. Any thread. */
+void mu_logger_status(struct mu_logger *lg, const char *text, size_t len);
+
 /* This thread's logger; NULL (the start) drops every line. Returns the former one. */
 struct mu_logger *mu_logger_use(struct mu_logger *lg);
 struct mu_logger *mu_logger_current(void);

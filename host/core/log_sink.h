@@ -27,7 +27,8 @@ int mu_log_format_parse(const char *name, enum mu_log_format *out); /* "console"
 void mu_log_format_record(struct mu_buf *out, enum mu_log_format format, bool color, const struct mu_record *record);
 
 /* Add a sink that writes lines of this format to fd. own_fd: closed with the logger; when the call
- * fails it stays the caller's. 0 or a negative code. */
+ * fails it stays the caller's. One that does not own its descriptor shows what mu_logger_status() is given, with the
+ * escape sequences of a terminal. 0 or a negative code. */
 int mu_log_sink_fd(struct mu_logger *lg, int fd, bool own_fd, enum mu_log_format format, bool color,
                    struct mu_err *err);
 /* Open path for appending (created 0644) and add a sink to it, without colours. */

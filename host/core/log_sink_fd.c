@@ -1,4 +1,9 @@
-/* Sinks that write to a descriptor; the formats are in log_sink.c. */
+/* Sinks that write to a descriptor; the formats are in log_sink.c.
+ *
+ * A status line is the last line of the terminal, with the cursor left at its beginning: so whatever is written next
+ * stands over it, and "erase to the end of the screen" takes all of it away, also when the terminal was made narrower
+ * meanwhile and broke it into several rows. It is written without automatic wrapping: the terminal may be narrower by now
+ * than it was when the text was made. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,10 +14,14 @@
 
 #include "core/log_sink.h"
 
+#define ERASE "\r\033[J"
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON "\033[?7h"
 #define KEEP_BYTES 65536 /* the buffer is given back after a line longer than this */
 
 struct fd_sink {
     struct mu_buf line;
+    struct mu_buf status; /* what stands on the last line; empty: nothing */
     int fd;
     bool own_fd;
     bool color;
@@ -48,9 +57,13 @@ static void fd_sink_write(void *arg, const struct mu_record *record)
     int errnum = ENOMEM;
 
     mu_buf_clear(&s->line);
+    if (s->status.len)
+        mu_buf_adds(&s->line, ERASE);
     if (s->torn)
         mu_buf_addc(&s->line, '\n');
     mu_log_format_record(&s->line, s->format, s->color, record);
+    if (s->status.len)
+        mu_buf_addf(&s->line, WRAP_OFF "%s" WRAP_ON "\r", s->status.data);
     if (!s->line.failed) {
         errnum = write_all(s->fd, s->line.data, s->line.len, &written);
         s->torn = errnum ? (s->torn || written > 0) : false;
@@ -68,6 +81,29 @@ static void fd_sink_write(void *arg, const struct mu_record *record)
     }
 }
 
+/* Over the former text, and only then is the rest erased: nothing flickers. */
+static void fd_sink_status(void *arg, const char *text, size_t len)
+{
+    struct fd_sink *s = arg;
+    size_t written;
+
+    if (len == s->status.len && (!len || memcmp(text, s->status.data, len) == 0))
+        return;
+    mu_buf_clear(&s->status);
+    mu_buf_add(&s->status, text, len);
+    mu_buf_clear(&s->line);
+    if (s->torn)
+        mu_buf_addc(&s->line, '\n');
+    mu_buf_adds(&s->line, "\r");
+    if (len)
+        mu_buf_addf(&s->line, WRAP_OFF "%s" WRAP_ON, mu_buf_cstr(&s->status));
+    mu_buf_adds(&s->line, "\033[J\r");
+    if (s->status.failed || s->line.failed) /* no memory for it: then without one */
+        mu_buf_clear(&s->status);
+    else if (write_all(s->fd, s->line.data, s->line.len, &written) == 0)
+        s->torn = false;
+}
+
 static void fd_sink_free(void *arg)
 {
     struct fd_sink *s = arg;
@@ -75,6 +111,7 @@ static void fd_sink_free(void *arg)
     if (s->own_fd)
         close(s->fd);
     mu_buf_free(&s->line);
+    mu_buf_free(&s->status);
     free(s);
 }
 
@@ -96,6 +133,8 @@ int mu_log_sink_fd(struct mu_logger *lg, int fd, bool own_fd, enum mu_log_format
         free(s);
         return mu_err_set(err, MU_ENOMEM, "out of memory for a log sink");
     }
+    if (!own_fd)
+        mu_logger_sink_status(lg, s, fd_sink_status);
     return 0;
 }
 

@@ -65,16 +65,18 @@ static int malformed(struct mu_err *err, struct span where, const char *why)
                       where.p, why);
 }
 
-/* Read digits off *s. Returns how many there were, 0 when none or too many. */
+/* Read digits off *s, and blanks around them. Returns how many there were, 0 when none or too many. */
 static int take_number(struct span *s, uint64_t *out)
 {
     int digits = 0;
 
+    *s = trim(*s);
     for (*out = 0; s->len > 0 && *s->p >= '0' && *s->p <= '9'; s->p++, s->len--, digits++) {
         if (digits == MAX_DIGITS)
             return 0;
         *out = *out * 10 + (uint64_t)(*s->p - '0');
     }
+    *s = trim(*s);
     return digits;
 }
 
@@ -98,6 +100,7 @@ static int parse_range(struct span item, struct range *out, struct mu_err *err)
     out->step = 1;
     out->padding = lo_digits > 1 && *lo_text == '0' ? lo_digits : 0;
     if (take_char(&s, '-')) {
+        s = trim(s);
         hi_text = s.p;
         hi_digits = take_number(&s, &out->hi);
         if (hi_digits == 0)

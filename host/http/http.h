@@ -92,6 +92,7 @@ size_t mu_http_escape(char *out, const char *text, size_t len);
 int mu_http_within(const char *base, const char *url, struct mu_err *err);
 /* The beginning of an answer's body on one line, for a message; what the request keeps secret is left out. */
 void mu_http_excerpt(const struct mu_http_call *call, struct mu_buf *out);
+bool mu_http_tells_secret(const struct mu_http_call *call, const char *text); /* whatever the case of its letters */
 bool mu_http_repeats_secret(const struct mu_http_call *call);     /* the answer's body does */
 bool mu_http_url_repeats_secret(const struct mu_http_call *call); /* the URL that a redirect led to does */
 

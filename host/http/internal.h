@@ -104,7 +104,6 @@ void mu_http_transfer_judge(struct mu_http_call *c, struct mu_http_outcome *o, s
 /* words.c */
 /* "GET https://host/path", for the beginning of a message. */
 void mu_http_say_request(const struct mu_http_call *c, struct mu_buf *out);
-bool mu_http_tells_secret(const struct mu_http_call *c, const char *text); /* whatever the case of its letters */
 /* err for kind: "REQUEST: what", with a cause that folds. */
 void mu_http_say_error(const struct mu_http_call *c, struct mu_err *err, enum mu_http_kind kind, const char *cause,
                        const char *what);

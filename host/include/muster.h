@@ -67,25 +67,45 @@ typedef void muster_log_fn(void *arg, enum muster_level level, int64_t wall_ms, 
 MUSTER_API int muster_log_to(struct muster *m, muster_log_fn *fn, void *arg, struct muster_error *err);
 /* A line of the embedder's own, through the engine's sinks. */
 MUSTER_API void muster_log(struct muster *m, enum muster_level level, const char *message);
+/* A line that stays below the log of muster_log_to_fd(), which must be a terminal's: taken away before each line of the log
+ * and put back behind it. One line of printable text, narrower than the terminal; NULL: none any more. Any thread. */
+MUSTER_API void muster_log_status(struct muster *m, const char *text);
 
 /* ---- servers ---- */
 
-/* Add the servers of an inventory file (plain list or JSON, see README); "-" is standard input. */
+/* Add the servers of an inventory: a plain list, JSON, or one of Ansible's (a file, folder, program, or "a,b,"); see
+ * docs/inventory.md. "-" is standard input. Warnings are logged. After an error of one of Ansible's, none of those can be
+ * added any more; servers that came from them are made anew with each further one. */
 MUSTER_API int muster_inventory_load(struct muster *m, const char *path, struct muster_error *err);
+/* How long a program that prints an inventory may take for one answer; 30 s when never called. */
+MUSTER_API void muster_inventory_set_timeout(struct muster *m, uint64_t timeout_ms);
+enum muster_inventory_form {
+    MUSTER_INVENTORY_LIST,   /* groups, and the variables of all servers: JSON as of ansible-inventory --list */
+    MUSTER_INVENTORY_SERVER, /* the variables of the server name */
+    MUSTER_INVENTORY_GRAPH,  /* the tree of groups below name; NULL: all */
+};
+/* *text is allocated; the caller frees it. Only by the form GRAPH is it meant for people; ids in it are printable. */
+MUSTER_API int muster_inventory_show(struct muster *m, enum muster_inventory_form form, const char *name, char **text,
+                                     struct muster_error *err);
 /* Add one server; address NULL: its id. */
 MUSTER_API int muster_server_add(struct muster *m, const char *id, const char *address, struct muster_error *err);
-/* Set "address", "port", "user", "key", "transport", or a variable of any other name. */
+/* Set "address", "port", "user", "key", "transport", "ssh_args", or a variable of any other name. */
 MUSTER_API int muster_server_set(struct muster *m, const char *id, const char *name, const char *value, struct muster_error *err);
 MUSTER_API size_t muster_server_count(const struct muster *m);
 MUSTER_API const char *muster_server_id(const struct muster *m, size_t i);      /* NULL past the end */
 MUSTER_API const char *muster_server_address(const struct muster *m, size_t i); /* NULL past the end */
 MUSTER_API bool muster_server_known(const struct muster *m, const char *id);
-/* Choose the servers of later runs: comma-separated ids, globs and node sets, "!" takes out. Each further call narrows the
- * choice. NULL: all again. A term that matches none is an error. */
+MUSTER_API bool muster_group_known(const struct muster *m, const char *name);
+/* The server or group whose name is nearest to a mistyped one; NULL when none is near. */
+MUSTER_API const char *muster_name_closest(const struct muster *m, const char *name);
+/* Choose the servers of later runs by a pattern, as docs/patterns.md explains them: "web:&rack1:!srv[03-05]". Each further
+ * call narrows the choice. NULL: all again. A term that matches none is an error, and so is a pattern that leaves none. */
 MUSTER_API int muster_select(struct muster *m, const char *pattern, struct muster_error *err);
 /* Choose exactly this one in addition to those already chosen this way; the first call starts from none. */
 MUSTER_API int muster_select_add(struct muster *m, const char *id, struct muster_error *err);
 MUSTER_API bool muster_server_selected(const struct muster *m, size_t i);
+/* Names folded to a node set, "srv[01-10,15]". The caller frees it with free(). NULL: out of memory. */
+MUSTER_API char *muster_names_fold(const char *const *names, size_t n);
 
 /* ---- scripts ---- */
 
@@ -167,12 +187,30 @@ MUSTER_API int muster_test(struct muster *m, const struct muster_test_options *o
 
 enum muster_hostkey_policy { MUSTER_HOSTKEY_STRICT, MUSTER_HOSTKEY_ACCEPT_NEW, MUSTER_HOSTKEY_OFF };
 
+/* How far a run is. Servers, but for running. One whose own task has ended is done, also while its peers may still have a say
+ * in what becomes of it. */
+struct muster_progress {
+    size_t total, waiting, done; /* waiting: not started yet */
+    size_t running;              /* tasks in flight: servers, pairs of them, marks */
+    size_t failed, not_measured; /* of those done; not measured: error, timeout, unreachable */
+    uint64_t elapsed_ms;         /* since the first server was started */
+    uint64_t left_ms;            /* an estimate; 0: not known */
+    double per_minute;           /* servers done so far; 0: none */
+    bool interrupted;
+};
+/* In the thread of muster_run_start(); may read the run's progress and log, and must not take long: nothing is dealt or
+ * collected meanwhile. */
+typedef void muster_progress_fn(void *arg, struct muster_run *run, const struct muster_progress *progress);
+
 struct muster_run_options {
     size_t size;     /* sizeof(struct muster_run_options) */
     unsigned forks;  /* servers in flight; 0: 50 */
     unsigned workers; /* threads; 0: the number of cores, no more than forks */
     uint64_t timeout_ms;          /* a task's deadline; 0: what the script says, else 1 h */
-    uint64_t connect_timeout_ms;  /* 0: 10 s */
+    uint64_t connect_timeout_ms;  /* 0: what ssh_config says, else 10 s */
+    int connect_retries;          /* of a connection that was refused, unreachable or closed before the login: after 0.5 s,
+                                     1 s, 2 s, … with jitter; 0: what ssh_config says, else 2; negative: none */
+    unsigned start_rate;          /* new SSH connections a second, over all of the run; 0: as they come */
     uint64_t teardown_timeout_ms; /* 0: 60 s */
     uint64_t grace_ms;            /* for teardown after an interrupt; 0: 15 s */
     size_t task_memory;           /* Lua memory of one task, bytes; 0: 64 MiB */
@@ -185,7 +223,7 @@ struct muster_run_options {
     enum muster_hostkey_policy hostkey_policy;
     const char *const *known_hosts; /* NULL-terminated; NULL: the user's and the system's */
     const char *const *key_files;   /* NULL-terminated; NULL: ~/.ssh/id_ed25519, id_ecdsa, id_rsa */
-    const char *user;               /* for servers that name none; NULL: this process's user */
+    const char *user;               /* for servers that name none; NULL: what ssh_config says, else this process's user */
     const char *password;           /* NULL: not tried */
     const char *passphrase;         /* of encrypted keys */
     bool no_agent;
@@ -200,6 +238,19 @@ struct muster_run_options {
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
     const char *sudo_password; /* for commands that run as root by sudo; NULL: none, sudo must not ask for one */
+    bool hostkey_policy_given; /* hostkey_policy holds even if it is strict and ssh_config says otherwise, or, in a cleanup,
+                                  that of then was not */
+    const char *ssh_config;    /* a file in the form of ssh_config(5) to be read instead of ~/.ssh/config and
+                                  /etc/ssh/ssh_config; "none": no such file at all; NULL: these two, as ssh does */
+    /* Without `passphrase`: ask a person for that of an encrypted key which is needed, and which no agent holds; at most
+     * size - 1 bytes into out, terminated; it is wiped when it has been used. again: the last answer was not it. 0, or
+     * another number for no answer. Called in muster_run_start(), or before it in muster_run_new(), in its thread and before
+     * anything runs. NULL: such a key is not used. */
+    int (*ask_passphrase)(void *arg, const char *key_file, bool again, char *out, size_t size);
+    void *ask_passphrase_arg;
+    muster_progress_fn *on_progress; /* every so often while it runs, and after muster_run_ask_progress(); NULL: never */
+    void *on_progress_arg;
+    uint64_t progress_every_ms;      /* 0: each second */
     const char *db;            /* the file where the run is kept, each step as soon as it is over (docs/results.md), see
                                   muster_db_path(); NULL: nowhere. Dry runs and consoles are not kept */
     bool db_required;          /* what is wrong with it is an error, and a replay is kept, too; otherwise a warning, and the run
@@ -208,6 +259,14 @@ struct muster_run_options {
                                       or NULL. No secrets */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
+
+/* How each server chosen would be reached: text is a line an option, "keyword value" as `ssh -G` prints it, of what the
+ * inventory, options (may be NULL) and ssh_config say. Commands of ssh_config's Match lines are run; nothing is connected.
+ * A server whose options are wrong has text NULL, and err->message says why. */
+MUSTER_API int muster_ssh_options(struct muster *m, const struct muster_run_options *options,
+                                  void (*fn)(void *arg, const char *server_id, const char *text,
+                                             const struct muster_error *err),
+                                  void *arg, struct muster_error *err);
 
 /* Add the servers that dir has transcripts of this script for, unless they are there; *n: how many it has. */
 MUSTER_API int muster_replay_servers(struct muster *m, const struct muster_script *script, const char *dir, size_t *n,
@@ -222,6 +281,20 @@ MUSTER_API int muster_run_start(struct muster_run *run, struct muster_error *err
 MUSTER_API void muster_run_interrupt(struct muster_run *run, int signal_number);
 MUSTER_API void muster_run_free(struct muster_run *run);
 
+/* Have on_progress called soon. Any thread, and async-signal-safe. */
+MUSTER_API void muster_run_ask_progress(struct muster_run *run);
+struct muster_where {
+    const char *server_id;
+    const char *doing; /* "loading" "setup" "step" "on_failure" "teardown" "mark" "console" */
+    const char *step;  /* its name; NULL outside steps */
+    uint64_t for_ms;   /* so long already */
+};
+/* Where a server is now. Fills *out and returns 0; negative when nothing is being done for it, or past the end. Any thread,
+ * while the run lives. */
+MUSTER_API int muster_run_where(const struct muster_run *run, size_t server, struct muster_where *out);
+/* The same of all in words: several lines, servers folded, those that take longest first; of places at most max_lines, then
+ * how many servers are missing. Valid until it is called again. In the thread of muster_run_start(). */
+MUSTER_API const char *muster_run_at_work(struct muster_run *run, size_t max_lines);
 /* ---- runs that were kept ---- */
 
 /* Where runs are kept by default, malloc'd: results.db in state_dir, NULL: $XDG_STATE_HOME/muster, else ~/.local/state/muster.
@@ -383,8 +456,13 @@ MUSTER_API int muster_run_sample(const struct muster_run *run, size_t server, si
 /* The summary that ends a run, several lines, newline at the end. */
 MUSTER_API const char *muster_run_summary(struct muster_run *run, bool color);
 
-/* HTML: one page, complete in itself, with the former runs of the script where the run is kept (docs/report.md). */
-enum muster_report { MUSTER_REPORT_JSON, MUSTER_REPORT_JUNIT, MUSTER_REPORT_HTML };
+enum muster_report {
+    MUSTER_REPORT_JSON,
+    MUSTER_REPORT_JUNIT,
+    MUSTER_REPORT_OPENMETRICS, /* text for Prometheus, also for node_exporter's textfile collector */
+    MUSTER_REPORT_OTLP,        /* metrics of OpenTelemetry, as JSON lines */
+    MUSTER_REPORT_HTML         /* one page, complete in itself, with the former runs of the script where the run is kept */
+};
 /* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
 MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
 MUSTER_API int muster_stored_report(struct muster_stored *s, enum muster_report kind, const char *path,

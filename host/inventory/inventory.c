@@ -3,14 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inventory/ansible.h"
 #include "inventory/internal.h"
 
+#define TIMEOUT_MS 30000
 #define BOM "\xEF\xBB\xBF"
 
 int mu_inventory_new(struct mu_inventory **out)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? 0 : MU_ENOMEM;
+    if (!*out)
+        return MU_ENOMEM;
+    (*out)->timeout_ms = TIMEOUT_MS;
+    (*out)->groups = calloc(1, sizeof *(*out)->groups);
+    if ((*out)->groups)
+        return 0;
+    free(*out);
+    *out = NULL;
+    return MU_ENOMEM;
 }
 
 static void entry_free(struct mu_entry *entry)
@@ -32,6 +42,10 @@ void mu_inventory_free(struct mu_inventory *inv)
         mu_source_free(inv->sources);
         inv->sources = next;
     }
+    mu_ansible_free(inv->ansible);
+    mu_groups_clear(inv->groups);
+    mu_names_free(&inv->said);
+    free(inv->groups);
     free(inv->entries);
     free(inv->slots);
     free(inv);
@@ -49,16 +63,9 @@ struct mu_server *mu_inventory_at(const struct mu_inventory *inv, size_t i)
 
 /* ---- the index ---- */
 
-/* FNV-1a, with a final mix because ids of a fleet differ in their last digits only and the low bits pick the slot. */
 static uint64_t hash_id(const char *id)
 {
-    uint64_t h = 14695981039346656037ULL;
-
-    for (const unsigned char *p = (const unsigned char *)id; *p; p++)
-        h = (h ^ *p) * 1099511628211ULL;
-    h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdULL;
-    h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53ULL;
-    return h ^ (h >> 33);
+    return mu_names_hash(id, strlen(id));
 }
 
 static struct mu_entry *find(const struct mu_inventory *inv, const char *id, uint64_t hash)
@@ -182,7 +189,9 @@ int mu_inventory_add_from(struct mu_inventory *inv, const char *id, const struct
     entry->hash = hash;
     entry->source = source;
     entry->place = place;
+    entry->groups = inv->groups;
     entry->srv.index = inv->n;
+    mu_groups_clear(inv->groups);
     inv->entries[inv->n] = entry;
     index_put(inv, inv->n++);
     if (out)
@@ -202,64 +211,120 @@ static void cut_back(struct mu_inventory *inv, size_t n)
 {
     if (inv->n == n)
         return;
+    mu_groups_clear(inv->groups);
     while (inv->n > n)
         entry_free(inv->entries[--inv->n]);
     index_rebuild(inv);
 }
 
-static bool looks_like_json(const char *text, size_t len)
+int mu_inventory_new_source(struct mu_inventory *inv, const char *name, struct mu_source **out, struct mu_err *err)
 {
-    size_t i = 0;
+    int rc = mu_source_new(out, name);
 
-    while (i < len && strchr(" \t\r\n", text[i]))
-        i++;
-    return i < len && (text[i] == '[' || text[i] == '{');
-}
-
-int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err)
-{
-    struct mu_source *source = NULL;
-    size_t before = inv->n;
-    int rc;
-
-    rc = mu_source_new(&source, name);
     if (rc < 0)
         return mu_err_set(err, rc, "out of memory");
-    source->next = inv->sources;
-    inv->sources = source;
+    (*out)->next = inv->sources;
+    inv->sources = *out;
+    return 0;
+}
 
+void mu_inventory_set_timeout(struct mu_inventory *inv, uint64_t timeout_ms)
+{
+    inv->timeout_ms = timeout_ms;
+}
+
+int mu_inventory_ansible(struct mu_inventory *inv, struct mu_ansible **out, struct mu_err *err)
+{
+    if (!inv->ansible && mu_ansible_new(&inv->ansible, inv) < 0)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    *out = inv->ansible;
+    if (inv->ansible->broken)
+        return mu_err_set(err, MU_ESTATE, "an inventory before this one could not be read");
+    return 0;
+}
+
+int mu_inventory_finish(struct mu_inventory *inv, size_t n, int rc, struct mu_err *err)
+{
+    if (rc == 0 && inv->ansible)
+        rc = mu_ansible_settle(inv->ansible, err);
+    else
+        return rc;
+    if (rc < 0) {
+        inv->ansible->broken = true;
+        cut_back(inv, n);
+    }
+    return rc;
+}
+
+static int read_own(struct mu_inventory *inv, struct mu_source *source, const char *text, size_t len, struct mu_err *err)
+{
+    size_t before = inv->n;
+    int rc = source->kind == MU_SOURCE_JSON ? mu_inventory_read_json(inv, source, text, len, err)
+                                            : mu_inventory_read_list(inv, source, text, len, err);
+
+    if (rc == 0 && inv->n == before)
+        rc = mu_err_set(err, MU_EINVAL, "no servers in %s", source->name);
+    if (rc < 0)
+        cut_back(inv, before);
+    return rc;
+}
+
+/* Nothing has come of the newest source. */
+static int drop(struct mu_inventory *inv, int rc)
+{
+    struct mu_source *source = inv->sources;
+
+    inv->sources = source->next;
+    mu_source_free(source);
+    return rc;
+}
+
+int mu_inventory_read(struct mu_inventory *inv, const char *name, bool beside, const char *text, size_t len,
+                      struct mu_err *err)
+{
+    struct mu_source *source = NULL;
+    struct mu_ansible *a = NULL;
+    int rc = mu_inventory_new_source(inv, name, &source, err);
+
+    if (rc < 0)
+        return rc;
     rc = mu_source_check(source, text, len, err);
     if (rc < 0)
-        goto out;
+        return drop(inv, rc);
     if (len >= strlen(BOM) && memcmp(text, BOM, strlen(BOM)) == 0) {
         text += strlen(BOM);
         len -= strlen(BOM);
     }
-    source->kind = looks_like_json(text, len) ? MU_SOURCE_JSON : MU_SOURCE_LIST;
-    if (source->kind == MU_SOURCE_JSON)
-        rc = mu_inventory_read_json(inv, source, text, len, err);
-    else
-        rc = mu_inventory_read_list(inv, source, text, len, err);
-    if (rc == 0 && inv->n == before)
-        rc = mu_err_set(err, MU_EINVAL, "no servers in %s", source->name);
-out:
-    if (rc < 0) {
-        cut_back(inv, before);
-        inv->sources = source->next;
-        mu_source_free(source);
+    source->kind = mu_source_kind(name, text, len, beside);
+    if (source->kind == MU_SOURCE_JSON || source->kind == MU_SOURCE_LIST) {
+        rc = read_own(inv, source, text, len, err);
+        return rc < 0 ? drop(inv, rc) : 0;
     }
+    rc = mu_inventory_ansible(inv, &a, err);
+    if (rc < 0)
+        return rc;
+    rc = source->kind == MU_SOURCE_YAML ? mu_ansible_read_yaml(a, source, text, len, err)
+                                        : mu_ansible_read_ini(a, source, text, len, err);
+    a->broken = a->broken || rc < 0;
     return rc;
 }
 
-int mu_inventory_load(struct mu_inventory *inv, const char *path, struct mu_err *err)
+int mu_inventory_parse(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err)
 {
-    struct mu_buf text = MU_BUF_INIT;
-    int rc;
+    size_t before = inv->n;
 
-    rc = mu_source_read(path, &text, err);
-    if (rc == 0)
-        rc = mu_inventory_parse(inv, strcmp(path, "-") == 0 ? "standard input" : path, mu_buf_cstr(&text), text.len,
-                                err);
-    mu_buf_free(&text);
-    return rc;
+    return mu_inventory_finish(inv, before, mu_inventory_read(inv, name, false, text, len, err), err);
+}
+
+int mu_inventory_parse_back(struct mu_inventory *inv, const char *name, const char *text, size_t len, struct mu_err *err)
+{
+    struct mu_source *source = NULL;
+    int rc = mu_inventory_new_source(inv, name, &source, err);
+
+    if (rc < 0)
+        return rc;
+    source->kind = MU_SOURCE_JSON;
+    source->any_name = true;
+    rc = read_own(inv, source, text, len, err);
+    return rc < 0 ? drop(inv, rc) : 0;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN_FIELDS "id, address, port, user, key, transport, vars"
+#define KNOWN_FIELDS "id, address, port, user, key, transport, ssh_args, vars"
 
 static const char *type_name(const json_t *v)
 {
@@ -35,7 +35,7 @@ static int wrong_type(struct mu_err *err, const char *name, const char *expected
 
 /* ---- variables ---- */
 
-static int fill_var(struct mu_var *var, const char *name, const json_t *v)
+int mu_var_from_json(struct mu_var *var, const char *name, const json_t *v)
 {
     var->name = strdup(name);
     if (!var->name)
@@ -69,7 +69,7 @@ static int fill_var(struct mu_var *var, const char *name, const json_t *v)
 }
 
 /* The members of an object as variables, sorted. On an error *out is what there is already: the caller frees it. */
-static int read_vars(json_t *object, struct mu_var **out, size_t *n, struct mu_err *err)
+static int read_vars(json_t *object, bool any_name, struct mu_var **out, size_t *n, struct mu_err *err)
 {
     const char *name;
     json_t *value;
@@ -85,10 +85,10 @@ static int read_vars(json_t *object, struct mu_var **out, size_t *n, struct mu_e
     if (!*out)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     json_object_foreach(object, name, value) {
-        int rc = mu_var_check_name(name, strlen(name), err);
+        int rc = any_name ? 0 : mu_var_check_name(name, strlen(name), err);
         if (rc < 0)
             return rc;
-        rc = fill_var(&(*out)[(*n)++], name, value);
+        rc = mu_var_from_json(&(*out)[(*n)++], name, value);
         if (rc < 0)
             return mu_err_set(err, rc, "out of memory");
     }
@@ -106,7 +106,7 @@ static int read_field(struct mu_server *srv, const struct mu_source *source, con
     if (strcmp(name, "id") == 0)
         return 0; /* read before all others */
     if (strcmp(name, "vars") == 0)
-        return read_vars(value, &srv->vars, &srv->n_vars, err);
+        return read_vars(value, source->any_name, &srv->vars, &srv->n_vars, err);
     if (field == MU_SF_NONE)
         return mu_err_set(err, MU_EINVAL,
                           "unknown field \"%s\": put it under \"vars\" (the fields are " KNOWN_FIELDS ")",
@@ -183,7 +183,7 @@ static int read_head(json_t *root, struct mu_source *source, json_t **servers, s
         rc = wrong_type(err, "\"servers\"", "an array", *servers);
     value = json_object_get(root, "vars");
     if (rc == 0 && value)
-        rc = read_vars(value, &source->defaults, &source->n_defaults, err);
+        rc = read_vars(value, source->any_name, &source->defaults, &source->n_defaults, err);
     if (rc < 0)
         mu_err_prefix(err, "%s", source->name);
     return rc;

@@ -1,213 +1,204 @@
-#include "inventory/inventory.h"
+#include "inventory/pattern.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/nodeset.h"
-#include "inventory/internal.h"
-
-#define EXPAND_MAX 1000000    /* names of one node set; more is a slip of the finger */
-#define EXPAND_GLOBS_MAX 1000 /* when each of them is a glob, which has to look at every server */
-
-struct selection {
-    const struct mu_inventory *inv;
-    bool *in;  /* chosen by a term */
-    bool *out; /* taken out by a term: that wins, wherever the term stands */
-    bool *set; /* where the current term puts its servers */
-    size_t n_matched;
-    size_t n_plain; /* terms without "!" */
-};
-
-static void take(struct selection *sel, size_t i)
-{
-    sel->set[i] = true;
-    sel->n_matched++;
-}
-
-static void take_glob(struct selection *sel, const char *glob)
-{
-    for (size_t i = 0; i < sel->inv->n; i++)
-        if (fnmatch(glob, sel->inv->entries[i]->srv.id, 0) == 0)
-            take(sel, i);
-}
-
-/* An id first, whatever characters it has. */
-static void take_name(struct selection *sel, const char *name)
-{
-    const struct mu_server *srv = mu_inventory_find(sel->inv, name);
-
-    if (srv)
-        take(sel, srv->index);
-    else if (strpbrk(name, "*?"))
-        take_glob(sel, name);
-}
-
-static int on_expanded(void *arg, const char *name)
-{
-    take_name(arg, name);
-    return 0;
-}
-
-/* Whether a bracket holds what only a node set has there, so that its error is the one to report: [01-], [10-1]. What
- * is left for the glob are classes with something else in them, and the likes of [0-9], where both readings agree. */
-static bool meant_as_nodeset(const char *term)
-{
-    const char *open = strchr(term, '['), *close;
-
-    for (; open; open = strchr(close, '[')) {
-        size_t n, digits;
-
-        close = strchr(open, ']');
-        if (!close || close == open + 1)
-            return true;
-        n = (size_t)(close - open) - 1;
-        if (strspn(open + 1, "0123456789,-/") < n)
-            continue;
-        digits = strspn(open + 1, "0123456789");
-        if (n != 3 || digits != 1 || open[2] != '-' || close[-1] < open[1])
-            return true;
-    }
-    return false;
-}
-
-static int take_term(struct selection *sel, const char *term, struct mu_err *err)
+int mu_pattern_error(struct mu_err *err, int code, const char *term, const char *why)
 {
     struct mu_quoted q;
+
+    return mu_err_set(err, code, "server pattern \"%s\": %s", mu_quote(&q, term, strlen(term)), why);
+}
+
+int mu_choice_new(struct mu_choice *choice, size_t n_servers)
+{
+    *choice = (struct mu_choice){.in = calloc(n_servers + 1, sizeof *choice->in)};
+    choice->out = calloc(n_servers + 1, sizeof *choice->out);
+    choice->common = calloc(n_servers + 1, sizeof *choice->common);
+    return choice->in && choice->out && choice->common ? 0 : MU_ENOMEM;
+}
+
+void mu_choice_free(struct mu_choice *choice)
+{
+    free(choice->in);
+    free(choice->out);
+    free(choice->common);
+}
+
+bool mu_choice_has(const struct mu_choice *choice, size_t server)
+{
+    return (choice->in[server] || choice->n_plain == 0) && choice->common[server] == choice->n_common &&
+           !choice->out[server];
+}
+
+/* ---- operators inside a term ---- */
+
+/* left becomes left OP what is in sel->picks; it has room for both. */
+static void combine(struct mu_selection *sel, size_t *left, size_t *n_left, char operation)
+{
+    struct mu_picks *right = &sel->picks;
+    size_t n = 0;
+
+    for (size_t i = 0; i < *n_left; i++) {
+        bool both = right->seen[left[i]] == right->turn;
+        if (operation == '^' && both)
+            right->seen[left[i]] = 0; /* so that it is in neither */
+        else if (operation == '&' ? both : !both)
+            left[n++] = left[i];
+    }
+    for (size_t i = 0; operation == '^' && i < right->n; i++)
+        if (right->seen[right->at[i]] == right->turn)
+            left[n++] = right->at[i];
+    *n_left = n;
+}
+
+/* operand, then operator and operand as often as there are any, from left to right. text is taken apart. */
+static int read_operation(struct mu_selection *sel, char *text, size_t first_len, struct mu_err *err)
+{
+    size_t *left = NULL, n_left = 0;
+    char *at = text + first_len, operation = *at;
     int rc;
 
-    rc = mu_check_chars("server pattern", term, strlen(term), false, err); /* no id could match it */
-    if (rc < 0)
-        return rc;
-    mu_quote(&q, term, strlen(term));
-    sel->n_matched = 0;
-    if (!strchr(term, '[')) {
-        take_name(sel, term);
-    } else {
-        rc = mu_nodeset_expand(term, strpbrk(term, "*?") ? EXPAND_GLOBS_MAX : EXPAND_MAX, on_expanded, sel, err);
-        if (rc < 0 && ((rc != MU_EINVAL && rc != MU_ELIMIT) || meant_as_nodeset(term))) {
-            mu_err_prefix(err, "server pattern \"%s\"", q.text);
-            return rc;
+    *at = '\0';
+    rc = mu_pattern_operand(sel, text, err);
+    while (rc == 0 && operation) {
+        const char *next;
+        char *operand = at + 1;
+        size_t *grown;
+
+        if (!left) {
+            left = reallocarray(NULL, sel->picks.n + 1, sizeof *left);
+            n_left = sel->picks.n;
+            if (left)
+                memcpy(left, sel->picks.at, n_left * sizeof *left);
         }
-        if (rc < 0) {
-            mu_err_clear(err);
-            take_glob(sel, term);
-        }
+        next = mu_pattern_operator(operand);
+        at = next ? operand + (next - operand) : operand + strlen(operand);
+        char following = *at;
+        *at = '\0';
+        if (!*operand || strchr("!&^@~", *operand))
+            rc = mu_pattern_error(err, MU_EINVAL, operand, "behind an operator stands the name of a server or group");
+        if (rc == 0)
+            rc = mu_pattern_operand(sel, operand, err);
+        grown = left ? reallocarray(left, n_left + sel->picks.n + 1, sizeof *left) : NULL;
+        if (rc == 0 && !grown)
+            rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+        left = grown ? grown : left;
+        if (rc == 0)
+            combine(sel, left, &n_left, operation);
+        operation = following;
     }
-    if (sel->n_matched == 0)
-        return mu_err_set(err, MU_ENOENT, "server pattern \"%s\": no server of the inventory matches", q.text);
-    return 0;
+    if (rc == 0) {
+        mu_picks_clear(&sel->picks);
+        for (size_t i = 0; i < n_left; i++)
+            mu_picks_take(sel, left[i]);
+        sel->named = true; /* every operand was there; what is left may be nobody */
+    }
+    free(left);
+    return rc;
+}
+
+static int read_term(struct mu_selection *sel, char *text, struct mu_err *err)
+{
+    const char *operation = mu_pattern_operator(text);
+
+    /* ids may have a ^ */
+    if (!operation || mu_inventory_find(sel->inv, text) || mu_inventory_group(sel->inv, text))
+        return mu_pattern_operand(sel, text, err);
+    return read_operation(sel, text, (size_t)(operation - text), err);
 }
 
 /* ---- terms ---- */
 
-static bool white(char c)
+static void apply(struct mu_choice *choice, const struct mu_picks *picks, char sign)
 {
-    return c && strchr(" \t\r\n", c);
-}
-
-/* Copy the next term of *at, which ends at a comma or at white space outside brackets; white space inside them is left
- * out, since no id has any. The copy is empty when there is none between two commas. */
-static int next_term(const char **at, struct mu_buf *term)
-{
-    size_t depth = 0;
-    const char *p = *at;
-
-    mu_buf_clear(term);
-    while (white(*p))
-        p++;
-    for (; *p && (depth || (*p != ',' && !white(*p))); p++) {
-        depth += *p == '[';
-        depth -= *p == ']' && depth;
-        if (!white(*p))
-            mu_buf_addc(term, *p);
+    choice->n_terms++;
+    choice->n_plain += sign != '!' && sign != '&';
+    choice->n_common += sign == '&';
+    for (size_t i = 0; i < picks->n; i++) {
+        if (sign == '!')
+            choice->out[picks->at[i]] = true;
+        else if (sign == '&')
+            choice->common[picks->at[i]]++;
+        else
+            choice->in[picks->at[i]] = true;
     }
-    while (white(*p))
-        p++;
-    *at = p;
-    return term->failed ? MU_ENOMEM : 0;
 }
 
-/* A list in brackets as the summary of a run prints it, [srv0401, srv0402], is the list; [01-04,07] is a node set. */
-static char *without_list_brackets(const char *pattern)
-{
-    size_t len, depth = 0, i;
-    bool comma = false, other = false;
-
-    while (white(*pattern))
-        pattern++;
-    len = strlen(pattern);
-    while (len && white(pattern[len - 1]))
-        len--;
-    for (i = 0; i < len; i++) {
-        depth += pattern[i] == '[';
-        depth -= pattern[i] == ']' && depth;
-        if (depth == 0)
-            break;
-        comma |= pattern[i] == ',' && depth == 1;
-        other |= !strchr("0123456789,-/[] \t\r\n", pattern[i]);
-    }
-    if (comma && other && i == len - 1 && pattern[0] == '[')
-        return strndup(pattern + 1, len - 2);
-    return strndup(pattern, len);
-}
-
-static int select_terms(struct selection *sel, const char *pattern, struct mu_err *err)
+int mu_choice_read(struct mu_selection *sel, struct mu_choice *choice, const char *pattern, struct mu_err *err)
 {
     struct mu_buf term = MU_BUF_INIT;
-    struct mu_quoted q;
-    const char *at = pattern;
-    int rc;
+    char *list = mu_pattern_without_list(pattern), sign;
+    const char *at = list;
+    int rc = list ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
 
-    for (;;) {
-        const char *text;
+    while (rc == 0) {
+        char *text;
 
-        rc = next_term(&at, &term);
+        rc = mu_pattern_next_term(&at, &term);
         if (rc < 0) {
             mu_err_set(err, rc, "out of memory");
             break;
         }
-        text = mu_buf_cstr(&term);
-        sel->set = *text == '!' ? sel->out : sel->in;
-        sel->n_plain += *text != '!';
-        text += *text == '!';
+        text = term.len ? term.data : (char[1]){""};
+        sign = *text;
+        text += sign == '!' || sign == '&';
         if (!*text) {
+            struct mu_quoted q;
             rc = mu_err_set(err, MU_EINVAL, "server pattern \"%s\" has an empty term",
                             mu_quote(&q, pattern, strlen(pattern)));
             break;
         }
-        rc = take_term(sel, text, err);
-        if (rc < 0 || !*at)
+        rc = read_term(sel, text, err);
+        if (rc == 0)
+            apply(choice, &sel->picks, sign);
+        if (!*at)
             break;
-        if (*at == ',')
+        if (*at == ',' || *at == ':')
             at++;
     }
     mu_buf_free(&term);
+    free(list);
+    return rc;
+}
+
+int mu_pattern_select_counted(const struct mu_inventory *inv, const char *pattern, bool *selected, uint64_t *visits,
+                              struct mu_err *err)
+{
+    struct mu_selection sel = {.inv = inv};
+    struct mu_choice choice = {0};
+    size_t n = 0;
+    int rc;
+
+    memset(selected, 0, inv->n * sizeof *selected);
+    sel.picks.at = calloc(inv->n + 1, sizeof *sel.picks.at);
+    sel.picks.seen = calloc(inv->n + 1, sizeof *sel.picks.seen);
+    rc = mu_choice_new(&choice, inv->n);
+    if (!sel.picks.at || !sel.picks.seen || rc < 0) {
+        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+        goto out;
+    }
+    rc = mu_inventory_groups_ready(inv, err);
+    if (rc == 0)
+        rc = mu_choice_read(&sel, &choice, pattern, err);
+    if (rc < 0)
+        goto out;
+    for (size_t i = 0; i < inv->n; i++) {
+        selected[i] = mu_choice_has(&choice, i);
+        n += selected[i];
+    }
+    if (n == 0)
+        rc = mu_pattern_error(err, MU_ENOENT, pattern, "it leaves no server");
+    if (visits)
+        *visits = sel.visits;
+out:
+    free(sel.picks.at);
+    free(sel.picks.seen);
+    mu_choice_free(&choice);
     return rc;
 }
 
 int mu_pattern_select(const struct mu_inventory *inv, const char *pattern, bool *selected, struct mu_err *err)
 {
-    struct selection sel = {.inv = inv};
-    char *list = NULL;
-    int rc = MU_ENOMEM;
-
-    memset(selected, 0, inv->n * sizeof *selected);
-    sel.in = calloc(inv->n + 1, sizeof *sel.in);
-    sel.out = calloc(inv->n + 1, sizeof *sel.out);
-    list = without_list_brackets(pattern);
-    if (!sel.in || !sel.out || !list) {
-        mu_err_set(err, rc, "out of memory");
-        goto out;
-    }
-    rc = select_terms(&sel, list, err);
-    if (rc < 0)
-        goto out;
-    for (size_t i = 0; i < inv->n; i++)
-        selected[i] = (sel.in[i] || sel.n_plain == 0) && !sel.out[i];
-out:
-    free(list);
-    free(sel.in);
-    free(sel.out);
-    return rc;
+    return mu_pattern_select_counted(inv, pattern, selected, NULL, err);
 }

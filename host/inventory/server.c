@@ -13,6 +13,7 @@
 static const char *const field_names[] = {
     [MU_SF_ADDRESS] = "address", [MU_SF_PORT] = "port",           [MU_SF_USER] = "user",
     [MU_SF_KEY] = "key",         [MU_SF_TRANSPORT] = "transport",
+    [MU_SF_SSH_ARGS] = "ssh_args",
 };
 
 enum mu_server_field_id mu_server_field(const char *name, size_t len)
@@ -32,10 +33,12 @@ const char *mu_server_field_name(enum mu_server_field_id field)
 void mu_server_clear(struct mu_server *srv)
 {
     mu_vars_free(srv->vars, srv->n_vars);
+    free(srv->groups);
     free(srv->id);
     free(srv->address);
     free(srv->user);
     free(srv->key);
+    free(srv->ssh_args);
 }
 
 /* ---- checks ---- */
@@ -189,6 +192,9 @@ int mu_server_set_field(struct mu_server *srv, enum mu_server_field_id field, co
         return set_key(srv, value, folder, err);
     case MU_SF_TRANSPORT:
         return set_transport(srv, value, err);
+    case MU_SF_SSH_ARGS:
+        rc = mu_check_chars("ssh_args", value, strlen(value), true, err);
+        return rc < 0 ? rc : replace(&srv->ssh_args, strdup(value), err);
     case MU_SF_NONE:
         break;
     }
@@ -220,6 +226,8 @@ static int set_var(struct mu_server *srv, const char *name, const char *value, s
     if (!var)
         goto out;
     *var = (struct mu_var){.name = name_copy, .type = MU_VAR_STR, .str = value_copy};
+    if (strcmp(name, MU_GROUPS_VARIABLE) == 0)
+        mu_groups_clear(((struct mu_entry *)srv)->groups);
     return 0;
 out:
     free(name_copy);

@@ -89,7 +89,22 @@ static void reaped(void *handle)
     mu_process_leave(p);
 }
 
-static void on_exit_status(uv_process_t *uv, int64_t exit_status, int term_signal)
+static void partner_reaped(void *handle)
+{
+    struct mu_process_child *child = handle;
+
+    child->partner_reaped(child);
+}
+
+void mu_process_drop_child(struct mu_process_child *child)
+{
+    if (child->uv.type == UV_PROCESS)
+        uv_close((uv_handle_t *)&child->uv, on_child_closed);
+    else
+        free(child); /* it never came to libuv */
+}
+
+void mu_process_on_exit(uv_process_t *uv, int64_t exit_status, int term_signal)
 {
     struct mu_process_child *child = uv->data;
 
@@ -100,6 +115,8 @@ static void on_exit_status(uv_process_t *uv, int64_t exit_status, int term_signa
         child->p->child = NULL; /* done was called without it: unended */
     else if (child->p)
         mu_loop_call(child->loop, child->p->ctx, reaped, child);
+    else if (child->partner)
+        mu_loop_call(child->loop, child->partner_ctx, partner_reaped, child);
     uv_close((uv_handle_t *)uv, on_child_closed);
 }
 
@@ -107,6 +124,8 @@ void mu_process_reap_orphans(struct mu_loop *loop)
 {
     uint64_t until = uv_hrtime() / 1000000 + REAP_WAIT_MS;
 
+    for (struct mu_list *l = loop->orphans.next; l != &loop->orphans; l = l->next) /* a partner had only TERM */
+        kill(-uv_process_get_pid(&mu_list_entry(l, struct mu_process_child, link)->uv), SIGKILL);
     while (!mu_list_empty(&loop->orphans) && uv_hrtime() / 1000000 < until) {
         uv_run(&loop->uv, UV_RUN_NOWAIT);
         if (!mu_list_empty(&loop->orphans))
@@ -180,9 +199,9 @@ int mu_process_start(struct mu_process **out, struct mu_loop *loop, struct mu_ct
         p->child = NULL;
         goto out;
     }
-    code = mu_process_spawn(&loop->uv, &p->child->uv, on_exit_status, req->command, env, fds, err);
+    code = mu_process_spawn(&loop->uv, &p->child->uv, mu_process_on_exit, req->command, env, fds, err);
     if (code) {
-        uv_close((uv_handle_t *)&p->child->uv, on_child_closed);
+        mu_process_drop_child(p->child);
         p->child = NULL;
         goto out;
     }

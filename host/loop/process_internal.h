@@ -15,7 +15,10 @@
 struct mu_process_child {
     uv_process_t uv;
     struct mu_loop *loop;
-    struct mu_process *p; /* NULL: freed */
+    struct mu_process *p; /* NULL: freed, or there is none */
+    struct mu_partner *partner; /* partner.h's instead; NULL: freed */
+    void (*partner_reaped)(struct mu_process_child *child);
+    struct mu_ctx *partner_ctx; /* the partner's */
     struct mu_list link;  /* in loop->orphans then */
     int exit_status;
     int term_signal;
@@ -58,6 +61,10 @@ struct mu_process {
     unsigned depth; /* loop callbacks of ours on the stack: the memory must last as long */
     bool finished, freed;
 };
+
+/* The exit callback of a spawned child: tells whoever it belongs to, and frees it. */
+void mu_process_on_exit(uv_process_t *uv, int64_t exit_status, int term_signal);
+void mu_process_drop_child(struct mu_process_child *child); /* one that could not be spawned */
 
 /* Around every callback from the loop: what is freed in there goes when the last one is left. */
 void mu_process_enter(struct mu_process *p);

@@ -108,12 +108,11 @@ static void close_all(int *fds, size_t n)
     }
 }
 
-int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, const char *command, char **env,
-                     int fds[3], struct mu_err *err)
+int mu_process_spawn_on(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, const char *command, char **env,
+                        const int theirs[3], struct mu_err *err)
 {
     char arg0[] = "sh", arg1[] = "-c", arg2[] = "--";
     char *args[] = {arg0, arg1, arg2, (char *)(uintptr_t)command, NULL}; /* libuv and exec change none */
-    int theirs[3] = {-1, -1, -1};
     uv_stdio_container_t stdio[3];
     uv_process_options_t options = {.exit_cb = on_exit,
                                     .file = "/bin/sh",
@@ -125,19 +124,7 @@ int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, 
     sigset_t sigchld;
     int status;
 
-    fds[0] = fds[1] = fds[2] = -1;
-    /* Pipes, not the socket pairs that libuv would make: /dev/stdin and /dev/stderr cannot be opened on a socket. */
     for (int i = 0; i < 3; i++) {
-        int ends[2];
-        int ours = i == 0 ? 1 : 0;
-
-        if (pipe2(ends, O_CLOEXEC)) {
-            status = -errno;
-            goto out;
-        }
-        fds[i] = ends[ours];
-        theirs[i] = ends[!ours];
-        fcntl(fds[i], F_SETFL, O_NONBLOCK);
         stdio[i].flags = UV_INHERIT_FD;
         stdio[i].data.fd = theirs[i];
     }
@@ -148,12 +135,36 @@ int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, 
     pthread_sigmask(SIG_UNBLOCK, &sigchld, NULL);
     /* libuv's child resets every signal to its default and empties the signal mask before exec */
     status = uv_spawn(loop, handle, &options);
-out:
-    close_all(theirs, 3);
     if (status == 0)
         return 0;
-    close_all(fds, 3);
     return mu_err_sys(err, status == UV_ENOMEM ? MU_ENOMEM : MU_EIO, -status, "cannot start a local command with /bin/sh");
+}
+
+int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, const char *command, char **env,
+                     int fds[3], struct mu_err *err)
+{
+    int theirs[3] = {-1, -1, -1}, rc = 0;
+
+    fds[0] = fds[1] = fds[2] = -1;
+    /* Pipes, not the socket pairs that libuv would make: /dev/stdin and /dev/stderr cannot be opened on a socket. */
+    for (int i = 0; i < 3 && !rc; i++) {
+        int ends[2];
+        int ours = i == 0 ? 1 : 0;
+
+        if (pipe2(ends, O_CLOEXEC)) {
+            rc = mu_err_sys(err, MU_EIO, errno, "cannot start a local command with /bin/sh");
+            break;
+        }
+        fds[i] = ends[ours];
+        theirs[i] = ends[!ours];
+        fcntl(fds[i], F_SETFL, O_NONBLOCK);
+    }
+    if (!rc)
+        rc = mu_process_spawn_on(loop, handle, on_exit, command, env, theirs, err);
+    close_all(theirs, 3);
+    if (rc)
+        close_all(fds, 3);
+    return rc;
 }
 
 /* The group and state of a process from /proc/PID/stat: "1 (name) S 0 1 …", where the name may hold anything. */

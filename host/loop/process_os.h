@@ -20,6 +20,10 @@ void mu_process_env_free(char **env);
 int mu_process_spawn(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, const char *command, char **env,
                      int fds[3], struct mu_err *err);
 
+/* The same with descriptors of the caller's as the command's streams 0–2; they stay open here. */
+int mu_process_spawn_on(uv_loop_t *loop, uv_process_t *handle, uv_exit_cb on_exit, const char *command, char **env,
+                        const int theirs[3], struct mu_err *err);
+
 /* False when no member of the process group is left that could still run (zombies cannot). */
 bool mu_process_group_alive(long pgid);
 

@@ -14,6 +14,7 @@
  *    {"id": "srv01", "status": "failed", "started": T, "duration_s": 1.25, "dealt": true, "finished": true,
  *     "failures": [FAILURE …],          outside steps
  *     "unended": ["sysbench cpu run"],  commands that could not be confirmed ended
+ *     "connect_retries": 2, "retried_connections": 1,   tries beyond the first; connections that were made by them
  *     "mark": null | {"state": "made" | "kept" | "failed" | "withheld", "reason": S, "note": S, "tries": 1},
  *     "left_behind": false, "claim": S, an installation that may still be there, and what is known of it
  *     "steps": [
@@ -219,7 +220,7 @@ static void add_server(struct mu_buf *out, const struct mu_task_result *t)
         mu_buf_adds(out, i ? "," : "");
         add_text(out, t->unended[i]);
     }
-    mu_buf_adds(out, "],\"mark\":");
+    mu_buf_addf(out, "],\"connect_retries\":%u,\"retried_connections\":%u,\"mark\":", t->retries, t->retried);
     add_mark(out, t);
     add_bool(out, "left_behind", t->left_behind);
     mu_buf_adds(out, ",\"claim\":");

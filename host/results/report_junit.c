@@ -9,7 +9,12 @@
  * A reader keeps one failure a testcase, so several are told in one element. What went wrong outside steps is a suite
  * named after its phase, behind those of the steps, where only servers with trouble have a testcase. A server that never
  * ran or never ended has one in the suite "task", one that was to be marked as broken one in "mark", which is an error when
- * the mark was not made, and one with an installation left behind one in "left behind". Cancelled counts as skipped after an interrupt, else as an error. */
+ * the mark was not made, and one with an installation left behind one in "left behind". Cancelled counts as skipped after an
+ * interrupt, else as an error.
+ *
+ * Its readers, Jenkins above all, hold the whole file in memory: a message has at most MESSAGE_MAX bytes, and what is told
+ * inside at most TEXT_MAX, or a share of ALL_MAX when very many have something to tell. What is cut says so; the JSON report
+ * has all of it. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,7 +23,7 @@
 #include "results/junit.h"
 #include "results/reason.h"
 
-enum { MESSAGE_MAX = 1000 };
+enum { MESSAGE_MAX = 1000, TEXT_MAX = 8000, TEXT_MIN = 500, ALL_MAX = 16000000 };
 
 /* What one testcase tells. */
 struct story {
@@ -95,6 +100,47 @@ static void tell_case(const struct mu_junit *j, const struct mu_junit_case *tc, 
     }
     if (!s->message.len)
         tell_status_alone(s, &j->run->tasks[c->task], c->step != NULL);
+}
+
+/* ---- keeping it short ---- */
+
+/* The end of a piece of `len` bytes of text that cuts no character. */
+static size_t whole(const char *text, size_t len)
+{
+    while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    return len;
+}
+
+static void cut_message(struct mu_buf *b)
+{
+    if (b->len <= MESSAGE_MAX)
+        return;
+    b->len = whole(b->data, MESSAGE_MAX);
+    mu_buf_adds(b, "\xe2\x80\xa6");
+}
+
+/* Keep a beginning and the end, which tells most of a tool's output, with a line between them that says what is missing. */
+static void cut_text(struct mu_buf *b, size_t most)
+{
+    struct mu_buf shorter = MU_BUF_INIT;
+    if (b->len <= most)
+        return;
+    size_t first = whole(b->data, most / 4), last = b->len - (most - most / 4);
+    while (last < b->len && ((unsigned char)b->data[last] & 0xc0) == 0x80)
+        last++;
+    mu_buf_add(&shorter, b->data, first);
+    mu_buf_addf(&shorter, "\n[\xe2\x80\xa6 %zu bytes left out; the JSON report has them \xe2\x80\xa6]\n", last - first);
+    mu_buf_add(&shorter, b->data + last, b->len - last);
+    mu_buf_free(b);
+    *b = shorter;
+}
+
+/* What one testcase may tell, when all with trouble share what there is. */
+static size_t share(const size_t outcomes[4])
+{
+    size_t n = 2 * (outcomes[MU_JUNIT_FAILURE] + outcomes[MU_JUNIT_ERROR]) + 1, each = ALL_MAX / n;
+    return each > TEXT_MAX ? TEXT_MAX : each < TEXT_MIN ? TEXT_MIN : each;
 }
 
 /* ---- XML ---- */
@@ -188,7 +234,7 @@ static void add_system_out(const struct mu_buf *text, struct mu_buf *out)
 }
 
 /* What there is to say of a testcase that is in order. */
-static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, struct mu_buf *out)
+static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, size_t most, struct mu_buf *out)
 {
     const struct mu_junit_cell *c = &j->cells[tc->first];
     const struct mu_task_result *t = &j->run->tasks[c->task];
@@ -201,19 +247,22 @@ static void add_good(const struct mu_junit *j, const struct mu_junit_case *tc, s
     } else if (c->part == MU_JUNIT_MARK) {
         mu_buf_addf(&text, "left as it was: %s\n", t->mark.note ? t->mark.note : "");
     }
+    cut_text(&text, most);
     mu_buf_adds(out, text.len ? ">\n" : "/>\n");
     add_system_out(&text, out);
     mu_buf_adds(out, text.len ? "    </testcase>\n" : "");
     mu_buf_free(&text);
 }
 
-static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc, struct mu_buf *out)
+static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc, size_t most, struct mu_buf *out)
 {
     static const char *const elements[] = {"", "failure", "error", "skipped"};
     const struct mu_step_result *step = j->cells[tc->first].step;
     const char *element = elements[tc->outcome];
     struct story s = {0};
     tell_case(j, tc, &s);
+    cut_message(&s.message);
+    cut_text(&s.body, most);
     mu_buf_addf(out, ">\n      <%s message=\"", element);
     mu_buf_add_xml(out, mu_buf_cstr(&s.message), s.message.len);
     mu_buf_addc(out, '"');
@@ -226,6 +275,7 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
         add_earlier(step, &text);
         add_metrics(step, &text);
         mu_buf_add(&text, mu_buf_cstr(&step->log), step->log.len);
+        cut_text(&text, most);
         add_system_out(&text, out);
         mu_buf_free(&text);
     }
@@ -235,7 +285,7 @@ static void add_trouble(const struct mu_junit *j, const struct mu_junit_case *tc
     mu_buf_free(&s.body);
 }
 
-static void add_suite(const struct mu_junit *j, const struct mu_junit_suite *s, struct mu_buf *out)
+static void add_suite(const struct mu_junit *j, const struct mu_junit_suite *s, size_t most, struct mu_buf *out)
 {
     char iso[MU_CLOCK_ISO_SIZE];
     mu_buf_adds(out, "  <testsuite name=\"");
@@ -256,9 +306,9 @@ static void add_suite(const struct mu_junit *j, const struct mu_junit_suite *s, 
         mu_buf_addc(out, '"');
         add_seconds(out, tc.duration_ms);
         if (tc.outcome == MU_JUNIT_OK)
-            add_good(j, &tc, out);
+            add_good(j, &tc, most, out);
         else
-            add_trouble(j, &tc, out);
+            add_trouble(j, &tc, most, out);
         at += tc.n_cells;
     }
     mu_buf_adds(out, "  </testsuite>\n");
@@ -284,7 +334,7 @@ void mu_report_junit(const struct mu_run_result *r, struct mu_buf *out)
     add_seconds(out, r->duration_ms);
     mu_buf_adds(out, ">\n");
     for (size_t i = 0; i < j.n_suites; i++)
-        add_suite(&j, &j.suites[i], out);
+        add_suite(&j, &j.suites[i], share(outcomes), out);
     mu_buf_adds(out, "</testsuites>\n");
 out:
     mu_clocale_leave(locale);

@@ -107,6 +107,8 @@ struct mu_task_result {
     size_t n_failures;
     char **unended; /* commands that could not be confirmed ended on the server */
     size_t n_unended;
+    unsigned retries; /* of connections that did not come about at the first try */
+    unsigned retried; /* of those, how many were made in the end */
     struct {
         enum mu_mark_state state;
         char *reason; /* what the mark says; NULL: it was never decided to mark */
@@ -183,5 +185,8 @@ void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *
 void mu_report_junit(const struct mu_run_result *r, struct mu_buf *out);
 /* Everything, as one JSON document; its shape is described at the head of report_json.c. */
 void mu_report_json(const struct mu_run_result *r, struct mu_buf *out);
+/* Metrics for Prometheus, and for OpenTelemetry: the heads of report_openmetrics.c and report_otlp.c tell their shape. */
+void mu_report_openmetrics(const struct mu_run_result *r, struct mu_buf *out);
+void mu_report_otlp(const struct mu_run_result *r, struct mu_buf *out);
 
 #endif

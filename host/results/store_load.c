@@ -41,6 +41,8 @@ static int read_server(struct mu_store *s, struct mu_query *q, struct mu_task_re
     t->finished = mu_query_get_int(q, 6);
     t->mark.tries = (unsigned)mu_query_get_int(q, 10);
     t->left_behind = mu_query_get_int(q, 11);
+    t->retries = (unsigned)mu_query_get_int(q, 13);
+    t->retried = (unsigned)mu_query_get_int(q, 14);
     if (mu_query_get_copy(q, 1, &t->server_id) || mu_query_get_copy(q, 8, &t->mark.reason) ||
         mu_query_get_copy(q, 9, &t->mark.note) || mu_query_get_copy(q, 12, &t->claim))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
@@ -52,7 +54,8 @@ static int load_servers(struct mu_store *s, int64_t run, struct mu_run_result *r
     struct mu_query *q = NULL;
     int row, rc = mu_query_new(&q, s->db,
                                "SELECT idx, server_id, status, started_ms, duration_ms, dealt, finished, mark_state, mark_reason,"
-                               " mark_note, mark_tries, left_behind, claim FROM servers WHERE run = $1 ORDER BY idx", err);
+                               " mark_note, mark_tries, left_behind, claim, connect_retries, retried_connections FROM servers"
+                               " WHERE run = $1 ORDER BY idx", err);
     if (rc)
         return rc;
     size_t n = 0;

@@ -7,7 +7,7 @@
 static const char *const sql[MU_SQ_COUNT] = {
     [MU_SQ_SERVER] = "UPDATE servers SET status = $1, started_ms = $2, duration_ms = $3, dealt = $4, finished = $5, final = $6,"
                      " mark_state = $7, mark_reason = $8, mark_note = $9, mark_tries = $10, left_behind = $11, claim = $12,"
-                     " worker = coalesce($13, worker) WHERE id = $14",
+                     " worker = coalesce($13, worker), connect_retries = $14, retried_connections = $15 WHERE id = $16",
     [MU_SQ_FACTS] = "UPDATE servers SET facts = $1 WHERE id = $2",
     [MU_SQ_STEP] = "INSERT INTO steps (server, pass, idx, name, status, started_ms, duration_ms, measured, withheld, earlier, log)"
                    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -52,7 +52,9 @@ int mu_store_update_server(struct mu_store *s, const struct mu_task_result *t, s
     mu_query_text(q, 12, t->claim);
     if (s->kept[server].worker)
         mu_query_int(q, 13, s->kept[server].worker - 1);
-    mu_query_int(q, 14, s->kept[server].id);
+    mu_query_int(q, 14, t->retries);
+    mu_query_int(q, 15, t->retried);
+    mu_query_int(q, 16, s->kept[server].id);
     s->kept[server].begun = true;
     return mu_query_run(q, err);
 }

@@ -49,6 +49,8 @@ static const char *const steps[MU_SCHEMA_VERSION] = {
     " message TEXT)@TABLE;"
     "CREATE INDEX failures_by_server ON failures (server);"
     "CREATE INDEX failures_by_step ON failures (step);",
+    "ALTER TABLE servers ADD COLUMN connect_retries @INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE servers ADD COLUMN retried_connections @INT NOT NULL DEFAULT 0;",
 };
 
 /* ---- the words ---- */

@@ -18,6 +18,7 @@
 
 #define APPLICATION_ID 0x6d757374 /* "must" */
 #define BUSY_TURN_MS 20
+#define TUNED "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096" /* KiB; pages: 16 MiB each */
 #define CHECKED_ALWAYS ((off_t)4 << 20) /* bytes: checking takes a few milliseconds */
 #define CHECKED_AT_MOST ((off_t)1 << 30)
 
@@ -335,7 +336,7 @@ int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_
     if (!rc && create)
         rc = settle_journal(f, err);
     if (!rc)
-        rc = exec(&f->db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err);
+        rc = exec(&f->db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; " TUNED, err);
     if (rc)
         close_file(&f->db);
     else

@@ -43,6 +43,7 @@ struct mu_db *mu_store_db(struct mu_store *s) { return s->db; }
 const char *mu_store_where(const struct mu_store *s) { return s->where; }
 bool mu_store_is_writing(const struct mu_store *s) { return s->kept && !s->broken; }
 
+bool mu_store_is_final(const struct mu_store *s, size_t server) { return s->kept[server].final; }
 bool mu_store_has_put(const struct mu_store *s) { return s->open; }
 
 /* ---- transactions ---- */
@@ -324,6 +325,12 @@ static int update_run(struct mu_store *s, const struct mu_run_result *r, struct 
     return rc;
 }
 
+/* What may become of a final server: it is marked, or is found to have left something behind. */
+static bool may_differ(const struct mu_store_kept *k, const struct mu_task_result *t)
+{
+    return !k->final || t->mark.state != MU_MARK_NONE || t->mark.reason || t->left_behind || t->claim;
+}
+
 /* Whoever never became final may have been changed in any way by the end. */
 int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err)
 {
@@ -335,7 +342,7 @@ int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_er
             rc = forget(s, i, err);
         if (!rc)
             rc = put_new(s, &r->tasks[i], i, err);
-        if (!rc)
+        if (!rc && may_differ(&s->kept[i], &r->tasks[i]))
             rc = mu_store_update_server(s, &r->tasks[i], i, err);
     }
     if (!rc)

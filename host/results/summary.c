@@ -218,6 +218,22 @@ static void add_unmeasured(const struct mu_run_result *r, bool color, const char
     mu_summary_add_list(out, "unmeasured_servers", names, n);
 }
 
+static void add_retried(const struct mu_run_result *r, const char **names, struct mu_buf *out)
+{
+    size_t n = 0, connections = 0;
+    for (size_t i = 0; i < r->n_tasks; i++) {
+        connections += r->tasks[i].retried;
+        if (r->tasks[i].retried)
+            names[n++] = r->tasks[i].server_id;
+    }
+    if (!n)
+        return;
+    mu_buf_adds(out, "Not connected at the first try: ");
+    add_count(out, connections, "connection");
+    mu_buf_adds(out, ". ");
+    mu_summary_add_list(out, "retried_servers", names, n);
+}
+
 static void add_failed(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out)
 {
     size_t n = 0;
@@ -243,6 +259,7 @@ void mu_summary_write(const struct mu_run_result *r, bool color, struct mu_buf *
     struct mu_clocale locale = mu_clocale_enter();
     mu_summary_table(r, color, out);
     add_unended(r, names, out);
+    add_retried(r, names, out);
     add_unfinished(r, color, names, out);
     add_unmeasured(r, color, names, out);
     mu_summary_withheld(r, names, out);

@@ -359,6 +359,7 @@ void mu_call_close(struct mu_call *c)
     mu_buf_free(&c->lines);
     mu_buf_free(&c->seen[0]);
     mu_buf_free(&c->seen[1]);
+    mu_buf_free(&c->seen_order);
     free(c->command);
     free(c->text);
     if (c->input)

@@ -16,6 +16,10 @@ void mu_collect(struct mu_task_result *t, struct mu_message *m)
     case MU_MSG_UNENDED:
         mu_task_result_add_unended(t, m->text);
         break;
+    case MU_MSG_RETRIED:
+        t->retries += (unsigned)m->number;
+        t->retried += m->first;
+        break;
     case MU_MSG_MARK:
         mu_task_result_set_mark(t, m->mark, NULL, m->text, m->tries);
         break;

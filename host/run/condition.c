@@ -1,5 +1,4 @@
 /* Conditions of a rule, and what a server's variables say to them. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,36 +12,19 @@ static bool is_one_of(const struct mu_condition *c, const char *text, size_t len
     return false;
 }
 
-static bool in_list(const struct mu_condition *c, const char *json)
+static int one_of_them(void *arg, const char *name, size_t len) { return is_one_of(arg, name, len); }
+
+static int any(void *arg, const char *name, size_t len)
 {
-    json_t *list = json_loads(json, JSON_DECODE_ANY, NULL), *item;
-    bool found = false;
-    size_t i;
-    json_array_foreach(list, i, item) {
-        found = found || (json_is_string(item) && is_one_of(c, json_string_value(item), strlen(json_string_value(item))));
-    }
-    json_decref(list);
-    return found;
+    (void)arg, (void)name, (void)len;
+    return 1;
 }
 
-/* The one place that knows where a server's groups are. */
 static bool in_group(const struct mu_condition *c, const struct mu_server *srv)
 {
-    const struct mu_var *var = mu_server_var(srv, MU_GROUPS_VARIABLE);
-    if (!var)
-        return false;
-    if (var->type == MU_VAR_JSON)
-        return in_list(c, var->str);
-    for (const char *p = var->type == MU_VAR_STR ? var->str : ""; *p;) {
-        p += strspn(p, ", \t");
-        size_t n = strcspn(p, ","), word = n;
-        while (word && strchr(" \t", p[word - 1]))
-            word--;
-        if (word && is_one_of(c, p, word))
-            return true;
-        p += n;
-    }
-    return false;
+    if (mu_server_each_group(srv, one_of_them, (void *)c) > 0 || is_one_of(c, MU_GROUP_ALL, strlen(MU_GROUP_ALL)))
+        return true;
+    return is_one_of(c, MU_GROUP_UNGROUPED, strlen(MU_GROUP_UNGROUPED)) && !mu_server_each_group(srv, any, NULL);
 }
 
 bool mu_condition_holds(const struct mu_condition *c, const struct mu_server *srv)

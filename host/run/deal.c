@@ -83,10 +83,20 @@ static void deal_mark(struct mu_run *run, size_t index)
     deal_task(run, MU_TASK_MARK, index, 0, verdict, NULL);
 }
 
+static void after_pairs(struct mu_run *run);
+
 static void deal_server(struct mu_run *run)
 {
     struct mu_verdict *verdict = NULL;
     run->results->tasks[run->dealt].dealt = true;
+    if (run->config.lends_last && run->pairs.wanted && run->dealt == run->n - 1) {
+        run->dealt++;
+        run->results->tasks[run->n - 1].finished = true;
+        mu_pairs_own_ended(run);
+        after_pairs(run);
+        return;
+    }
+    mu_progress_dealt(run, run->dealt);
     if (run->config.dry_run)
         mu_verdict_new_dry(&verdict, run->id, run->owner, mu_clock_wall_ms());
     deal_task(run,
@@ -132,6 +142,7 @@ void mu_run_final(struct mu_run *run, size_t server)
 {
     const struct mu_task_result *t = &run->results->tasks[server];
     run->done++;
+    mu_progress_note(run, server);
     mu_marks_finished(&run->marks, server, t->status);
     mu_records_final(run, server);
     if (run->config.on_done)
@@ -149,6 +160,7 @@ static void after_pairs(struct mu_run *run)
 {
     for (size_t i = 0; mu_pairs_over(run) && i < run->n; i++) {
         mu_task_result_settle(&run->results->tasks[i]);
+        mu_pairs_say_finished(run, i);
         mu_run_measured(run, i);
     }
     if (mu_pairs_over(run))
@@ -174,6 +186,7 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
         return;
     }
     mu_task_result_settle(t);
+    mu_progress_note(run, m->task);
     if (run->pairs.wanted) {
         mu_pairs_own_ended(run);
         after_pairs(run);
@@ -193,8 +206,9 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
     } else if (m && !run->over && !mu_run_fleet_mail(run, m)) {
-        bool unended = m->head.kind == MU_MSG_UNENDED; /* what still runs is the server's */
-        mu_collect(unended                     ? &run->results->tasks[m->task]
+        /* What still runs is the server's, and so is how it was reached. */
+        bool servers = m->head.kind == MU_MSG_UNENDED || m->head.kind == MU_MSG_RETRIED;
+        mu_collect(servers                     ? &run->results->tasks[m->task]
                    : m->kind == MU_TASK_AGAIN ? mu_second_result(run, m->task)
                    : m->kind == MU_TASK_PAIR  ? mu_pairs_result(run, m->task)
                                               : &run->results->tasks[m->task],
@@ -207,6 +221,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
         mu_records_nudged(run);
     mu_message_free(msg);
     mu_run_see_break(run);
+    mu_progress_see_asked(run);
     mu_run_deal(run);
 }
 

@@ -93,8 +93,26 @@ bool mu_reading_valid_name(const char *name)
     return true;
 }
 
+/* Who takes part in one pair step takes part in all, since pairs are made for all of them. */
+static void check_when(lua_State *L, struct mu_reading *r, const struct mu_step *st, size_t index)
+{
+    int top = lua_gettop(L);
+    lua_getfield(L, top, "when");
+    for (size_t i = 0; !r->failed && i < index; i++) {
+        if (!r->s->steps[i].pair)
+            continue;
+        lua_rawgeti(L, top - 1, (lua_Integer)i + 1);
+        lua_getfield(L, -1, "when");
+        if (!lua_rawequal(L, -1, top + 1))
+            mu_reading_complain(r, "when", "the pair steps %s and %s differ in their when, and pairs are made for both: give them the "
+                                "same function, or put one into a script of its own", r->s->steps[i].name, st->name);
+        lua_settop(L, top + 1);
+    }
+    lua_settop(L, top);
+}
+
 /* What goes with a server's own steps alone. */
-static void check_pair(struct mu_reading *r, struct mu_step *st, size_t index)
+static void check_pair(lua_State *L, struct mu_reading *r, struct mu_step *st, size_t index)
 {
     for (size_t i = 0; !r->failed && i < st->n_needs; i++)
         for (size_t j = 0; j < index; j++)
@@ -103,19 +121,16 @@ static void check_pair(struct mu_reading *r, struct mu_step *st, size_t index)
                                     st->needs[i]);
     if (!st->pair)
         return;
-    st->confirm = st->confirm_peers = 0; /* it is paired anew instead */
-    if (st->has_when)
-        mu_reading_complain(r, "when", "step %s is a pair step, and these have no when", st->name);
+    if (lua_getfield(L, -1, "confirm") != LUA_TNIL)
+        mu_reading_complain(r, "confirm", "step %s is a pair step, and these have no confirm: a pair that does not pass is always "
+                            "measured again, each server with another one", st->name);
+    lua_pop(L, 1);
+    st->confirm = st->confirm_peers = 0;
+    check_when(L, r, st, index);
     for (size_t i = 0; i < st->n_rules; i++)
         if (st->rules[i].th.peers.on)
             mu_reading_complain(r, "peers", "step %s is a pair step: its metrics are of two servers, and not compared with peers",
                                 st->name);
-    const struct mu_script *s = r->s;
-    if (s->has_setup || s->has_teardown || s->has_on_failure)
-        mu_reading_complain(r, s->has_setup ? "setup" : s->has_teardown ? "teardown" : "on_failure",
-                            "a script with pair steps (%s) cannot have %s: it would not hold for both servers of a pair; do it in the step, "
-                            "or put the pair steps into a script of their own", st->name,
-                            s->has_setup ? "setup" : s->has_teardown ? "teardown" : "on_failure");
 }
 
 static void read_step(lua_State *L, struct mu_reading *r, size_t index)
@@ -150,7 +165,7 @@ static void read_step(lua_State *L, struct mu_reading *r, size_t index)
     read_needs(L, r, st, index);
     if (!r->failed)
         mu_reading_thresholds(L, r, st);
-    check_pair(r, st, index);
+    check_pair(L, r, st, index);
 }
 
 void mu_reading_steps(lua_State *L, struct mu_reading *r)

@@ -20,6 +20,7 @@ struct mu_server;
 struct mu_remote;
 struct mu_sources;
 struct mu_tapes;
+struct mu_where;
 
 /* The Lua side, as function pointers so that run/ does not include bindings/. All run protected and may raise. */
 struct mu_bindings {
@@ -42,17 +43,20 @@ struct mu_engine {
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */
     struct mu_tapes *tapes;    /* what is recorded, or replayed; NULL: neither */
+    struct mu_where *where;    /* where the tasks are (where.h); NULL while loading */
     struct mu_mailbox *home;   /* the main thread's; NULL while loading */
     bool keeps;                /* results are kept: tasks wait for that (keep.h) */
     bool local, fail_fast;
+    bool pairs;                /* the run has pair steps: a server's own task is not all of it */
     const bool *only;          /* a step each: whether it is part of this run; NULL: all are */
     bool dry_run;              /* nothing is changed anywhere: no command, no connection, no request but reading ones */
     bool allow_destructive;
     bool cleanup;              /* destroying what an earlier run left behind */
     const char *run_id;        /* NULL while loading */
     const char *owner;         /* who runs it, "user@host", for marks and tags; NULL while loading */
+    const char *user; /* for servers that name none; NULL: not said. The SSH part has it, too */
     const char *sudo_password; /* NULL: sudo must not ask for one */
-    const char *user; /* for servers that name none; NULL: this process's */
+    int connect_retries; /* of a connection that failed in a way that may pass; 0: ssh_config's, else 2; negative: none */
     uint64_t timeout_ms, connect_timeout_ms, setup_timeout_ms, teardown_timeout_ms;
     size_t task_memory;
     unsigned long alloc_fail_at; /* tests only, see account.h: the nth Lua allocation of each worker fails; 0: none */

@@ -11,9 +11,10 @@ static const struct mu_script *script_of(const struct mu_task *t) { return t->wo
 
 /* ---- each returns false when the phase is none of this task's, or could not begin ---- */
 
+/* A server's own task that has nothing to measure, since all is measured in pairs, does nothing to it either. */
 static bool setup(struct mu_task *t)
 {
-    if (script_of(t)->has_setup && mu_phase_start(t, MU_PHASE_SETUP, engine_of(t)->setup_timeout_ms, "setup") == 0)
+    if (script_of(t)->has_setup && (t->kind != MU_TASK_RUN || mu_steps_has_own(t)) && mu_phase_start(t, MU_PHASE_SETUP, engine_of(t)->setup_timeout_ms, "setup") == 0)
         return true;
     t->phase = MU_PHASE_SETUP;
     return false;
@@ -27,10 +28,11 @@ static bool on_failure(struct mu_task *t)
 
 static bool teardown(struct mu_task *t)
 {
-    if (!script_of(t)->has_teardown)
+    struct mu_remote *r = t->of_peer ? &t->peer : &t->remote;
+    if (!script_of(t)->has_teardown || (t->kind == MU_TASK_RUN && !mu_steps_has_own(t)))
         return false;
-    if (t->remote.state == MU_REMOTE_LOST)
-        mu_remote_reset(&t->remote); /* it may be back */
+    if (r->state == MU_REMOTE_LOST)
+        mu_remote_reset(r); /* it may be back */
     return mu_phase_start(t, MU_PHASE_TEARDOWN, engine_of(t)->teardown_timeout_ms, "teardown") == 0;
 }
 
@@ -74,14 +76,54 @@ static bool run(struct mu_task *t)
     return mu_steps_next(t) || on_failure(t) || teardown(t);
 }
 
+/* A hook of one of the two, then of the other. */
+static bool of(struct mu_task *t, bool peer, bool (*hook)(struct mu_task *t))
+{
+    t->of_peer = peer;
+    if ((!peer || t->peer_began) && hook(t))
+        return true;
+    t->of_peer = false;
+    return false;
+}
+
 /* Without confirming: who is doubted is paired anew. */
 static bool pair(struct mu_task *t)
 {
-    if (t->phase == MU_PHASE_LOAD)
-        return !t->phase_error.code && !t->cancelled && mu_steps_next(t);
-    if (t->phase == MU_PHASE_STEP ? mu_steps_close(t) : t->phase != MU_PHASE_KEPT)
-        return t->phase == MU_PHASE_KEPT; /* else it ended at once */
-    return mu_steps_next(t);
+    bool ok = t->phase_error.code == 0, peer = t->of_peer;
+    t->of_peer = false;
+    switch (t->phase) {
+    case MU_PHASE_LOAD:
+        if (!ok || t->cancelled)
+            return false;
+        if (of(t, false, setup))
+            return true;
+        ok = t->phase_error.code == 0;
+        t->peer_began = true; /* there is no setup, or it could not begin; then neither can the other's */
+        peer = true;
+        /* fallthrough */
+    case MU_PHASE_SETUP:
+        if (!ok)
+            t->stop_steps = true;
+        else if (!peer && !t->cancelled) {
+            t->peer_began = true;
+            if (of(t, true, setup))
+                return true;
+        }
+        break;
+    case MU_PHASE_STEP:
+        if (mu_steps_close(t))
+            return true;
+        break;
+    case MU_PHASE_KEPT:
+        break;
+    case MU_PHASE_ON_FAILURE:
+        return (!peer && of(t, true, on_failure)) || of(t, false, teardown) || of(t, true, teardown);
+    case MU_PHASE_TEARDOWN:
+        return !peer && of(t, true, teardown);
+    default:
+        return false; /* ended at once */
+    }
+    return mu_steps_next(t) || of(t, false, on_failure) || of(t, false, teardown) || of(t, true, teardown);
 }
 
 static bool mark(struct mu_task *t)

@@ -23,7 +23,8 @@ struct mu_journal_head {
     const struct mu_script *script; /* path and parameters */
     const char *library_dir;        /* NULL: none */
     const char *user;               /* NULL: not said */
-    const char *hostkey_policy;
+    const char *hostkey_policy;     /* NULL: not said */
+    const char *ssh_config;         /* NULL: the user's and the system's */
     const char *const *known_hosts, *const *key_files; /* NULL: not said */
     bool local;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -30,6 +31,13 @@ static bool set_path(json_t *object, const char *key, const char *path)
     bool ok = !path || (whole && set_text(object, key, whole));
     free(whole);
     return ok;
+}
+
+/* ~ stays for whoever reads it, as below; "none" is no path. */
+static bool set_config(json_t *object, const char *path)
+{
+    bool as_it_is = path && (*path == '~' || !strcasecmp(path, "none"));
+    return as_it_is ? set_text(object, "ssh_config", path) : set_path(object, "ssh_config", path);
 }
 
 static bool set_paths(json_t *object, const char *key, const char *const *paths)
@@ -82,6 +90,7 @@ int mu_journal_head_line(struct mu_buf *out, const struct mu_journal_head *h, st
               set_text(line, "time", mu_clock_iso(mu_clock_wall_ms(), now)) &&
               set_path(line, "script", h->script->path) && set_path(line, "library", h->library_dir) &&
               set_text(line, "user", h->user) && set_text(line, "host_key_policy", h->hostkey_policy) &&
+              set_config(line, h->ssh_config) &&
               set_paths(line, "known_hosts", h->known_hosts) && set_paths(line, "keys", h->key_files) &&
               json_object_set_new(line, "local", json_boolean(h->local)) == 0;
     for (size_t i = 0; ok && i < h->script->n_params; i++) {

@@ -105,6 +105,7 @@ static bool read_head(struct mu_left *left, json_t *line)
     left->library_dir = text_of(line, "library");
     left->user = text_of(line, "user");
     left->hostkey_policy = text_of(line, "host_key_policy");
+    left->ssh_config = text_of(line, "ssh_config");
     left->known_hosts = texts_of(line, "known_hosts");
     left->key_files = texts_of(line, "keys");
     left->local = json_is_true(json_object_get(line, "local"));
@@ -172,7 +173,7 @@ static const char *take_claim(struct mu_left *left, struct table *t, const json_
         struct mu_err err;
         mu_buf_addf(&list, "[%s]", text ? text : "");
         free(text);
-        int rc = mu_inventory_parse(left->inventory, left->path, mu_buf_cstr(&list), list.len, &err);
+        int rc = mu_inventory_parse_back(left->inventory, left->path, mu_buf_cstr(&list), list.len, &err);
         mu_buf_free(&list);
         if (rc)
             return "a server that makes no sense";
@@ -329,7 +330,7 @@ void mu_left_free(struct mu_left *left)
     free(left->claims);
     mu_inventory_free(left->inventory);
     char *const texts[] = {left->path,        left->run_id, left->owner,         left->time, left->script,
-                           left->library_dir, left->user,   left->hostkey_policy};
+                           left->library_dir, left->user,   left->hostkey_policy, left->ssh_config};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     free_texts(left->known_hosts);

@@ -25,7 +25,7 @@ struct mu_left {
     char *path;
     int fd; /* open for appending, locked; -1 when taken by mu_journal_adopt() */
     char *run_id, *owner, *time, *script;
-    char *library_dir, *user, *hostkey_policy; /* NULL: not said */
+    char *library_dir, *user, *hostkey_policy, *ssh_config; /* NULL: not said */
     char **known_hosts, **key_files;           /* NULL-terminated; NULL: not said */
     bool local;
     char **params; /* name, value, name, value, …, NULL */

@@ -120,6 +120,17 @@ void mu_post_unended(const struct mu_task *t, size_t server, const char *command
     post(t, m);
 }
 
+void mu_post_retried(const struct mu_task *t, size_t server, unsigned retries, bool connected)
+{
+    struct mu_message *m = from_task(t, MU_MSG_RETRIED);
+    if (!m)
+        return;
+    m->task = server;
+    m->number = retries;
+    m->first = connected;
+    post_later(t, m);
+}
+
 static struct mu_message *must_have(const struct mu_task *t, int kind)
 {
     struct mu_message *m;

@@ -23,6 +23,7 @@ enum mu_message_kind {
     MU_MSG_STEP,     /* step; number: ticket, answered when it is kept, or 0 */
     MU_MSG_FAILURE,  /* failure: outside steps */
     MU_MSG_UNENDED,  /* text: a command */
+    MU_MSG_RETRIED,  /* number: how often a connection was tried again; first: in the end it was made */
     MU_MSG_MARK,     /* mark, text: why, tries */
     MU_MSG_SHARED,   /* plain: what before_all returned */
     MU_MSG_ENDING,   /* worker, number: ticket; took_ms: the server's task has come to its end. Answered when that is kept */
@@ -67,6 +68,7 @@ void mu_post_facts(const struct mu_task *t, size_t server, const char *json);
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message);
 void mu_post_unended(const struct mu_task *t, size_t server, const char *command);
+void mu_post_retried(const struct mu_task *t, size_t server, unsigned retries, bool connected);
 void mu_post_mark(const struct mu_task *t); /* as t->mark says */
 void mu_post_shared_take(const struct mu_task *t, struct mu_buf *plain); /* also never lost */
 void mu_post_done(const struct mu_task *t, uint64_t took_ms);

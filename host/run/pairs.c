@@ -1,11 +1,12 @@
 #include "run/pairs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "results/reason.h"
+#include "run/pair_results.h"
 #include "run/run_internal.h"
 
 #define INTERRUPTED "interrupted before it was paired"
@@ -13,6 +14,9 @@
 
 static const struct mu_script *script_of(const struct mu_run *run) { return run->engine.script; }
 static const char *id_of(const struct mu_run *run, size_t server) { return run->servers[server]->id; }
+
+/* It stands for a good server, and is measured in pairs alone. */
+static bool is_lent(const struct mu_run *run, size_t server) { return run->config.lends_last && server == run->n - 1; }
 
 static bool is_part(const struct mu_run *run, size_t step)
 {
@@ -29,6 +33,7 @@ int mu_pairs_init(struct mu_run *run)
         return 0;
     p->servers = calloc(run->n + 1, sizeof *p->servers);
     p->round = calloc(run->n + 1, sizeof *p->round);
+    run->engine.pairs = true;
     return p->servers && p->round ? 0 : MU_ENOMEM;
 }
 
@@ -44,21 +49,11 @@ void mu_pairs_free(struct mu_run *run)
 
 /* ---- results ---- */
 
-static struct mu_step_result *find_step(const struct mu_task_result *t, const char *name)
-{
-    for (size_t i = 0; i < t->n_steps; i++)
-        if (!strcmp(t->steps[i].name, name))
-            return &t->steps[i];
-    return NULL;
-}
-
-/* Of a pair step that was dealt. */
-static bool is_bad(const struct mu_step_result *s) { return s->status != MU_ST_PASSED && !s->withheld; }
-
-static void say(struct mu_run *run, size_t server, const char *step, enum mu_level level, const char *what, const char *about)
+/* step NULL: of the server. */
+static void say(const struct mu_run *run, size_t server, const char *step, enum mu_level level, const char *what, const char *about)
 {
     struct mu_ctx *of_server = mu_ctx_with_str(NULL, "server_id", id_of(run, server));
-    struct mu_ctx *ctx = mu_ctx_with_str(of_server, "step", step), *former = mu_ctx_enter(ctx);
+    struct mu_ctx *ctx = step ? mu_ctx_with_str(of_server, "step", step) : mu_ctx_ref(of_server), *former = mu_ctx_enter(ctx);
     mu_log(level, "%s%s", what, about);
     mu_ctx_leave(former);
     mu_ctx_unref(ctx);
@@ -82,35 +77,15 @@ static void skip(struct mu_run *run, size_t server, enum mu_status status, const
 {
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
         const struct mu_step *st = &script_of(run)->steps[i];
-        if (!is_part(run, i))
+        if (!is_part(run, i) || mu_pair_find_step(&run->results->tasks[server], st->name))
             continue;
         bool withheld = st->destructive && !run->engine.allow_destructive;
         struct mu_step_result *r =
             add_step(&run->results->tasks[server], st->name, withheld ? MU_ST_SKIPPED : status, withheld ? MU_WITHHELD : why);
         if (r)
             r->withheld = withheld;
-        if (r && !withheld)
+        if (r && !withheld && why)
             say(run, server, st->name, MU_WARNING, "Skipped: ", why);
-    }
-}
-
-/* At the end of the first line; what follows is where it happened. */
-static void name_partner(struct mu_step_result *s, const char *partner)
-{
-    for (size_t i = 0; i < s->n_failures; i++) {
-        struct mu_failure *f = &s->failures[i];
-        struct mu_buf text = MU_BUF_INIT;
-        size_t line = f->message ? strcspn(f->message, "\n") : 0;
-        if (f->message) {
-            mu_buf_add(&text, f->message, line);
-            mu_buf_addf(&text, ", with %s%s", partner, f->message + line);
-        }
-        char *now = f->message && !text.failed ? strdup(mu_buf_cstr(&text)) : NULL;
-        if (now) {
-            free(f->message);
-            f->message = now;
-        }
-        mu_buf_free(&text);
     }
 }
 
@@ -121,12 +96,12 @@ static void complete(struct mu_run *run, size_t first, struct mu_task_result *fr
     struct mu_step_result *blamed = NULL;
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
         const char *name = script_of(run)->steps[i].name;
-        const struct mu_step_result *now = find_step(&run->results->tasks[first], name);
-        if (is_part(run, i) && (!now || is_bad(now)) && !find_step(from, name))
+        const struct mu_step_result *now = mu_pair_find_step(&run->results->tasks[first], name);
+        if (is_part(run, i) && (!now || mu_pair_is_bad(now)) && !mu_pair_find_step(from, name))
             add_step(from, name, MU_ST_SKIPPED, NULL);
     }
     for (size_t i = from->n_steps; i-- > 0;)
-        if (is_bad(&from->steps[i]) || !blamed)
+        if (mu_pair_is_bad(&from->steps[i]) || !blamed)
             blamed = &from->steps[i];
     for (size_t i = 0; blamed && i < from->n_failures; i++) {
         const struct mu_failure *f = &from->failures[i];
@@ -134,27 +109,17 @@ static void complete(struct mu_run *run, size_t first, struct mu_task_result *fr
     }
 }
 
-struct adding {
-    struct mu_buf *text;
-    const char *partner;
-};
-
-static void add_earlier(void *arg, const struct mu_reason *reason)
-{
-    const struct adding *a = arg;
-    mu_buf_adds(a->text, a->text->len ? "; " : "");
-    mu_reason_text(reason, a->text);
-    mu_buf_addf(a->text, ", with %s", a->partner);
-}
-
 /* The second result in place of the first, which lives on as text. */
 static void replace(struct mu_run *run, size_t server, size_t former_partner, struct mu_step_result *first,
                     struct mu_step_result *second)
 {
     struct mu_buf earlier = MU_BUF_INIT;
-    mu_reason_each_in_step(first, add_earlier, &(struct adding){&earlier, id_of(run, former_partner)});
-    if (!earlier.len) /* its pair broke off before it */
-        mu_buf_addf(&earlier, "%s: not measured, with %s", first->name, id_of(run, former_partner));
+    if (first->earlier)
+        mu_buf_adds(&earlier, first->earlier);
+    size_t before = earlier.len;
+    mu_pair_add_reasons(first, id_of(run, former_partner), &earlier);
+    if (earlier.len == before && mu_pair_is_bad(first)) /* its pair broke off before it */
+        mu_buf_addf(&earlier, "%s%s: not measured, with %s", before ? "; " : "", first->name, id_of(run, former_partner));
     free(second->earlier);
     second->earlier = earlier.failed ? NULL : strdup(mu_buf_cstr(&earlier));
     mu_buf_free(&earlier);
@@ -177,12 +142,15 @@ static void take(struct mu_run *run, size_t server, size_t partner, const struct
     struct mu_task_result *t = &run->results->tasks[server];
     bool bad = false, cancelled = false;
     for (size_t i = 0; i < from->n_steps; i++) {
-        struct mu_step_result *now = find_step(t, from->steps[i].name), *r = mu_step_result_copy(&from->steps[i]);
-        bad = bad || is_bad(&from->steps[i]);
+        struct mu_step_result *now = mu_pair_find_step(t, from->steps[i].name), *r;
+        if (now && !mu_pair_is_bad(now))
+            continue; /* it was good with the other one */
+        r = mu_step_result_copy(&from->steps[i]);
+        bad = bad || mu_pair_is_bad(&from->steps[i]);
         cancelled = cancelled || from->steps[i].status == MU_ST_CANCELLED;
         if (!r)
             continue;
-        name_partner(r, id_of(run, partner));
+        mu_pair_name_partner(r, id_of(run, partner));
         if (now) {
             replace(run, server, s->partner, now, r);
             mu_step_result_free(r);
@@ -192,7 +160,8 @@ static void take(struct mu_run *run, size_t server, size_t partner, const struct
     }
     t->duration_ms += from->duration_ms;
     s->good = !bad;
-    s->doubted = s->tries == 0 && bad && !cancelled;
+    s->told = run->pairs.servers[partner].good;
+    s->doubted = bad && !cancelled && (!s->told || s->tries == 0);
     s->partner = partner;
     s->tries++;
 }
@@ -202,11 +171,21 @@ static void take(struct mu_run *run, size_t server, size_t partner, const struct
 static bool needs_met(const struct mu_task_result *t, const struct mu_step *st)
 {
     for (size_t i = 0; i < st->n_needs; i++) {
-        const struct mu_step_result *needed = find_step(t, st->needs[i]);
+        const struct mu_step_result *needed = mu_pair_find_step(t, st->needs[i]);
         if (!needed || needed->status != MU_ST_PASSED)
             return false;
     }
     return true;
+}
+
+/* What its own task made of a pair step: its `when` said no, or did not work. NULL: it takes part. */
+static const struct mu_step_result *declined(const struct mu_run *run, const struct mu_task_result *t)
+{
+    for (size_t i = 0; i < t->n_steps; i++)
+        for (size_t j = 0; j < script_of(run)->n_steps; j++)
+            if (is_part(run, j) && !strcmp(t->steps[i].name, script_of(run)->steps[j].name))
+                return &t->steps[i];
+    return NULL;
 }
 
 /* NULL: it may be paired. In words that fold over servers. */
@@ -240,26 +219,33 @@ static void form_first(struct mu_run *run)
     struct mu_pairs *p = &run->pairs;
     size_t before = run->n, fit = 0;
     for (size_t i = 0; i < run->n; i++) {
-        const char *why = why_not(run, &run->results->tasks[i]);
-        p->servers[i].fit = !why;
-        fit += !why;
-        if (why)
+        if (is_lent(run, i)) {
+            p->servers[i].good = true;
+            continue;
+        }
+        const struct mu_task_result *t = &run->results->tasks[i];
+        const struct mu_step_result *no = declined(run, t);
+        const char *why = !no ? why_not(run, t) : no->status == MU_ST_SKIPPED ? NULL : "not paired: its when did not work";
+        p->servers[i].fit = !no && !why;
+        fit += !no && !why;
+        if (no || why)
             skip(run, i, MU_ST_SKIPPED, why);
     }
     for (size_t i = 0; i < run->n; i++) {
         if (!p->servers[i].fit)
             continue;
-        if (fit == 1) {
+        if (fit == 1 && !run->config.lends_last) {
             skip(run, i, MU_ST_SKIPPED, "no other server to pair with");
             p->servers[i].fit = false;
         } else if (before == run->n) {
             before = i;
         } else {
             add_pair(p, before, i, false);
+            p->servers[before].first = true;
             before = run->n;
         }
     }
-    p->odd = fit > 1 ? before : run->n;
+    p->odd = fit > 1 ? before : run->n; /* a lent server is good, so that none has to be tried */
 }
 
 /* Whom to pair a server with that was paired before, or is the odd one; run->n: nobody. `at` goes round among the good. */
@@ -295,11 +281,41 @@ static bool try_odd(struct mu_run *run)
     return false;
 }
 
+/* Nobody is good, and no odd one is left to try: every first with the second of the next pair, once. Where a pair had one
+ * bad server, this finds who is good, unless they all meet their like. */
+static bool shift(struct mu_run *run)
+{
+    struct mu_pairs *p = &run->pairs;
+    size_t n = 0, firsts = 0;
+    for (size_t i = 0; i < run->n; i++) {
+        if (p->servers[i].good)
+            return false;
+        firsts += p->servers[i].tries && p->servers[i].doubted && p->servers[i].first;
+    }
+    if (p->shifted || firsts < 2)
+        return false;
+    p->shifted = true;
+    size_t *all = calloc(firsts, sizeof *all);
+    if (!all)
+        return false; /* then they are not told apart */
+    for (size_t i = 0; i < run->n; i++)
+        if (p->servers[i].tries && p->servers[i].doubted && p->servers[i].first)
+            all[n++] = i;
+    for (size_t i = 0; i < n; i++) {
+        size_t second = p->servers[all[(i + 1) % n]].partner;
+        if (p->servers[second].doubted && !p->servers[second].first)
+            add_pair(p, all[i], second, false);
+    }
+    free(all);
+    mu_log(MU_WARNING, "No pair did well: %zu are made of others.", p->n_round);
+    return p->n_round > 0;
+}
+
 static void form_next(struct mu_run *run)
 {
     struct mu_pairs *p = &run->pairs;
     size_t at = 0, anew = 0;
-    if (try_odd(run))
+    if (try_odd(run) || shift(run))
         return;
     for (size_t i = 0; i < run->n; i++) {
         struct mu_pairs_server *s = &p->servers[i];
@@ -308,13 +324,27 @@ static void form_next(struct mu_run *run)
         size_t partner = find_good(run, i, &at);
         if (partner < run->n)
             add_pair(p, i, partner, true);
-        else
-            s->doubted = false; /* it stands */
         anew += s->tries && partner < run->n;
     }
     if (anew)
         mu_log(MU_WARNING, "%zu server%s paired anew, since %s not do well with the first partner.", anew, anew == 1 ? " is" : "s are",
                anew == 1 ? "it did" : "they did");
+}
+
+/* It was bad with those alone that were bad, too. */
+static void settle_untold(struct mu_run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        const struct mu_pairs_server *s = &run->pairs.servers[i];
+        for (size_t j = 0; s->tries && s->doubted && !s->told && j < script_of(run)->n_steps; j++) {
+            struct mu_step_result *r =
+                is_part(run, j) ? mu_pair_find_step(&run->results->tasks[i], script_of(run)->steps[j].name) : NULL;
+            if (!r || !mu_pair_is_bad(r))
+                continue;
+            mu_pair_untold(r, id_of(run, i), id_of(run, s->partner));
+            say(run, i, r->name, MU_WARNING, "It is not known which server of the pair this is about: ", "there was no good one to pair them with.");
+        }
+    }
 }
 
 /* The round that was is over, or there was none. */
@@ -330,6 +360,8 @@ static void form(struct mu_run *run)
     if (!p->n_round)
         form_next(run);
     p->over = p->n_round == 0;
+    if (p->over)
+        settle_untold(run);
 }
 
 void mu_pairs_own_ended(struct mu_run *run)
@@ -342,22 +374,29 @@ bool mu_pairs_over(const struct mu_run *run) { return run->pairs.over; }
 
 /* ---- one pair ---- */
 
-/* What the first was doubted for: steps, and why. */
-static struct mu_repeat *repeat_of(struct mu_run *run, size_t server)
+/* The step is to be measured again for this server; why: what it came to with the last partner. */
+static bool is_doubted(const struct mu_run *run, size_t server, size_t step, struct mu_buf *why)
 {
     const struct mu_script *script = script_of(run);
+    const struct mu_step_result *r =
+        is_part(run, step) ? mu_pair_find_step(&run->results->tasks[server], script->steps[step].name) : NULL;
+    if (!r || !mu_pair_is_bad(r))
+        return false;
+    if (why)
+        mu_pair_add_reasons(r, id_of(run, run->pairs.servers[server].partner), why);
+    return true;
+}
+
+static struct mu_repeat *repeat_of(struct mu_run *run, const struct mu_pair *pair)
+{
+    size_t n = script_of(run)->n_steps;
     struct mu_buf why = MU_BUF_INIT;
-    for (size_t i = 0; i < script->n_steps; i++) {
-        const struct mu_step_result *r = is_part(run, i) ? find_step(&run->results->tasks[server], script->steps[i].name) : NULL;
-        if (r && is_bad(r))
-            mu_reason_each_in_step(r, add_earlier, &(struct adding){&why, id_of(run, run->pairs.servers[server].partner)});
-    }
-    struct mu_repeat *repeat = mu_repeat_new(script->n_steps, mu_buf_cstr(&why));
+    for (size_t i = 0; i < n; i++)
+        is_doubted(run, pair->first, i, &why);
+    struct mu_repeat *repeat = mu_repeat_new(n, mu_buf_cstr(&why));
     mu_buf_free(&why);
-    for (size_t i = 0; repeat && i < script->n_steps; i++) {
-        const struct mu_step_result *r = is_part(run, i) ? find_step(&run->results->tasks[server], script->steps[i].name) : NULL;
-        repeat->steps[i] = r && is_bad(r);
-    }
+    for (size_t i = 0; repeat && i < n; i++)
+        repeat->steps[i] = is_doubted(run, pair->first, i, NULL) || (!pair->helps && is_doubted(run, pair->second, i, NULL));
     return repeat;
 }
 
@@ -369,7 +408,7 @@ bool mu_pairs_next(struct mu_run *run, size_t *first, size_t *second, struct mu_
         struct mu_pair *pair = &p->round[i];
         if (pair->dealt || p->servers[pair->first].busy || p->servers[pair->second].busy)
             continue;
-        if (p->servers[pair->first].tries && !(*repeat = repeat_of(run, pair->first)))
+        if (p->servers[pair->first].tries && !(*repeat = repeat_of(run, pair)))
             return false; /* tried again with the next message */
         pair->dealt = true;
         p->n_dealt++;
@@ -402,12 +441,22 @@ void mu_pairs_done(struct mu_run *run, size_t first, size_t second)
 
 /* ---- the end ---- */
 
+void mu_pairs_say_finished(const struct mu_run *run, size_t server)
+{
+    const struct mu_task_result *t = &run->results->tasks[server];
+    char text[64];
+    if (is_lent(run, server))
+        return;
+    snprintf(text, sizeof text, "%s (%.1f s).", mu_status_name(t->status), (double)t->duration_ms / 1000.0);
+    say(run, server, NULL, t->status == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: ", text);
+}
+
 static void not_anew(struct mu_run *run, size_t server)
 {
     struct mu_task_result *t = &run->results->tasks[server];
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
-        struct mu_step_result *now = is_part(run, i) ? find_step(t, script_of(run)->steps[i].name) : NULL;
-        struct mu_step_result *r = now && is_bad(now) ? mu_step_result_new(now->name) : NULL;
+        struct mu_step_result *now = is_part(run, i) ? mu_pair_find_step(t, script_of(run)->steps[i].name) : NULL;
+        struct mu_step_result *r = now && mu_pair_is_bad(now) ? mu_step_result_new(now->name) : NULL;
         if (!r)
             continue;
         mu_step_result_add_failure(r, MU_ST_CANCELLED, NULL, NULL, INTERRUPTED_ANEW, INTERRUPTED_ANEW);

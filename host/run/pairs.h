@@ -3,9 +3,10 @@
  * Purpose: when the own tasks of all servers have ended, those that are fit are paired, in the order of the inventory. Each
  *   pair is one task (MU_TASK_PAIR) that owns the sessions of both; its result is both servers'. A bad one says that one of
  *   the two is bad, not which: each is paired once more, with a server whose own pair was good, and that result is its
- *   verdict, and changes nothing for the one who helped. Without such a partner the first result stands. With an odd number
- *   one is paired with a server that has been measured already, in the same way; when no pair was good it is the first to
- *   be, since all that are good are found with one that is.
+ *   verdict, and changes nothing for the one who helped. With an odd number one is paired with a server that has been measured
+ *   already, in the same way; when no pair was good it is the first to be, since all that are good are found with one that
+ *   is; and then the pairs are mixed once. Who was bad with bad ones alone is not known to be so: that is an error, no
+ *   failure.
  *   Pairs are made in rounds, the next when the last pair of one has ended, so that who is paired with whom does not depend
  *   on which pair was quicker.
  * Owner: the run owns a mu_pairs. Thread: the main one.
@@ -26,7 +27,9 @@ struct mu_pairs_server {
     bool fit;       /* may be paired */
     bool busy;      /* in a pair that is at work */
     bool good;      /* its last pair was */
-    bool doubted;   /* its first pair was not, and it was not paired anew */
+    bool told;      /* the partner in its last pair was good, so that what that came to is about this one */
+    bool doubted;   /* its last pair was bad, and it is to be paired anew: so may the partner be, or it was the first pair */
+    bool first;     /* in a pair of the first round */
     unsigned tries; /* pairs whose result is about it */
     size_t partner; /* in the last of these */
     struct mu_task_result result; /* of the pair at work that it is the first of */
@@ -41,6 +44,7 @@ struct mu_pair {
 struct mu_pairs {
     bool wanted; /* the run has pair steps */
     bool formed, over;
+    bool shifted; /* the first round's pairs were mixed */
     size_t own_ended;
     size_t odd; /* of the first round: who was left over; the number of servers: nobody */
     struct mu_pairs_server *servers; /* one each */
@@ -58,6 +62,8 @@ bool mu_pairs_over(const struct mu_run *run);
 bool mu_pairs_next(struct mu_run *run, size_t *first, size_t *second, struct mu_repeat **repeat);
 /* Where the messages of a pair's task go. */
 struct mu_task_result *mu_pairs_result(struct mu_run *run, size_t first);
+/* Its own steps and its pairs are over: in the log, as for a server without pair steps. */
+void mu_pairs_say_finished(const struct mu_run *run, size_t server);
 /* A pair's task has ended. */
 void mu_pairs_done(struct mu_run *run, size_t first, size_t second);
 /* The run is over: who was not paired, or not anew, is told so. */

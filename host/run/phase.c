@@ -7,6 +7,7 @@
 #include "run/fleet.h"
 #include "run/script_lua.h"
 #include "run/use.h"
+#include "run/where.h"
 #include "run/worker.h"
 
 #define TEARDOWN_UNWIND_MS 2000
@@ -127,12 +128,12 @@ static int prepare(lua_State *L, struct mu_fiber *f)
         return mu_fleet_prepare(L, t);
     static const char *const hooks[] = {NULL, "setup", "when", "run", "on_failure", "teardown"};
     mu_phase_push_hook(L, t, hooks[t->phase]);
-    mu_task_push_slot(L, t, MU_SLOT_SERVER);
+    mu_task_push_slot(L, t, t->of_peer ? MU_SLOT_PEER : MU_SLOT_SERVER);
     if (t->phase == MU_PHASE_ON_FAILURE)
         mu_phase_push_failures(L, t->failures, t->n_failures);
     else
         push_step_params(L, t);
-    if (t->kind != MU_TASK_PAIR)
+    if (t->kind != MU_TASK_PAIR || t->phase != MU_PHASE_STEP)
         return 2;
     mu_task_push_slot(L, t, MU_SLOT_PEER);
     return 3;
@@ -212,13 +213,24 @@ static void fiber_done(struct mu_fiber *f)
     mu_ctx_unref(ctx);
 }
 
+/* A hook that is about the second of a pair. */
+static struct mu_ctx *ctx_of_peer(const struct mu_task *t)
+{
+    struct mu_ctx *of_server = mu_ctx_with_str(NULL, "server_id", t->peer.server->id);
+    struct mu_ctx *ctx = mu_ctx_with_str(of_server, "peer_id", t->server->id);
+    mu_ctx_unref(of_server);
+    return ctx;
+}
+
 int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, const char *what)
 {
     struct mu_err why, err;
     uint64_t now = mu_clock_ms(), deadline = now + timeout_ms;
     bool last = phase == MU_PHASE_TEARDOWN || phase == MU_PHASE_MARK || phase == MU_PHASE_AFTER_ALL; /* runs also when the time for the rest is over */
     uint64_t budget = last ? TEARDOWN_UNWIND_MS : engine_of(t)->teardown_timeout_ms;
-    struct mu_ctx *ctx = t->result ? mu_ctx_with_str(t->ctx, "step", t->result->name) : mu_ctx_ref(t->ctx);
+    struct mu_ctx *ctx = t->result    ? mu_ctx_with_str(t->ctx, "step", t->result->name)
+                         : t->of_peer ? ctx_of_peer(t)
+                                      : mu_ctx_ref(t->ctx);
     t->phase = phase;
     t->phase_error.code = 0;
     mu_err_set(&why, MU_ETIMEDOUT, "%s took longer than its timeout of %g s", what, (double)timeout_ms / 1000.0);
@@ -237,6 +249,10 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
             mu_scope_close(&t->scope);
     }
     mu_ctx_unref(ctx);
+    if (!rc && t->server)
+        mu_where_set(engine_of(t)->where, t->index, phase, t->step);
+    if (!rc && t->kind == MU_TASK_PAIR)
+        mu_where_set(engine_of(t)->where, t->peer.index, phase, t->step);
     if (rc) {
         t->phase_error.code = rc;
         mu_task_add_failure(t, MU_ST_ERROR, NULL, NULL, "out of memory", "out of memory");

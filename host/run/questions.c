@@ -40,7 +40,9 @@ int mu_run_open_claims(struct mu_run *run, struct mu_err *err)
     const struct mu_run_config *c = &run->config;
     struct mu_journal_head head = {.run_id = run->id, .owner = run->owner, .script = run->engine.script,
                                    .library_dir = c->library_dir, .user = c->user, .local = c->local,
-                                   .hostkey_policy = policy_name(c->ssh.policy), .known_hosts = c->ssh.known_hosts,
+                                   .hostkey_policy = c->ssh.policy_given ? policy_name(c->ssh.policy) : NULL,
+                                   .ssh_config = c->ssh.config_file && *c->ssh.config_file ? c->ssh.config_file : NULL,
+                                   .known_hosts = c->ssh.known_hosts,
                                    .key_files = c->ssh.key_files};
     struct mu_journal *journal = NULL;
     /* What a replay claims is nowhere: nobody is to clean up after it. */

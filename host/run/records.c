@@ -151,6 +151,15 @@ static void ask(struct mu_run *run, int worker, uint64_t ticket)
     r->asked[r->n_asked++] = (struct mu_record_question){worker, ticket};
 }
 
+/* Its peers, or its partners, are still to decide about it when it has ended. */
+static bool waits_for_others(const struct mu_run *run, const struct mu_task_result *t)
+{
+    bool any = run->pairs.wanted;
+    for (size_t i = 0; i < t->n_steps; i++)
+        any = any || mu_peers_any(&t->steps[i]);
+    return any;
+}
+
 static void put(struct mu_run *run, const struct mu_message *m)
 {
     struct mu_store *s = run->records.store;
@@ -178,11 +187,14 @@ static void put(struct mu_run *run, const struct mu_message *m)
         rc = own ? mu_store_put(s, run->results, m->task, &err) : 0;
         break;
     case MU_MSG_FACTS:
-        rc = mu_store_put_facts(s, m->task, m->text, &err);
+        rc = !m->text ? 0 : mu_store_put_facts(s, m->task, m->text, &err);
         break;
     case MU_MSG_MARK:
-    case MU_MSG_ENDING:
         rc = mu_store_put_server(s, run->results, m->task, &err);
+        break;
+    case MU_MSG_ENDING:
+        rc = waits_for_others(run, t) ? mu_store_put_server(s, run->results, m->task, &err)
+                                      : mu_store_final(s, run->results, m->task, false, &err);
         break;
     default:
         break;
@@ -208,11 +220,11 @@ void mu_records_final(struct mu_run *run, size_t server)
 {
     const struct mu_task_result *t = &run->results->tasks[server];
     struct mu_err err = {0};
-    bool changed = run->pairs.wanted;
     if (!is_kept(run))
         return;
-    for (size_t i = 0; i < t->n_steps; i++)
-        changed = changed || mu_peers_any(&t->steps[i]);
+    bool changed = waits_for_others(run, t);
+    if (!changed && mu_store_is_final(run->records.store, server))
+        return; /* since it ended */
     see(mu_store_final(run->records.store, run->results, server, changed, &err), &err);
 }
 

@@ -2,15 +2,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "core/clock.h"
 #include "run/engine.h"
+#include "run/messages.h"
 #include "run/remote_internal.h"
 #include "run/task.h"
 #include "run/worker.h"
+#include "ssh/options.h"
 
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS 5000
+#define RETRIES 2 /* when nobody says another number */
 
 static const struct mu_engine *engine_of(const struct mu_remote *r) { return r->task->worker->engine; }
 
@@ -21,6 +25,8 @@ static void start_connect(struct mu_remote *r);
 static void connect_over(struct mu_remote *r, const struct mu_err *err)
 {
     mu_remote_record(r, err);
+    if (r->tries > !!err->code && !r->retry_until_ms)
+        mu_post_retried(r->task, r->index, r->tries - !!err->code, !err->code);
     r->state = err->code ? MU_REMOTE_FAILED : MU_REMOTE_UP;
     r->error = *err;
     r->retry_until_ms = 0;
@@ -42,7 +48,8 @@ const char *mu_remote_address(const struct mu_remote *r)
     return r->own.address ? r->own.address : r->server->address;
 }
 
-static bool worth_retrying(int code)
+/* Of a server that is awaited: whatever may be different when it has come up. */
+static bool worth_waiting(int code)
 {
     return code == MU_EREFUSED || code == MU_EUNREACH || code == MU_ECONNTIMEOUT || code == MU_EKEX || code == MU_ELOST ||
            code == MU_ERESOLVE;
@@ -50,22 +57,45 @@ static bool worth_retrying(int code)
 
 static void retry_now(void *arg) { start_connect(arg); }
 
+/* Those who failed together do not come again together. */
+static uint64_t with_jitter(uint64_t ms)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        random = (uint32_t)mu_clock_ms();
+    return ms * 3 / 4 + random % (ms / 2);
+}
+
+static bool to_be_retried(const struct mu_remote *r, const struct mu_err *err)
+{
+    if (r->retry_until_ms)
+        return worth_waiting(err->code) && r->retry_until_ms > mu_clock_ms();
+    int said = engine_of(r)->connect_retries;
+    unsigned attempts = r->ssh ? mu_ssh_session_options(r->ssh)->connection_attempts : 0;
+    unsigned retries = said ? (said > 0 ? (unsigned)said : 0) : attempts ? attempts - 1 : RETRIES;
+    return mu_ssh_worth_retrying(err) && r->tries <= retries;
+}
+
 static void ssh_connected(void *arg, const struct mu_err *err)
 {
     struct mu_remote *r = arg;
-    uint64_t now = mu_clock_ms();
-    if (err->code && worth_retrying(err->code) && r->retry_until_ms > now) {
+    r->tries += err->code != 0;
+    if (err->code && to_be_retried(r, err)) {
         if (!r->retry)
             r->retry = mu_timer_new(r->task->worker->loop, retry_now, r);
         if (r->retry) {
-            mu_log(MU_DEBUG, "Not there yet: %s; trying again.", err->msg);
-            uint64_t left = r->retry_until_ms - now;
-            mu_timer_start(r->retry, r->ctx, r->retry_delay_ms < left ? r->retry_delay_ms : left);
-            r->retry_delay_ms = r->retry_delay_ms * 3 / 2 > RETRY_MAX_MS ? RETRY_MAX_MS : r->retry_delay_ms * 3 / 2;
+            uint64_t now = mu_clock_ms(), delay = with_jitter(r->retry_delay_ms);
+            if (r->retry_until_ms && delay > r->retry_until_ms - now)
+                delay = r->retry_until_ms > now ? r->retry_until_ms - now : 0;
+            mu_log(MU_DEBUG, "Not there yet: %s; trying again in %.1f s.", err->msg, (double)delay / 1000);
+            mu_timer_start(r->retry, r->ctx, delay);
+            r->retry_delay_ms = r->retry_delay_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : r->retry_delay_ms * 2;
             return;
         }
     }
-    if (!err->code)
+    if (!err->code && r->tries)
+        mu_log(MU_INFO, "Connected to %s, at try %u.", mu_remote_address(r), r->tries + 1);
+    else if (!err->code)
         mu_log(MU_INFO, "Connected to %s.", mu_remote_address(r));
     connect_over(r, err);
 }
@@ -83,14 +113,20 @@ static void start_connect(struct mu_remote *r)
         return;
     }
     int rc = 0;
-    if (!r->ssh) {
+    if (!r->task->worker->ways)
+        rc = mu_ssh_ways_new(&r->task->worker->ways, r->task->worker->loop, e->ssh, &err);
+    if (!rc && !r->ssh) {
         struct mu_ssh_target target = {.host = mu_remote_address(r), .port = r->own.port ? r->own.port : srv->port,
-                                       .user = r->own.user ? r->own.user : srv->user ? srv->user : e->user,
-                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust};
+                                       .user = r->own.user ? r->own.user : srv->user,
+                                       .key_file = r->own.key ? r->own.key : srv->key, .trust = r->own.trust,
+                                       .args = srv->ssh_args, .ways = r->task->worker->ways};
         rc = mu_ssh_session_new(&r->ssh, r->task->worker->loop, e->ssh, &target, &err);
     }
-    if (!rc)
-        rc = mu_ssh_session_connect(r->ssh, r->ctx, e->connect_timeout_ms, ssh_connected, r, &err);
+    if (!rc) {
+        unsigned own_s = mu_ssh_session_options(r->ssh)->connect_timeout_s;
+        rc = mu_ssh_session_connect(r->ssh, r->ctx, own_s ? own_s * (uint64_t)1000 : e->connect_timeout_ms, ssh_connected, r,
+                                    &err);
+    }
     if (rc)
         connect_over(r, &err);
 }
@@ -127,6 +163,7 @@ void mu_remote_want(struct mu_call *c, uint64_t wait_ms)
     }
     r->retry_until_ms = wait_ms ? mu_clock_ms() + wait_ms : 0;
     r->retry_delay_ms = RETRY_FIRST_MS;
+    r->tries = 0;
     mu_ctx_unref(r->ctx);
     r->ctx = mu_ctx_ref(c->ctx);
     start_connect(r);

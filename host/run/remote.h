@@ -50,8 +50,10 @@ struct mu_remote {
     unsigned busy, channels;    /* commands that run over the connection; how many may: the rest wait in line */
     bool doubtful;              /* a command there could not be ended: not to be used again once it is idle */
     bool closed;
-    uint64_t retry_until_ms;    /* server:connect{wait=…}; 0: one try */
+    uint64_t retry_until_ms;    /* server:connect{wait=…}: whatever may come to be is tried again until then; 0: a few
+                                   retries, of what may pass */
     uint64_t retry_delay_ms;
+    unsigned tries;             /* of this connect, that have failed */
     struct mu_timer *retry;
     struct mu_ctx *ctx;         /* of the call that connects */
 };
@@ -95,6 +97,9 @@ struct mu_call {
     const struct mu_exec_result *replayed; /* from a transcript (tape.h), or NULL */
     struct mu_exec_result lined;           /* the same without what was handed over as lines */
     struct mu_buf seen[2];                 /* what lines were handed over, for a transcript: stdout, stderr */
+    char streamed[65];                     /* SHA-256 of a file that went to the server, in hex; "": none has, wholly */
+    bool seen_cut;                         /* more came than a transcript takes */
+    struct mu_buf seen_order;              /* 'o' or 'e' a line */
     bool held; /* the server waits until the lines that are there are taken */
 };
 

@@ -27,6 +27,8 @@ bool mu_call_replay(struct mu_call *c);
 bool mu_remote_replay(const struct mu_remote *r, struct mu_err *result); /* the same of a connection */
 /* Where a transcript is written: note the command that has ended, a line that it printed, a connection that was tried. */
 void mu_call_record(struct mu_call *c, const struct mu_exec_result *result);
+/* Of a file that came. */
+void mu_call_record_bytes(struct mu_call *c, const char *bytes, size_t n);
 void mu_call_record_line(struct mu_call *c, enum mu_exec_stream stream, const char *line, size_t len);
 void mu_remote_record(const struct mu_remote *r, const struct mu_err *result);
 

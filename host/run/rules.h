@@ -22,7 +22,6 @@ struct mu_condition {
     size_t n_values;
 };
 #define MU_CONDITION_GROUP "group"
-#define MU_GROUPS_VARIABLE "groups" /* where the groups are written: a list, or text with commas between */
 bool mu_condition_holds(const struct mu_condition *c, const struct mu_server *srv);
 
 /* One rule of a metric: of several, the first whose conditions all hold is the threshold. */

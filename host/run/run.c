@@ -165,6 +165,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->engine = (struct mu_engine){.bindings = bindings, .script = script, .library_dir = c->library_dir, .module_dir = c->module_dir,
                                      .logger = logger, .local = c->local, .fail_fast = c->fail_fast, .user = c->user,
                                      .timeout_ms = c->timeout_ms, .connect_timeout_ms = c->connect_timeout_ms,
+                                     .connect_retries = c->connect_retries,
                                      .setup_timeout_ms = script->setup_timeout_ms ? script->setup_timeout_ms
                                                                                    : MU_STEP_TIMEOUT_MS,
                                      .teardown_timeout_ms = c->teardown_timeout_ms, .dry_run = c->dry_run,
@@ -212,7 +213,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     run->semaphores = mu_semaphores_new(mu_run_turn_came, run);
     run->watchdog = mu_timer_new(run->loop, watch, run);
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
-    if (!run->semaphores || !run->watchdog || !run->limit)
+    if (!run->semaphores || !run->watchdog || !run->limit || mu_progress_init(run))
         goto out;
     run->records.former = c->former;
     rc = mu_records_open(run, err);
@@ -241,11 +242,15 @@ static int open_ssh(struct mu_run *run, struct mu_err *err)
         return 0;
     int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
     for (size_t i = 0; !rc && i < run->n; i++) {
-        if (!run->servers[i]->key || run->servers[i]->local)
+        const struct mu_server *srv = run->servers[i];
+        struct mu_ssh_target target = {.host = srv->address ? srv->address : srv->id, .port = srv->port,
+                                       .user = srv->user ? srv->user : run->engine.user, .key_file = srv->key,
+                                       .args = srv->ssh_args};
+        if (srv->local)
             continue;
-        rc = mu_ssh_shared_add_key(run->engine.ssh, run->servers[i]->key, err);
+        rc = mu_ssh_shared_prepare(run->engine.ssh, &target, err);
         if (rc)
-            mu_err_prefix(err, "server %s", run->servers[i]->id);
+            mu_err_prefix(err, "server %s", srv->id);
     }
     return rc;
 }
@@ -345,6 +350,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
         rc = start_workers(run, err);
     if (!rc) {
         mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
+        mu_progress_start(run);
         rc = mu_run_before_all(run, err);
     }
     bool settled = false;
@@ -359,6 +365,7 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     }
     mu_timer_stop(run->watchdog);
     join_workers(run);
+    mu_progress_stop(run);
     if (!settled)
         settle(run);
     run->results->duration_ms += mu_clock_ms() - started;
@@ -377,6 +384,12 @@ void mu_run_interrupt(struct mu_run *run, int signal_number)
     mu_mailbox_nudge(run->home);
 }
 
+void mu_run_ask_progress(struct mu_run *run)
+{
+    atomic_fetch_add(&run->progress.asked, 1);
+    mu_mailbox_nudge(run->home);
+}
+
 const char *mu_run_record_problem(const struct mu_run *run) { return mu_tapes_problem(run->engine.tapes); }
 
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
@@ -390,6 +403,7 @@ bool mu_run_free(struct mu_run *run)
         return false;
     mu_timer_free(run->watchdog);
     mu_timer_free(run->limit);
+    mu_progress_free(run);
     mu_records_free(run);
     mu_semaphores_free(run->semaphores);
     mu_claims_free(run->claims);

@@ -13,6 +13,7 @@
 #include "run/marks.h"
 #include "run/messages.h"
 #include "run/pairs.h"
+#include "run/progress.h"
 #include "run/records.h"
 #include "run/run.h"
 #include "run/second.h"
@@ -43,6 +44,7 @@ struct mu_run {
     bool dealing;            /* servers; not before before_all has ended */
     struct mu_second second;
     struct mu_pairs pairs;
+    struct mu_progress progress;
     struct mu_records records;
     char id[32], owner[MU_OWNER_SIZE];
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */

@@ -51,16 +51,30 @@ static json_t *var_value(const struct mu_var *v)
     return NULL;
 }
 
+/* Groups of Ansible's inventories, as our own formats say them. */
+static bool set_groups(json_t *vars, const struct mu_server *s)
+{
+    json_t *groups = s->grouped ? json_array() : NULL;
+    bool ok = groups || !s->grouped;
+    for (size_t i = 0; ok && i < s->n_groups; i++)
+        ok = json_array_append_new(groups, json_string(s->groups[i])) == 0;
+    if (ok && groups)
+        ok = json_object_set(vars, MU_GROUPS_VARIABLE, groups) == 0;
+    json_decref(groups);
+    return ok;
+}
+
 json_t *mu_server_json(const struct mu_server *s, bool secrets)
 {
     json_t *o = json_object(), *vars = json_object();
     bool ok = o && vars && set_text(o, "id", s->id) && set_text(o, "address", s->address) && set_text(o, "user", s->user) &&
               set_path(o, "key", s->key) && (!s->local || set_text(o, "transport", "local")) &&
+              set_text(o, "ssh_args", s->ssh_args) &&
               (!s->port || json_object_set_new(o, "port", json_integer(s->port)) == 0);
     for (size_t i = 0; ok && i < s->n_vars; i++)
         ok = json_object_set_new(vars, s->vars[i].name,
                                  secrets || !mu_name_is_secret(s->vars[i].name) ? var_value(&s->vars[i]) : json_null()) == 0;
-    if (!ok || json_object_set(o, "vars", vars) != 0) {
+    if (!ok || !set_groups(vars, s) || json_object_set(o, "vars", vars) != 0) {
         json_decref(o);
         o = NULL;
     }

@@ -33,9 +33,30 @@ static bool is_withheld(const struct mu_task *t, size_t i)
     return script_of(t)->steps[i].destructive && !engine_of(t)->allow_destructive;
 }
 
-static void post_skipped(struct mu_task *t, size_t i)
+/* In its own task a server decides whether it takes part in pair steps: with the first of them, for they have one `when`. */
+static bool is_asked(const struct mu_task *t, size_t i)
 {
-    struct mu_step_result *r = is_left_alone(t, i) ? NULL : mu_step_result_new(script_of(t)->steps[i].name);
+    const bool *only = engine_of(t)->only;
+    const struct mu_step *st = script_of(t)->steps;
+    if (t->kind != MU_TASK_RUN || !st[i].pair || !st[i].has_when || (only && !only[i]))
+        return false;
+    for (size_t j = 0; j < i; j++)
+        if (st[j].pair && (!only || only[j]))
+            return false;
+    return true;
+}
+
+bool mu_steps_has_own(const struct mu_task *t)
+{
+    for (size_t i = 0; i < script_of(t)->n_steps; i++)
+        if (!is_left_alone(t, i))
+            return true;
+    return false;
+}
+
+static void post_skip(struct mu_task *t, size_t i)
+{
+    struct mu_step_result *r = mu_step_result_new(script_of(t)->steps[i].name);
     t->step_status[i] = MU_ST_SKIPPED;
     if (!r)
         return;
@@ -46,6 +67,13 @@ static void post_skipped(struct mu_task *t, size_t i)
     else if ((r->withheld = is_withheld(t, i)))
         mu_step_result_add_failure(r, MU_ST_SKIPPED, NULL, NULL, MU_WITHHELD, MU_WITHHELD);
     mu_post_step_take(t, r);
+}
+
+static void post_skipped(struct mu_task *t, size_t i)
+{
+    t->step_status[i] = MU_ST_SKIPPED;
+    if (!is_left_alone(t, i))
+        post_skip(t, i);
 }
 
 static bool needs_met(const struct mu_task *t, const struct mu_step *st)
@@ -137,7 +165,8 @@ bool mu_steps_next(struct mu_task *t)
     while (t->step < s->n_steps) {
         const struct mu_step *st = &s->steps[t->step];
         note_deadline(t);
-        if (is_left_alone(t, t->step) || t->cancelled || t->stop_steps || is_withheld(t, t->step) || !needs_met(t, st)) {
+        bool asked = is_asked(t, t->step);
+        if ((is_left_alone(t, t->step) && !asked) || t->cancelled || t->stop_steps || is_withheld(t, t->step) || !needs_met(t, st)) {
             post_skipped(t, t->step++);
             continue;
         }
@@ -153,7 +182,8 @@ bool mu_steps_next(struct mu_task *t)
         t->worst_before = t->worst;
         char what[96];
         snprintf(what, sizeof what, "step %s", st->name);
-        if ((st->has_when ? mu_phase_start(t, MU_PHASE_WHEN, st->timeout_ms, what) : measure(t)) == 0)
+        bool ask = asked || (st->has_when && t->kind != MU_TASK_PAIR);
+        if ((ask ? mu_phase_start(t, MU_PHASE_WHEN, st->timeout_ms, what) : measure(t)) == 0)
             return true;
         mu_steps_close_at_once(t);
     }
@@ -162,11 +192,18 @@ bool mu_steps_next(struct mu_task *t)
 
 bool mu_steps_after_when(struct mu_task *t)
 {
-    if (t->when_said_no) {
+    bool pair = script_of(t)->steps[t->step].pair;
+    if (t->when_said_no || pair) {
         mu_step_result_free(t->result);
         t->result = NULL;
+    }
+    if (t->when_said_no) {
         mu_log(MU_DEBUG, "Step %s skipped: its when said no.", script_of(t)->steps[t->step].name);
-        post_skipped(t, t->step++);
+        post_skip(t, t->step++);
+        return false;
+    }
+    if (pair) { /* it takes part, and is paired when all have ended */
+        t->step++;
         return false;
     }
     if (measure(t) == 0)

@@ -149,6 +149,25 @@ const char *mu_tapes_problem(const struct mu_tapes *t)
     return NULL;
 }
 
+struct mu_tape *mu_tape_of(struct mu_tapes *t, size_t i)
+{
+    return t->replay && i == t->n && t->n == 1 && access(t->tapes[i].path, F_OK) ? &t->tapes[0] : &t->tapes[i];
+}
+
+bool mu_tapes_seed(struct mu_tapes *t, size_t i, uint64_t *seed)
+{
+    char text[32], hash[MU_TAPE_HASH];
+    struct mu_tape *tape = t ? mu_tape_of(t, i) : NULL;
+    if (!tape)
+        return false;
+    mu_tape_ready(t, i);
+    snprintf(text, sizeof text, "random %u", tape->n_seeds++);
+    mu_tape_hash(tape, text, strlen(text), hash);
+    hash[15] = '\0'; /* 60 bits */
+    *seed = strtoull(hash, NULL, 16);
+    return true;
+}
+
 /* ---- what is there ---- */
 
 /* The id in a file's name; NULL when it is no transcript of the script, or there is no memory. */

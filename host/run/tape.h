@@ -9,7 +9,9 @@
  * where ANSWER is "exit_status": 0, "signal": "KILL", "stdout": TEXT, "stderr": TEXT, "error": ERROR, and ERROR is
  * {"code": "MU_ETIMEDOUT", "message": …, "cause": …}. What before_all and after_all asked this machine is in a file of its
  * own, DIR/SCRIPT%fleet.jsonl, whose server is "".
- * What is not there was not said. Bytes that are no UTF-8 are
+ * A file is a "command" named as in messages, "read_file /etc/x", with its text as "stdout", or, sent, the hash of its checksum
+ * as "stdin". HTTP requests have lines of their own (tape_web.h). "order": "oeo" tells in which order lines of stdout and stderr came to
+ * an on_line. What is not there was not said. Bytes that are no UTF-8 are
  * "stdout_base64" or "stderr_base64" instead. What was sent on standard input or in the environment is there as a hash
  * alone, HMAC-SHA-256 with the file's salt. Commands, and what they print, are in clear.
  *
@@ -20,6 +22,9 @@
  */
 #ifndef MU_RUN_TAPE_H
 #define MU_RUN_TAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "core/exec.h"
 #include "inventory/inventory.h"
@@ -48,14 +53,18 @@ struct mu_tape_question {
     size_t input_len;
     const char *const *env; /* "NAME=value", NULL-terminated, or NULL */
     bool here;              /* of this machine */
+    const char *order;      /* for a note: of the lines handed over, 'o' and 'e' in turn; NULL: not known */
 };
 
 /* i: the server's place in the list given; behind the last: of what is done for no server. */
 void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *q, const struct mu_exec_result *answer);
 void mu_tapes_note_connect(struct mu_tapes *t, size_t i, const char *address, const struct mu_err *result);
+/* A number for the next task of the server's that wants random ones: the same in the run that is recorded and in its replays.
+ * False: neither is at work. */
+bool mu_tapes_seed(struct mu_tapes *t, size_t i, uint64_t *seed);
 /* The next answer to the question; NULL, and err, when there is none. */
 const struct mu_exec_result *mu_tapes_answer(struct mu_tapes *t, size_t i, const struct mu_tape_question *q,
-                                             struct mu_err *err);
+                                             const char **order, struct mu_err *err);
 /* How the next connection goes: code 0: well, also when the transcript has no more of them. */
 void mu_tapes_connect(struct mu_tapes *t, size_t i, struct mu_err *result);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "run/tape_internal.h"
 
@@ -18,7 +17,7 @@ static void copy_text(char *to, size_t size, const json_t *from)
 }
 
 /* NAME, or NAME_base64. False when it is neither text. */
-static bool get_bytes(const json_t *o, const char *name, struct mu_buf *out)
+bool mu_tape_get_bytes(const json_t *o, const char *name, struct mu_buf *out)
 {
     char key[32];
     const json_t *text = json_object_get(o, name);
@@ -44,7 +43,7 @@ static bool get_bytes(const json_t *o, const char *name, struct mu_buf *out)
     return true;
 }
 
-static bool get_error(const json_t *e, struct mu_err *out)
+bool mu_tape_get_error(const json_t *e, struct mu_err *out)
 {
     const char *name = json_string_value(json_object_get(e, "code"));
     const char *message = json_string_value(json_object_get(e, "message"));
@@ -69,8 +68,8 @@ static bool get_answer(const json_t *o, struct mu_exec_result *r)
         return false;
     copy_text(r->signal, sizeof r->signal, signal);
     r->exit_status = status ? (int)json_integer_value(status) : signalled || failed ? -1 : 0;
-    return json_is_object(o) && get_bytes(o, "stdout", &r->out) && get_bytes(o, "stderr", &r->err) &&
-           get_error(json_object_get(o, "error"), &r->error);
+    return json_is_object(o) && mu_tape_get_bytes(o, "stdout", &r->out) && mu_tape_get_bytes(o, "stderr", &r->err) &&
+           mu_tape_get_error(json_object_get(o, "error"), &r->error);
 }
 
 /* ---- lines ---- */
@@ -80,8 +79,10 @@ static bool get_entry(const json_t *line, struct mu_tape_entry *e)
     struct mu_buf command = MU_BUF_INIT;
     const json_t *glob = json_object_get(line, "glob"), *answers = json_object_get(line, "answers"),
                  *env = json_object_get(line, "env");
+    if (json_object_get(line, "http"))
+        return (e->web = mu_tape_web_read(line)) != NULL;
     if (json_object_get(line, "connect"))
-        return get_error(json_object_get(line, "error"), &e->connect);
+        return mu_tape_get_error(json_object_get(line, "error"), &e->connect);
     size_t n = glob ? json_array_size(answers) : 1;
     if (!n || !(e->answers = calloc(n, sizeof *e->answers)))
         return false;
@@ -93,9 +94,12 @@ static bool get_entry(const json_t *line, struct mu_tape_entry *e)
                 return false;
         return e->glob != NULL;
     }
-    bool ok = get_bytes(line, "command", &command) && command.len && !memchr(command.data, 0, command.len);
+    bool ok = mu_tape_get_bytes(line, "command", &command) && command.len && !memchr(command.data, 0, command.len);
     e->command = ok ? mu_buf_take(&command) : NULL;
     mu_buf_free(&command);
+    const char *order = json_string_value(json_object_get(line, "order"));
+    if (order && !(e->order = strdup(order)))
+        return false;
     e->here = json_is_true(json_object_get(line, "here"));
     copy_text(e->input, sizeof e->input, json_object_get(line, "stdin"));
     e->env = env ? json_deep_copy(env) : NULL;
@@ -155,6 +159,8 @@ void mu_tape_clear(struct mu_tape *tape)
             mu_buf_free(&e->answers[j].err);
         }
         json_decref(e->env);
+        mu_tape_web_entry_free(e->web);
+        free(e->order);
         free(e->answers);
         free(e->command);
         free(e->glob);
@@ -230,12 +236,14 @@ static void explain(const struct mu_tape *tape, const struct asked *a, struct mu
     mu_buf_free(&all);
 }
 
-static const struct mu_exec_result *find(struct mu_tape *tape, const struct asked *a)
+static const struct mu_exec_result *find(struct mu_tape *tape, const struct asked *a, const char **order)
 {
+    *order = NULL;
     for (size_t i = 0; i < tape->n; i++) {
         struct mu_tape_entry *e = &tape->entries[i];
         if (e->command && !e->used && e->here == a->q->here && !strcmp(e->command, a->q->command) && same_input(e, a)) {
             e->used = 1;
+            *order = e->order;
             return &e->answers[0];
         }
     }
@@ -247,16 +255,10 @@ static const struct mu_exec_result *find(struct mu_tape *tape, const struct aske
     return NULL;
 }
 
-/* A transcript of one server that somebody wrote by hand, or for a test, may answer for the fleet, too. */
-static struct mu_tape *tape_of(struct mu_tapes *t, size_t i)
-{
-    return i == t->n && t->n == 1 && access(t->tapes[i].path, F_OK) ? &t->tapes[0] : &t->tapes[i];
-}
-
 const struct mu_exec_result *mu_tapes_answer(struct mu_tapes *t, size_t i, const struct mu_tape_question *q,
-                                             struct mu_err *err)
+                                             const char **order, struct mu_err *err)
 {
-    struct mu_tape *tape = tape_of(t, i);
+    struct mu_tape *tape = mu_tape_of(t, i);
     struct asked a = {.q = q};
     const struct mu_exec_result *answer = NULL;
     mu_tape_read(tape);
@@ -267,7 +269,7 @@ const struct mu_exec_result *mu_tapes_answer(struct mu_tapes *t, size_t i, const
     if (q->input_len)
         mu_tape_hash(tape, q->input, q->input_len, a.input);
     a.env = mu_tape_hash_env(tape, q->env);
-    answer = find(tape, &a);
+    answer = find(tape, &a, order);
     if (!answer)
         explain(tape, &a, err);
     json_decref(a.env);
@@ -281,7 +283,7 @@ void mu_tapes_connect(struct mu_tapes *t, size_t i, struct mu_err *result)
     mu_err_clear(result);
     for (size_t j = 0; j < tape->n; j++) {
         struct mu_tape_entry *e = &tape->entries[j];
-        if (e->command || e->glob || e->used)
+        if (e->command || e->glob || e->web || e->used)
             continue;
         e->used = 1;
         *result = e->connect;

@@ -48,7 +48,7 @@ int mu_tape_begin(struct mu_tape *tape, const char *script, const char *server, 
     return append(tape, head, O_CREAT | O_EXCL, err);
 }
 
-static void set_bytes(json_t *line, const char *name, const struct mu_buf *b)
+void mu_tape_set_bytes(json_t *line, const char *name, const struct mu_buf *b)
 {
     char key[32] = "";
     if (!b->len)
@@ -68,7 +68,7 @@ static void set_bytes(json_t *line, const char *name, const struct mu_buf *b)
 }
 
 /* What a server said may be in it. */
-static json_t *text_of(const char *s)
+json_t *mu_tape_text(const char *s)
 {
     struct mu_buf escaped = MU_BUF_INIT;
     json_t *text = json_string(s);
@@ -86,12 +86,12 @@ static void set_error(json_t *line, const struct mu_err *e)
         return;
     json_t *error = json_object();
     json_object_set_new(error, "code", json_string(mu_code_name(e->code)));
-    json_object_set_new(error, "message", text_of(e->msg));
-    json_object_set_new(error, "cause", text_of(e->cause));
+    json_object_set_new(error, "message", mu_tape_text(e->msg));
+    json_object_set_new(error, "cause", mu_tape_text(e->cause));
     json_object_set_new(line, "error", error);
 }
 
-static void note(struct mu_tape *tape, json_t *line)
+void mu_tape_note(struct mu_tape *tape, json_t *line)
 {
     if (tape->problem.code) {
         json_decref(line);
@@ -101,15 +101,23 @@ static void note(struct mu_tape *tape, json_t *line)
         mu_log(MU_ERROR, "%s; it ends here.", tape->problem.msg);
 }
 
+void mu_tape_ready(struct mu_tapes *t, size_t i)
+{
+    struct mu_tape *tape = mu_tape_of(t, i);
+    if (t->replay)
+        mu_tape_read(tape);
+    else if (i == t->n && !tape->salt[0] && mu_tape_begin(tape, t->script, "", &tape->problem)) /* begun when there is something for it */
+        mu_log(MU_ERROR, "%s", tape->problem.msg);
+}
+
 void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *q, const struct mu_exec_result *answer)
 {
     struct mu_tape *tape = &t->tapes[i];
     char hash[MU_TAPE_HASH];
-    if (i == t->n && !tape->salt[0] && mu_tape_begin(tape, t->script, "", &tape->problem))
-        mu_log(MU_ERROR, "%s", tape->problem.msg);
+    mu_tape_ready(t, i);
     struct mu_buf command = {.data = (char *)q->command, .len = strlen(q->command)};
     json_t *line = json_object(), *env = mu_tape_hash_env(tape, q->env);
-    set_bytes(line, "command", &command);
+    mu_tape_set_bytes(line, "command", &command);
     if (q->here)
         json_object_set_new(line, "here", json_true());
     if (q->input_len) {
@@ -122,16 +130,18 @@ void mu_tapes_note(struct mu_tapes *t, size_t i, const struct mu_tape_question *
         json_object_set_new(line, "signal", json_string(answer->signal));
     else if (!answer->error.code)
         json_object_set_new(line, "exit_status", json_integer(answer->exit_status));
-    set_bytes(line, "stdout", &answer->out);
-    set_bytes(line, "stderr", &answer->err);
+    mu_tape_set_bytes(line, "stdout", &answer->out);
+    mu_tape_set_bytes(line, "stderr", &answer->err);
+    if (q->order)
+        json_object_set_new(line, "order", json_string(q->order));
     set_error(line, &answer->error);
-    note(tape, line);
+    mu_tape_note(tape, line);
 }
 
 void mu_tapes_note_connect(struct mu_tapes *t, size_t i, const char *address, const struct mu_err *result)
 {
     json_t *line = json_object();
-    json_object_set_new(line, "connect", text_of(address));
+    json_object_set_new(line, "connect", mu_tape_text(address));
     set_error(line, result);
-    note(&t->tapes[i], line);
+    mu_tape_note(&t->tapes[i], line);
 }

@@ -13,6 +13,7 @@
 #include "run/messages.h"
 #include "run/permit.h"
 #include "run/phase.h"
+#include "run/where.h"
 #include "run/worker.h"
 
 #define PRINT_MAX ((size_t)64 << 10)
@@ -172,6 +173,7 @@ void mu_task_kill(struct mu_task *t)
     t->cancelled = t->killed = true;
     if (t->phase != MU_PHASE_END)
         t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
+    t->peer_began = false;
     if (!mu_keep_release(t) && t->scope.fiber)
         mu_fiber_abandon(t->scope.fiber);
 }
@@ -185,6 +187,8 @@ static void finish(struct mu_task *t)
         mu_mark_report(t);
     else if (t->kind == MU_TASK_BEFORE_ALL && t->worst == MU_ST_PASSED)
         mu_post_shared_take(t, &t->plain);
+    else if (t->kind == MU_TASK_RUN && engine_of(t)->pairs) /* it is finished when its pairs are (deal.c) */
+        mu_log(MU_DEBUG, "Own steps finished: %s (%.1f s).", mu_status_name(t->worst), (double)t->took_ms / 1000.0);
     else if (t->kind != MU_TASK_CONSOLE && !mu_fleet_is(t->kind))
         mu_log(t->worst == MU_ST_PASSED ? MU_INFO : MU_WARNING, "%s finished: %s (%.1f s).",
                t->kind == MU_TASK_PAIR ? "Pair" : "Server", mu_status_name(t->worst), (double)t->took_ms / 1000.0);
@@ -212,6 +216,10 @@ void mu_task_end(struct mu_task *t)
     if (t->kind == MU_TASK_RUN || t->kind == MU_TASK_AGAIN || t->kind == MU_TASK_PAIR || t->kind == MU_TASK_DRY)
         mu_steps_skip_rest(t);
     t->phase = MU_PHASE_END;
+    if (t->server)
+        mu_where_clear(t->worker->engine->where, t->index);
+    if (t->kind == MU_TASK_PAIR)
+        mu_where_clear(t->worker->engine->where, t->peer.index);
     mu_remote_close(&t->remote);
     mu_remote_close(&t->peer);
     while (!mu_list_empty(&t->permits))

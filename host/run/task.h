@@ -24,7 +24,7 @@
 enum mu_task_kind {
     MU_TASK_RUN,     /* load → setup → steps → on_failure → teardown */
     MU_TASK_AGAIN,   /* the same with some of the steps, for a server behind its peers (second.h) */
-    MU_TASK_PAIR,    /* load → the pair steps, for two servers (pairs.h) */
+    MU_TASK_PAIR,    /* load → setup of both → the pair steps → on_failure and teardown of both (pairs.h) */
     MU_TASK_MARK,    /* load → mark, tried again when it raises; nothing of it becomes a result but the mark */
     MU_TASK_CLEANUP, /* load → teardown */
     MU_TASK_CONSOLE, /* load → lines as they are typed (console.h); nothing of it becomes a result */
@@ -79,6 +79,8 @@ struct mu_task {
     size_t step;         /* the one at work */
     struct mu_remote remote;
     struct mu_remote peer; /* of MU_TASK_PAIR: the way to the other one */
+    bool of_peer;          /* of MU_TASK_PAIR: the hook at work is the other one's */
+    bool peer_began;       /* its setup, so that its teardown is due */
     struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
     struct mu_claim claim;
     struct mu_keep keep;
@@ -142,6 +144,8 @@ void mu_outcome_error(lua_State *L, struct mu_task *t, struct mu_fiber *f);
 void mu_task_forget_failures(struct mu_task *t, size_t n); /* all but the first n */
 
 /* steps.c: */
+/* Whether anything is this task's to measure: false for a server's own task when the run is of pair steps alone. */
+bool mu_steps_has_own(const struct mu_task *t);
 /* Start the next step that is not skipped; false when there is none. */
 bool mu_steps_next(struct mu_task *t);
 /* The step's when has ended well: skip it, or measure. False when neither could begin. */

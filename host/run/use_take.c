@@ -109,14 +109,15 @@ static void push_known(lua_State *L, int list, bool names_are_keys)
 struct use {
     const char *path;
     int steps, params, confirm; /* of the used description */
-    int only, set, thresholds, prefix; /* of the options: steps, params, thresholds, prefix; each a table or nil, or text */
+    int only, set, thresholds, prefix, when; /* of the options: steps, params, thresholds; each a table or nil; text; a function */
     int names; /* of the steps taken: name → its copy */
 };
 
 /* Each of the options on the stack, in order; and whether hooks are to be ignored. */
 static bool read_options(lua_State *L, int options)
 {
-    static const char *const names[] = {"steps", "params", "thresholds", "prefix"};
+    static const char *const names[] = {"steps", "params", "thresholds", "prefix", "when"};
+    static const int types[] = {LUA_TTABLE, LUA_TTABLE, LUA_TTABLE, LUA_TSTRING, LUA_TFUNCTION};
     bool given = lua_type(L, options) == LUA_TTABLE, ignore = false;
     if (!given && lua_type(L, options) != LUA_TNIL)
         luaL_error(L, "muster.use: its options are a table, not a %s", luaL_typename(L, options));
@@ -124,8 +125,8 @@ static bool read_options(lua_State *L, int options)
         for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1)) {
             const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
             lua_pushfstring(L, " %s ", name);
-            if (!strstr(" steps params thresholds prefix hooks ", lua_tostring(L, -1)))
-                luaL_error(L, "muster.use has no option '%s'; it has steps, params, thresholds, prefix, hooks", name);
+            if (!strstr(" steps params thresholds prefix when hooks ", lua_tostring(L, -1)))
+                luaL_error(L, "muster.use has no option '%s'; it has steps, params, thresholds, prefix, when, hooks", name);
             lua_pop(L, 1);
         }
         if (mu_use_raw_field(L, options, "hooks") != LUA_TNIL) {
@@ -135,10 +136,10 @@ static bool read_options(lua_State *L, int options)
         }
         lua_pop(L, 1);
     }
-    for (size_t i = 0; i < 4; i++) {
-        int type = given ? mu_use_raw_field(L, options, names[i]) : (lua_pushnil(L), LUA_TNIL), wanted = i == 3 ? LUA_TSTRING : LUA_TTABLE;
-        if (type != LUA_TNIL && type != wanted)
-            luaL_error(L, "muster.use: %s must be a %s, not a %s", names[i], lua_typename(L, wanted), lua_typename(L, type));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int type = given ? mu_use_raw_field(L, options, names[i]) : (lua_pushnil(L), LUA_TNIL);
+        if (type != LUA_TNIL && type != types[i])
+            luaL_error(L, "muster.use: %s must be a %s, not a %s", names[i], lua_typename(L, types[i]), lua_typename(L, type));
     }
     return ignore;
 }
@@ -182,6 +183,54 @@ static void rename_needs(lua_State *L, const struct use *u, const char *name)
     lua_pop(L, 1);
 }
 
+/* ---- its when ---- */
+
+static int second_done(lua_State *L, int status, lua_KContext arguments)
+{
+    (void)L;
+    (void)status;
+    (void)arguments;
+    return 1;
+}
+
+/* The using script has said whether it wants the step: then the step says. */
+static int first_done(lua_State *L, int status, lua_KContext arguments)
+{
+    int n = (int)arguments;
+    (void)status;
+    if (!lua_toboolean(L, -1))
+        return 1;
+    lua_settop(L, n);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_callk(L, n, 1, 0, second_done);
+    return 1;
+}
+
+static int both_whens(lua_State *L)
+{
+    int n = lua_gettop(L);
+    luaL_checkstack(L, n + 1, "arguments");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    for (int i = 1; i <= n; i++)
+        lua_pushvalue(L, i);
+    lua_callk(L, n, 1, n, first_done);
+    return first_done(L, LUA_OK, n);
+}
+
+/* Of the copy of a step on top: the option's when, and its own after it. Pair steps that have none share the option's. */
+static void set_when(lua_State *L, const struct use *u)
+{
+    if (lua_isnil(L, u->when))
+        return;
+    lua_pushvalue(L, u->when);
+    if (mu_use_raw_field(L, -2, "when") == LUA_TNIL)
+        lua_pop(L, 1);
+    else
+        lua_pushcclosure(L, both_whens, 2);
+    lua_setfield(L, -2, "when");
+}
+
 /* Push a copy of the step on top, as it is in the using script. */
 static void push_step(lua_State *L, const struct use *u, const char *name)
 {
@@ -190,6 +239,7 @@ static void push_step(lua_State *L, const struct use *u, const char *name)
     push_prefixed(L, u, name);
     lua_setfield(L, copy, "name");
     rename_needs(L, u, name);
+    set_when(L, u);
     if (mu_use_raw_field(L, copy, "confirm") == LUA_TNIL) {
         lua_pushvalue(L, u->confirm);
         lua_setfield(L, copy, "confirm");
@@ -332,8 +382,8 @@ void mu_use_take(lua_State *L, const char *path, int options)
                    lua_isnil(L, description) ? "nothing" : luaL_typename(L, description));
     mu_use_flatten(L, path);
     struct use u = {.path = path, .only = description + 1, .set = description + 2, .thresholds = description + 3,
-                    .prefix = description + 4, .steps = description + 5, .params = description + 6,
-                    .confirm = description + 7, .names = description + 8};
+                    .prefix = description + 4, .when = description + 5, .steps = description + 6,
+                    .params = description + 7, .confirm = description + 8, .names = description + 9};
     bool ignore = read_options(L, options);
     lua_pushvalue(L, description);
     if (!mu_worker_of(L)->engine->home)

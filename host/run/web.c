@@ -1,15 +1,20 @@
 #include "run/web.h"
 
 #include "run/engine.h"
-#include "run/tape.h"
+#include "run/tape_web.h"
+#include "run/task.h"
 #include "run/worker.h"
 
 #define SHOWN_BODY 2000
 
+static struct mu_tapes *tapes_of(const struct mu_fiber *f) { return f->worker->engine->tapes; }
+
 static void done(void *arg, struct mu_http_call *call)
 {
-    (void)call;
-    mu_wait_done(&((struct mu_web_call *)arg)->wait);
+    struct mu_web_call *c = arg;
+    if (c->asked)
+        mu_tapes_note_web(tapes_of(c->fiber), c->fiber->task->remote.index, c->asked, call);
+    mu_wait_done(&c->wait);
 }
 
 static void abandon(struct mu_wait *wait) { mu_web_close(mu_list_entry(wait, struct mu_web_call, wait)); }
@@ -30,12 +35,32 @@ static void tell(const struct mu_http_request *req)
     mu_buf_free(&b);
 }
 
+static int replay(struct mu_web_call *c, struct mu_err *err)
+{
+    c->replayed = mu_tapes_web_answer(tapes_of(c->fiber), c->fiber->task->remote.index, c->asked, err);
+    if (!c->replayed) {
+        mu_tape_web_free(c->asked);
+        c->asked = NULL;
+        return err->code;
+    }
+    mu_log(MU_DEBUG, "Answered from the transcript.");
+    c->wait.done = true;
+    return 0;
+}
+
 int mu_web_start(struct mu_web_call *c, struct mu_fiber *f, const struct mu_http_request *req, struct mu_err *err)
 {
     struct mu_worker *w = f->worker;
-    *c = (struct mu_web_call){.wait = {.abandon = abandon}};
-    if (mu_tapes_replays(w->engine->tapes))
-        return mu_err_set(err, MU_ESTATE, "a replay sends nothing, and HTTP requests are in no transcript: %s", req->method);
+    *c = (struct mu_web_call){.wait = {.abandon = abandon}, .fiber = f};
+    if (mu_tapes_replays(tapes_of(f)) || mu_tapes_records(tapes_of(f))) {
+        int rc = mu_http_check(req, err);
+        if (rc)
+            return rc;
+        if (!(c->asked = mu_tape_web_new(tapes_of(f), f->task->remote.index, req)))
+            return mu_err_set(err, MU_ENOMEM, "out of memory");
+    }
+    if (mu_tapes_replays(tapes_of(f)))
+        return replay(c, err);
     if (w->engine->dry_run && !mu_http_read_only(req->method)) {
         int rc = mu_http_check(req, err);
         if (rc)
@@ -56,4 +81,14 @@ void mu_web_close(struct mu_web_call *c)
 {
     mu_http_call_free(c->http);
     c->http = NULL;
+    mu_tape_web_free(c->asked);
+    c->asked = NULL;
 }
+
+const struct mu_http_response *mu_web_result(const struct mu_web_call *c)
+{
+    return c->dry ? NULL : c->replayed ? c->replayed : mu_http_result(c->http);
+}
+
+bool mu_web_repeats_secret(const struct mu_web_call *c) { return c->http && mu_http_repeats_secret(c->http); }
+bool mu_web_url_repeats_secret(const struct mu_web_call *c) { return c->http && mu_http_url_repeats_secret(c->http); }

@@ -11,6 +11,7 @@
 #include "run/engine.h"
 #include "run/fiber.h"
 #include "run/task.h"
+#include "ssh/ssh.h"
 
 /* A slice longer than this was one call into C that no hook could interrupt; the others are not charged for it. */
 #define STUCK_MS 500
@@ -64,6 +65,8 @@ void mu_worker_close(struct mu_worker *w)
     w->L = NULL;
     mu_http_free(w->http); /* every call was a userdata */
     w->http = NULL;
+    mu_ssh_ways_free(w->ways); /* every session was a task's */
+    w->ways = NULL;
     mu_loop_free(w->loop);
     w->loop = NULL;
     mu_account_close(w->account);

@@ -23,6 +23,7 @@
 struct mu_engine;
 struct mu_fiber;
 struct mu_http;
+struct mu_ssh_ways;
 
 /* What the watchdog reads from the main thread: whose Lua runs now, and since when. */
 struct mu_slot {
@@ -39,6 +40,7 @@ struct mu_worker {
     lua_State *L;
     struct mu_loop *loop;
     struct mu_http *http; /* made by the first request (web.c) */
+    struct mu_ssh_ways *ways; /* made by the first connection (remote.c) */
     struct mu_mailbox *mailbox;
     struct mu_list ready; /* fibers to resume */
     struct mu_list tasks;

@@ -43,7 +43,11 @@ static bool ask_list(struct mu_agent *a)
     else if (rc)
         mu_agent_complain(a, rc);
     mu_buf_free(&answer);
-    return kept > 0;
+    if (kept > 0 && (a->keys = calloc((size_t)kept, sizeof(*a->keys)))) {
+        a->n_keys = (size_t)kept;
+        mu_agent_read_list(&a->list, a->keys, a->n_keys);
+    }
+    return a->n_keys > 0;
 }
 
 static int start(struct mu_agent *a)
@@ -94,7 +98,21 @@ int mu_agent_new(struct mu_agent **out, const char *socket_path, uint64_t timeou
     return rc;
 }
 
-int mu_agent_client_fd(struct mu_agent *a)
+const struct mu_agent_key *mu_agent_keys(const struct mu_agent *a, size_t *n)
+{
+    *n = a ? a->n_keys : 0;
+    return a ? a->keys : NULL;
+}
+
+bool mu_agent_holds(const struct mu_agent *a, const unsigned char *blob, size_t len)
+{
+    for (size_t i = 0; a && len && i < a->n_keys; i++)
+        if (a->keys[i].len == len && !memcmp(a->keys[i].blob, blob, len))
+            return true;
+    return false;
+}
+
+int mu_agent_client_fd(struct mu_agent *a, const struct mu_agent_key *shown, const struct mu_agent_key *signer)
 {
     struct mu_agent_client *c = NULL;
     struct epoll_event ev = {.events = EPOLLIN};
@@ -107,6 +125,12 @@ int mu_agent_client_fd(struct mu_agent *a)
         goto fail;
     c->fd = pair[1];
     mu_list_init(&c->queue);
+    if (shown)
+        mu_agent_list_of_one(shown->blob, shown->len, &c->list);
+    if (signer)
+        mu_buf_add(&c->sign, signer->blob, signer->len);
+    if (c->list.failed || c->sign.failed)
+        goto fail;
     ev.data.ptr = c;
     pthread_mutex_lock(&a->lock);
     mu_list_push(&a->clients, &c->link);
@@ -118,6 +142,10 @@ int mu_agent_client_fd(struct mu_agent *a)
     pthread_mutex_unlock(&a->lock);
     return pair[0];
 fail:
+    if (c) {
+        mu_buf_free(&c->list);
+        mu_buf_free(&c->sign);
+    }
     free(c);
     close(pair[0]);
     close(pair[1]);
@@ -142,6 +170,7 @@ void mu_agent_free(struct mu_agent *a)
         close(a->epoll_fd);
     if (a->stop_fd >= 0)
         close(a->stop_fd);
+    free(a->keys);
     mu_buf_free(&a->list);
     mu_buf_free(&a->request);
     mu_buf_free(&a->answer);

@@ -8,6 +8,8 @@
 #ifndef MU_SSH_AGENT_H
 #define MU_SSH_AGENT_H
 
+#include <libssh/libssh.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -29,5 +31,22 @@ long mu_agent_frame(const char *data, size_t len);
 /* Copy a list answer, framed, without the identities that libssh cannot read: it would stop at the first of them and
  * never see those behind. The number kept, or -1 when the answer is malformed or out of memory. */
 long mu_agent_filter_list(const char *answer, size_t len, struct mu_buf *out);
+
+/* One identity of a list that was filtered; points into it. */
+struct mu_agent_key {
+    const unsigned char *blob;
+    size_t len;
+};
+/* libssh's key, or certificate, of a blob; the caller's. NULL when libssh cannot read it. */
+ssh_key mu_agent_import(const unsigned char *blob, size_t len);
+
+/* The identities of a filtered list, n as it says; keys has room for them. */
+void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, size_t n);
+
+/* Append a framed list answer with this one identity. */
+void mu_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *out);
+
+/* Copy a framed sign request, with blob as the key to sign with when len is not 0. */
+void mu_agent_sign_with(const char *request, size_t n, const unsigned char *blob, size_t len, struct mu_buf *out);
 
 #endif

@@ -29,6 +29,8 @@ static void drop_client(struct mu_agent *a, struct mu_agent_client *c)
 void mu_agent_client_free(struct mu_agent_client *c)
 {
     close(c->fd);
+    mu_buf_free(&c->list);
+    mu_buf_free(&c->sign);
     mu_buf_free(&c->in);
     mu_buf_free(&c->out);
     free(c);
@@ -88,7 +90,7 @@ static void read_requests(struct mu_agent *a, struct mu_agent_client *c)
             return;
         }
         if (c->in.data[4] == MU_AGENT_LIST && !atomic_load(&a->dead))
-            mu_buf_add(&c->out, a->list.data, a->list.len);
+            mu_buf_add(&c->out, c->list.len ? c->list.data : a->list.data, c->list.len ? c->list.len : a->list.len);
         else
             mu_buf_add(&c->out, failure, sizeof(failure));
         consume(c, (size_t)frame);

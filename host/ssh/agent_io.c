@@ -135,31 +135,37 @@ static const char *next_string(const char **p, const char *end, size_t *n)
     return s;
 }
 
-/* Whether libssh can make a key of the blob. */
-static bool readable(const char *blob, size_t len)
+ssh_key mu_agent_import(const unsigned char *blob, size_t len)
 {
-    const char *p = blob, *type;
+    const char *p = (const char *)blob, *type;
     char name[128] = "", *b64 = NULL;
     enum ssh_keytypes_e kind;
     ssh_key key = NULL;
     size_t n;
-    bool ok = false;
 
-    type = next_string(&p, blob + len, &n);
+    type = next_string(&p, p + len, &n);
     if (!type || n >= sizeof(name))
-        return false;
+        return NULL;
     memcpy(name, type, n);
     kind = ssh_key_type_from_name(name);
     b64 = malloc(len / 3 * 4 + 8);
     if (kind != SSH_KEYTYPE_UNKNOWN && b64) {
-        EVP_EncodeBlock((unsigned char *)b64, (const unsigned char *)blob, (int)len);
-        ok = (strstr(name, "-cert-v01") ? ssh_pki_import_cert_base64(b64, kind, &key)
-                                        : ssh_pki_import_pubkey_base64(b64, kind, &key)) == SSH_OK;
-        if (ok)
-            ssh_key_free(key);
+        EVP_EncodeBlock((unsigned char *)b64, blob, (int)len);
+        if ((strstr(name, "-cert-v01") ? ssh_pki_import_cert_base64(b64, kind, &key)
+                                       : ssh_pki_import_pubkey_base64(b64, kind, &key)) != SSH_OK)
+            key = NULL;
     }
     free(b64);
-    return ok;
+    return key;
+}
+
+/* Whether libssh can make a key of the blob. */
+static bool readable(const char *blob, size_t len)
+{
+    ssh_key key = mu_agent_import((const unsigned char *)blob, len);
+
+    ssh_key_free(key);
+    return key != NULL;
 }
 
 static void put32(char *p, size_t v)
@@ -194,4 +200,46 @@ long mu_agent_filter_list(const char *answer, size_t len, struct mu_buf *out)
     put32(out->data, out->len - 4);
     put32(out->data + 5, (size_t)kept);
     return kept;
+}
+
+void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, size_t n)
+{
+    const char *p = list->data + 9, *end = list->data + list->len;
+    size_t comment_len;
+
+    for (size_t i = 0; i < n; i++) {
+        keys[i].blob = (const unsigned char *)next_string(&p, end, &keys[i].len);
+        next_string(&p, end, &comment_len);
+    }
+}
+
+void mu_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *out)
+{
+    char head[13] = {0};
+
+    put32(head, 1 + 4 + 4 + len + 4);
+    head[4] = MU_AGENT_LIST_ANSWER;
+    put32(head + 5, 1);
+    put32(head + 9, len);
+    mu_buf_add(out, head, sizeof(head));
+    mu_buf_add(out, blob, len);
+    mu_buf_add(out, "\0\0\0", 4); /* no comment */
+}
+
+void mu_agent_sign_with(const char *request, size_t n, const unsigned char *blob, size_t len, struct mu_buf *out)
+{
+    const char *p = request + 5;
+    size_t former_len;
+    char head[9];
+
+    if (!len || n < 5 || !next_string(&p, request + n, &former_len)) {
+        mu_buf_add(out, request, n);
+        return;
+    }
+    put32(head, 1 + 4 + len + (size_t)(request + n - p));
+    head[4] = MU_AGENT_SIGN;
+    put32(head + 5, len);
+    mu_buf_add(out, head, sizeof(head));
+    mu_buf_add(out, blob, len);
+    mu_buf_add(out, p, (size_t)(request + n - p));
 }

@@ -100,7 +100,7 @@ static void start_next(struct mu_agent *a)
         long frame = mu_agent_frame(c->in.data, c->in.len);
         mu_list_remove(&c->queue);
         mu_buf_clear(&a->request);
-        mu_buf_add(&a->request, c->in.data, (size_t)frame);
+        mu_agent_sign_with(c->in.data, (size_t)frame, (const unsigned char *)c->sign.data, c->sign.len, &a->request);
         a->current = c;
         if (a->request.failed) {
             die(a, -ENOMEM);

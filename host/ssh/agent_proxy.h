@@ -21,6 +21,8 @@ struct mu_agent_client {
     struct mu_list link;  /* in mu_agent.clients under its mutex, or in graves */
     struct mu_list queue; /* in mu_agent.queue while it waits for its turn */
     int fd;
+    struct mu_buf list, sign; /* the one identity that it is shown, and what is to sign for it; empty: the agent's own list,
+                                 and the key that is shown */
     struct mu_buf in, out; /* a sign request stays at the head of in until it is answered */
     size_t sent;           /* of out */
     bool wants_out;        /* it is polled for room to write */
@@ -33,6 +35,8 @@ struct mu_agent {
     char *path;
     uint64_t timeout_ms;
     struct mu_buf list; /* the identity list, framed */
+    struct mu_agent_key *keys; /* what is in it */
+    size_t n_keys;
     struct mu_logger *logger;
     pthread_t thread;
     bool started;

@@ -1,132 +1,140 @@
-#include "ssh/internal.h"
+/* auth.c: which method to ask the server for, and when; what is shown is chosen in auth_keys.c. */
+#include "ssh/auth.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define STEPS_MAX 8
 #define KBDINT_ROUNDS_MAX 8
+#define PROMPT_SHOWN 60
 
-enum { STEP_SERVICE, STEP_KEYS, STEP_AGENT, STEP_PASSWORD, STEP_KBDINT, STEP_NONE, STEP_END };
+static void hang_up_agent(struct mu_ssh_session *s)
+{
+    struct mu_auth *a = s->connect->auth;
+
+    if (a->agent_fd < 0)
+        return;
+    /* libssh would keep it open as long as the session. */
+    if (s->ssh)
+        ssh_set_agent_socket(s->ssh, -1);
+    close(a->agent_fd);
+    a->agent_fd = -1;
+}
+
+static void forget_probe(struct mu_auth *a)
+{
+    ssh_key_free(a->probe);
+    a->probe = NULL;
+    a->would_do = false;
+}
 
 void mu_auth_end(struct mu_ssh_session *s)
 {
-    struct mu_connect *c = s->connect;
+    struct mu_auth *a = s->connect->auth;
 
-    mu_buf_free(&c->tried);
-    if (c->agent_fd >= 0) {
-        /* libssh would keep it open as long as the session. */
-        if (s->ssh)
-            ssh_set_agent_socket(s->ssh, -1);
-        close(c->agent_fd);
-        c->agent_fd = -1;
-    }
-}
-
-/* A method that the server does not name is not worth a question; before its first answer we do not know. */
-static bool offered(struct mu_ssh_session *s, int method)
-{
-    int list = ssh_userauth_list(s->ssh, NULL);
-
-    return !list || (list & method);
-}
-
-static void note_refused(struct mu_ssh_session *s, int rc)
-{
-    static const char *const names[] = {[STEP_KEYS] = "key ", [STEP_AGENT] = "agent", [STEP_PASSWORD] = "password",
-                                        [STEP_KBDINT] = "keyboard-interactive"};
-    struct mu_connect *c = s->connect;
-    const char *file = NULL;
-
-    if (c->step == STEP_SERVICE || c->step >= STEP_NONE)
+    if (!a)
         return;
-    if (c->tried.len)
-        mu_buf_adds(&c->tried, ", ");
-    mu_buf_adds(&c->tried, names[c->step]);
-    if (c->step == STEP_KEYS) {
-        mu_ssh_shared_key(s->shared, s->key_file, c->key, &file);
-        mu_buf_add_escaped(&c->tried, file, strlen(file));
-    }
-    if (rc == SSH_AUTH_PARTIAL)
-        mu_buf_adds(&c->tried, " (accepted, but not enough)");
+    mu_work_cancel(a->work);
+    hang_up_agent(s);
+    forget_probe(a);
+    mu_auth_list_free(a);
+    mu_buf_free(&a->prompt);
+    free(a);
+    s->connect->auth = NULL;
 }
 
-static void offers(struct mu_ssh_session *s, char *out, size_t size)
+static void fail(struct mu_ssh_session *s, const char *closed)
+{
+    struct mu_err err = {0};
+
+    mu_auth_explain(s, closed, &err);
+    mu_connect_done(s, &err);
+}
+
+static void out_of_memory(struct mu_ssh_session *s)
+{
+    struct mu_err err = {0};
+
+    mu_err_set(&err, MU_ENOMEM, "%s port %d: out of memory", s->host, s->port);
+    mu_err_cause(&err, "out of memory");
+    mu_connect_done(s, &err);
+}
+
+static void order_methods(struct mu_auth *a, const struct mu_ssh_options *o)
 {
     static const struct {
-        int method;
         const char *name;
+        enum mu_auth_method method;
     } methods[] = {
-        {SSH_AUTH_METHOD_PUBLICKEY, "publickey"},
-        {SSH_AUTH_METHOD_PASSWORD, "password"},
-        {SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive"},
-        {SSH_AUTH_METHOD_HOSTBASED, "hostbased"},
-        {SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi-with-mic"},
-    };
-    int list = ssh_userauth_list(s->ssh, NULL);
-    size_t i, used = 0;
+        {"publickey", MU_AUTH_KEY}, {"password", MU_AUTH_PASSWORD}, {"keyboard-interactive", MU_AUTH_KEYBOARD}};
+    const bool off[] = {o->no_publickey, o->no_password, o->no_kbdint};
+    const char *p = o->preferred_authentications;
 
-    snprintf(out, size, "nothing known");
-    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (list & methods[i].method)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "," : "", methods[i].name);
+    for (p = p ? p : "publickey,password,keyboard-interactive"; *p;) {
+        size_t n = strcspn(p, ",");
+        for (size_t i = 0; i < 3; i++) {
+            bool known = false;
+            for (size_t k = 0; k < a->n_order; k++)
+                known = known || a->order[k] == methods[i].method;
+            if (!known && !off[i] && strlen(methods[i].name) == n && !strncmp(methods[i].name, p, n))
+                a->order[a->n_order++] = methods[i].method;
+        }
+        p += n + (p[n] == ',');
     }
 }
 
-/* closed: what the server said when it closed the connection, or NULL. */
-static void denied(struct mu_ssh_session *s, const char *closed)
+/* Whether there is something left to try with it. */
+static bool has_more(struct mu_ssh_session *s, enum mu_auth_method method)
 {
-    struct mu_connect *c = s->connect;
-    struct mu_err err = {0};
-    char offer[128];
+    const struct mu_auth *a = s->connect->auth;
 
-    offers(s, offer, sizeof(offer));
-    if (closed)
-        mu_err_set(&err, MU_EAUTH, "%s port %d: user %s: the server closed the connection after it had refused %s: %s",
-                   s->host, s->port, s->user, mu_buf_cstr(&c->tried), closed);
-    else if (!c->tried.len)
-        mu_err_set(&err, MU_EAUTH, "%s port %d: user %s: there is no key, agent or password to log in with; the server offers %s",
-                   s->host, s->port, s->user, offer);
-    else
-        mu_err_set(&err, MU_EAUTH, "%s port %d: user %s was not let in: tried %s; the server offers %s", s->host, s->port,
-                   s->user, mu_buf_cstr(&c->tried), offer);
-    mu_err_cause(&err, "authentication: denied");
-    mu_connect_done(s, &err);
+    if (method == MU_AUTH_KEY)
+        return a->at < a->n;
+    return mu_ssh_shared_password(s->shared) &&
+           (method == MU_AUTH_PASSWORD ? a->password : a->keyboard) == MU_AUTH_UNTRIED;
 }
 
-static void closed_by_server(struct mu_ssh_session *s)
+static enum mu_auth_method choose(struct mu_ssh_session *s)
 {
-    struct mu_err err = {0};
-    char why[256];
+    static const int bits[] = {[MU_AUTH_KEY] = SSH_AUTH_METHOD_PUBLICKEY, [MU_AUTH_PASSWORD] = SSH_AUTH_METHOD_PASSWORD,
+                               [MU_AUTH_KEYBOARD] = SSH_AUTH_METHOD_INTERACTIVE};
+    struct mu_auth *a = s->connect->auth;
+    int list = ssh_userauth_list(s->ssh, NULL); /* 0 before the server's first answer */
 
-    mu_session_error(s, why, sizeof(why));
-    /* A server that has had enough of wrong keys says so with a disconnect message, in place of an answer. */
-    if (strstr(why, "SSH_MSG_DISCONNECT"))
-        note_refused(s, SSH_AUTH_DENIED);
-    if (s->connect->tried.len) {
-        denied(s, why);
-        return;
+    /* Its answer comes behind the server's extension info, without which libssh offers RSA keys with SHA-1 only. */
+    if (!a->served)
+        return MU_AUTH_SERVICE;
+    for (size_t i = 0; i < a->n_order; i++) {
+        enum mu_auth_method m = a->order[i];
+        if (!has_more(s, m) || (list && !(list & bits[m])))
+            continue;
+        if (!list && m != MU_AUTH_KEY && !a->asked_none) /* a password is for those who ask for one */
+            return MU_AUTH_NONE;
+        return m;
     }
-    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost during authentication: %s", s->host, s->port, why);
-    mu_err_cause(&err, "connection lost");
-    mu_connect_done(s, &err);
+    /* With nothing to try: some test machines let everybody in, others tell what they offer. */
+    return !list && !a->asked_none ? MU_AUTH_NONE : MU_AUTH_NOTHING;
 }
 
-static int keyboard_interactive(struct mu_ssh_session *s, const char *password)
+static int ask_keyboard(struct mu_ssh_session *s, const char *password)
 {
-    struct mu_connect *c = s->connect;
+    struct mu_auth *a = s->connect->auth;
     int rc = ssh_userauth_kbdint(s->ssh, NULL, NULL);
 
-    while (rc == SSH_AUTH_INFO && c->rounds++ < KBDINT_ROUNDS_MAX) {
+    while (rc == SSH_AUTH_INFO && a->rounds++ < KBDINT_ROUNDS_MAX) {
         int i, n = ssh_userauth_kbdint_getnprompts(s->ssh);
 
         for (i = 0; i < n; i++) {
             char echo = 1;
-            bool secret;
+            const char *prompt = ssh_userauth_kbdint_getprompt(s->ssh, (unsigned)i, &echo);
+            bool secret = !echo && !a->password_sent; /* once: a second question means that it was wrong */
 
-            ssh_userauth_kbdint_getprompt(s->ssh, (unsigned)i, &echo);
-            secret = !echo && !c->password_sent; /* once: a second question means that it was wrong */
-            c->password_sent = c->password_sent || secret;
+            if (prompt && !a->password_sent) {
+                mu_buf_clear(&a->prompt);
+                mu_buf_add_escaped(&a->prompt, prompt, strnlen(prompt, PROMPT_SHOWN));
+            }
+            a->password_sent = a->password_sent || secret;
             ssh_userauth_kbdint_setanswer(s->ssh, (unsigned)i, secret ? password : "");
         }
         rc = ssh_userauth_kbdint(s->ssh, NULL, NULL);
@@ -134,67 +142,173 @@ static int keyboard_interactive(struct mu_ssh_session *s, const char *password)
     return rc == SSH_AUTH_INFO ? SSH_AUTH_DENIED : rc;
 }
 
-/* Ask the question of the current step, or ask again for its answer. SSH_AUTH_INFO: the step has nothing to ask. */
+/* Show the next key, or ask again what became of it. */
+static int ask_key(struct mu_ssh_session *s)
+{
+    struct mu_auth *a = s->connect->auth;
+    const struct mu_auth_try *t = &a->tries[a->at];
+
+    if (t->key)
+        return ssh_userauth_publickey(s->ssh, NULL, t->key);
+    /* libssh keeps each list that it got from an agent until the end of the process: it is to get one a session, of the key
+     * that will do. Where there is one key only there is nothing to find out. */
+    if (a->n_agents > 1 && !a->would_do) {
+        int rc;
+        if (!a->probe && !(a->probe = mu_agent_import(t->shown.blob, t->shown.len)))
+            return SSH_AUTH_DENIED;
+        rc = ssh_userauth_try_publickey(s->ssh, NULL, a->probe);
+        if (rc != SSH_AUTH_SUCCESS)
+            return rc;
+        a->would_do = true;
+    }
+    if (a->agent_fd < 0) {
+        a->agent_fd = mu_agent_client_fd((struct mu_agent *)(uintptr_t)a->agent, &t->shown,
+                                         t->signer.len ? &t->signer : NULL);
+        if (a->agent_fd < 0) {
+            a->tries[a->at].outcome = MU_AUTH_NO_AGENT;
+            return SSH_AUTH_DENIED;
+        }
+        ssh_set_agent_socket(s->ssh, a->agent_fd);
+    }
+    return ssh_userauth_agent(s->ssh, NULL);
+}
+
+/* Ask what is to be asked now, or ask again for its answer. SSH_AUTH_INFO: it was no attempt to log in. */
 static int ask(struct mu_ssh_session *s)
 {
-    struct mu_connect *c = s->connect;
     const char *password = mu_ssh_shared_password(s->shared);
 
-    switch (c->step) {
-    case STEP_SERVICE: {
-        /* Its answer comes behind the server's extension info, without which libssh offers RSA keys with SHA-1 only. */
+    switch (s->connect->auth->now) {
+    case MU_AUTH_SERVICE: {
         int rc = ssh_service_request(s->ssh, "ssh-userauth");
         return rc == SSH_OK ? SSH_AUTH_INFO : rc == SSH_AGAIN ? SSH_AUTH_AGAIN : SSH_AUTH_ERROR;
     }
-    case STEP_KEYS:
-        if (c->key >= mu_ssh_shared_key_count(s->shared, s->key_file) || !offered(s, SSH_AUTH_METHOD_PUBLICKEY))
-            return SSH_AUTH_INFO;
-        return ssh_userauth_publickey(s->ssh, NULL, mu_ssh_shared_key(s->shared, s->key_file, c->key, NULL));
-    case STEP_AGENT:
-        if (s->key_file || !offered(s, SSH_AUTH_METHOD_PUBLICKEY))
-            return SSH_AUTH_INFO;
-        if (c->agent_fd < 0) {
-            c->agent_fd = mu_ssh_shared_agent_fd(s->shared);
-            if (c->agent_fd < 0)
-                return SSH_AUTH_INFO;
-            ssh_set_agent_socket(s->ssh, c->agent_fd);
-        }
-        return ssh_userauth_agent(s->ssh, NULL);
-    case STEP_PASSWORD:
-        if (!password || !offered(s, SSH_AUTH_METHOD_PASSWORD))
-            return SSH_AUTH_INFO;
+    case MU_AUTH_NONE:
+        return ssh_userauth_none(s->ssh, NULL);
+    case MU_AUTH_KEY:
+        return ask_key(s);
+    case MU_AUTH_PASSWORD:
         return ssh_userauth_password(s->ssh, NULL, password);
-    case STEP_KBDINT:
-        if (!password || !offered(s, SSH_AUTH_METHOD_INTERACTIVE))
-            return SSH_AUTH_INFO;
-        return keyboard_interactive(s, password);
-    case STEP_NONE: /* with nothing to try: some test machines let everybody in, others tell what they offer */
-        return c->tried.len ? SSH_AUTH_INFO : ssh_userauth_none(s->ssh, NULL);
+    case MU_AUTH_KEYBOARD:
+        return ask_keyboard(s, password);
     default:
         return SSH_AUTH_DENIED;
     }
 }
 
-/* The step had its answer, and it was no; or it had nothing to ask. */
-static void next(struct mu_ssh_session *s, int rc)
+static enum mu_auth_outcome outcome(struct mu_ssh_session *s, int rc)
+{
+    if (rc == SSH_AUTH_PARTIAL)
+        return MU_AUTH_PARTIAL;
+    if (rc == SSH_AUTH_ERROR)
+        return MU_AUTH_UNSIGNED; /* with the connection still there: a key or agent that cannot sign */
+    return strstr(ssh_get_error(s->ssh), " is not allowed ") ? MU_AUTH_FORBIDDEN : MU_AUTH_REFUSED;
+}
+
+/* What was asked had its answer, and it was not the end. */
+static void answered(struct mu_ssh_session *s, int rc)
+{
+    struct mu_auth *a = s->connect->auth;
+
+    switch (a->now) {
+    case MU_AUTH_SERVICE:
+        a->served = true;
+        break;
+    case MU_AUTH_NONE:
+        a->asked_none = true;
+        break;
+    case MU_AUTH_KEY:
+        hang_up_agent(s);
+        forget_probe(a);
+        if (rc == SSH_AUTH_DENIED && !(ssh_userauth_list(s->ssh, NULL) & SSH_AUTH_METHOD_PUBLICKEY) && !a->at &&
+            ssh_userauth_list(s->ssh, NULL))
+            break; /* its first answer: keys are not what it wants now; perhaps behind a password */
+        if (a->tries[a->at].outcome == MU_AUTH_UNTRIED)
+            a->tries[a->at].outcome = outcome(s, rc);
+        a->at++;
+        break;
+    case MU_AUTH_PASSWORD:
+        a->password = rc == SSH_AUTH_PARTIAL ? MU_AUTH_PARTIAL : MU_AUTH_REFUSED;
+        break;
+    case MU_AUTH_KEYBOARD:
+        a->keyboard = rc == SSH_AUTH_PARTIAL ? MU_AUTH_PARTIAL : MU_AUTH_REFUSED;
+        break;
+    case MU_AUTH_NOTHING:
+        break;
+    }
+    a->now = MU_AUTH_NOTHING;
+}
+
+static void closed_by_server(struct mu_ssh_session *s)
+{
+    struct mu_auth *a = s->connect->auth;
+    struct mu_err err = {0};
+    char why[256];
+
+    mu_session_error(s, why, sizeof(why));
+    /* A server that has had enough of wrong keys says so with a disconnect message, in place of an answer. */
+    if (strstr(why, "SSH_MSG_DISCONNECT") && a->now >= MU_AUTH_KEY)
+        answered(s, SSH_AUTH_DENIED);
+    if (mu_auth_showed(a)) {
+        fail(s, why);
+        return;
+    }
+    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost during authentication: %s", s->host, s->port, why);
+    mu_err_cause(&err, "connection lost");
+    mu_connect_done(s, &err);
+}
+
+/* True when there is something to go on with now. */
+static bool prepare(struct mu_ssh_session *s)
 {
     struct mu_connect *c = s->connect;
+    int rc = 0;
 
-    if (rc != SSH_AUTH_INFO)
-        note_refused(s, rc);
-    if (c->step == STEP_KEYS && rc != SSH_AUTH_INFO)
-        c->key++;
-    else
-        c->step++;
+    if (!c->auth) {
+        c->auth = calloc(1, sizeof(*c->auth));
+        if (!c->auth) {
+            out_of_memory(s);
+            return false;
+        }
+        c->auth->agent_fd = -1;
+        order_methods(c->auth, s->options);
+        c->auth->ready = mu_shared_login_loaded(s->shared, s->options);
+    }
+    if (c->auth->work)
+        return false;
+    if (!c->auth->ready) {
+        if (mu_auth_load(s))
+            out_of_memory(s);
+        return false;
+    }
+    if (c->auth->served || c->auth->now)
+        return true;
+    if (s->options->pubkey_algorithms &&
+        ssh_options_set(s->ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, s->options->pubkey_algorithms))
+        rc = MU_ENOMEM; /* they are known: the options were checked when they were looked up */
+    if (!rc)
+        rc = mu_auth_list(s);
+    if (rc)
+        out_of_memory(s);
+    return rc == 0;
 }
 
 void mu_auth_step(struct mu_ssh_session *s)
 {
-    struct mu_connect *c = s->connect;
+    struct mu_auth *a;
     uint64_t moved;
     int rc, n = 0;
 
-    while (c->step < STEP_END) {
+    if (!prepare(s))
+        return;
+    a = s->connect->auth;
+    for (;;) {
+        if (a->now == MU_AUTH_NOTHING)
+            a->now = choose(s);
+        if (a->now == MU_AUTH_NOTHING) {
+            fail(s, NULL);
+            return;
+        }
         moved = s->io.in_bytes + s->io.out_bytes;
         rc = ask(s);
         if (rc == SSH_AUTH_SUCCESS) {
@@ -205,8 +319,8 @@ void mu_auth_step(struct mu_ssh_session *s)
             closed_by_server(s);
             return;
         }
-        if (rc != SSH_AUTH_AGAIN) { /* an error with the connection still there: a key or agent that cannot sign */
-            next(s, rc);
+        if (rc != SSH_AUTH_AGAIN) {
+            answered(s, rc);
             continue;
         }
         if (++n >= STEPS_MAX || (s->io.in_bytes + s->io.out_bytes == moved &&
@@ -215,5 +329,4 @@ void mu_auth_step(struct mu_ssh_session *s)
             return;
         }
     }
-    denied(s, NULL);
 }

@@ -9,7 +9,8 @@
 /* The command itself is sent as it is, for whatever login shell the user has, with one line before it: one that sh,
  * csh and fish read alike, and that a comment, a here-document or a syntax error in the command leaves alone. It tells
  * the process id of the login shell and, where the system has /proc, its process group: they are the same under sshd,
- * which makes each command a session leader. Where they differ we are told nothing: the group might be the server's. */
+ * which makes each command a session leader. Where they differ (under dropbear) the group is the server's own: the command
+ * is then ended process by process, as far as they descend from its shell. */
 #define ANNOUNCE                                                                                                        \
     "sh -c 'read -r s 2>/dev/null </proc/$$/stat; s=${s##*) }; set -- $s; echo \"%s $PPID $3\" >&2'\n"
 
@@ -85,10 +86,9 @@ static void announced(struct mu_ssh_exec *e, const char *text, size_t n)
 
     snprintf(numbers, sizeof(numbers), "%.*s", (int)(n < 60 ? n : 60), text);
     found = sscanf(numbers, "%ld %ld", &pid, &group);
-    if (found >= 1 && pid > 1 && (found == 1 || group == pid))
+    if (found >= 1 && pid > 1)
         e->result.pid = pid;
-    else
-        mu_log(MU_DEBUG, "the command is not the leader of its process group on the server: it cannot be ended early");
+    e->by_tree = e->result.pid && found == 2 && group != pid;
     e->token[0] = '\0';
 }
 

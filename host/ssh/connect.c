@@ -1,29 +1,29 @@
 #include "ssh/internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop/partner.h"
 #include "loop/resolve.h"
+#include "ssh/dial.h"
+#include "ssh/shared_parts.h"
 
+#define PROXY_END_MS 500
 #define STEPS_MAX 8 /* libssh calls a turn: each handles about one packet */
-
-static void try_address(struct mu_ssh_session *s);
 
 static const char *phase_name(enum mu_connect_phase phase)
 {
     switch (phase) {
+    case MU_PHASE_OPTIONS:
+        return "Match exec of the ssh configuration";
     case MU_PHASE_RESOLVE:
         return "name resolution";
     case MU_PHASE_TCP:
+    case MU_PHASE_TUNNEL:
         return "connect";
     case MU_PHASE_KEX:
         return "key exchange";
@@ -46,10 +46,13 @@ static void release(struct mu_ssh_session *s)
 {
     struct mu_connect *c = s->connect;
 
+    mu_conf_exec_free(c->exec);
+    c->exec = NULL;
     mu_resolve_cancel(c->resolve);
     c->resolve = NULL;
-    free(c->addrs);
-    c->addrs = NULL;
+    mu_dial_free(c->dial);
+    c->dial = NULL;
+    mu_way_logged_in(s);
     mu_auth_end(s);
 }
 
@@ -62,19 +65,33 @@ void mu_connect_free(struct mu_ssh_session *s)
     s->connect = NULL;
 }
 
+/* What the server seemed to do was the jump host's end. */
+static void blame_jump_host(struct mu_ssh_session *s, struct mu_err *err)
+{
+    if (!s->way.tunnel || !mu_way_trouble(s) || (err->code != MU_EKEX && err->code != MU_ELOST))
+        return;
+    mu_err_set(err, MU_ELOST, "the connection to it was lost: %s", mu_way_trouble(s));
+    mu_err_cause(err, "connection lost");
+    mu_way_name_hop(s, err);
+}
+
 void mu_connect_done(struct mu_ssh_session *s, const struct mu_err *err)
 {
     struct mu_connect *c = s->connect;
 
     release(s);
-    c->phase = MU_PHASE_DONE;
     if (err) {
         if (err != &c->err)
             c->err = *err;
+        if (c->phase > MU_PHASE_TUNNEL)
+            blame_jump_host(s, &c->err);
+        c->phase = MU_PHASE_DONE;
         mu_session_close(s, false);
     } else {
+        c->phase = MU_PHASE_DONE;
         mu_err_clear(&c->err);
         mu_session_rearm(s);
+        mu_alive_start(s);
     }
     mu_timer_start(s->timer, s->ctx, 0);
 }
@@ -83,6 +100,19 @@ void mu_connect_done(struct mu_ssh_session *s, const struct mu_err *err)
 static bool no_greeting(const struct mu_ssh_session *s)
 {
     return s->ssh && s->connect->phase == MU_PHASE_KEX && s->io.in_bytes > 0 && !ssh_get_serverbanner(s->ssh);
+}
+
+static void proxy_failed(struct mu_ssh_session *s)
+{
+    struct mu_err *err = &s->connect->err;
+    const char *says = mu_way_trouble(s);
+
+    if (says) {
+        mu_err_set(err, err->code, "%s port %d: the proxy command did not connect: %s", s->host, s->port, says);
+        mu_err_cause(err, "proxy command: %s", says);
+        err->sys = ECONNRESET;
+    }
+    mu_connect_done(s, err);
 }
 
 static void tell(struct mu_ssh_session *s)
@@ -102,15 +132,22 @@ void mu_connect_timeout(struct mu_ssh_session *s)
     struct mu_err err = {0};
     const char *phase = phase_name(c->phase);
 
-    if (c->phase == MU_PHASE_DONE) {
+    switch (c->phase) {
+    case MU_PHASE_DONE:
         tell(s);
         return;
-    }
-    if (c->phase == MU_PHASE_TCP && c->addr + 1 < c->n_addrs) { /* its share of the time is over */
-        mu_session_close(s, false);
-        c->addr++;
-        try_address(s);
+    case MU_PHASE_WAIT:
+        mu_way_start(s);
         return;
+    case MU_PHASE_JUMP:
+    case MU_PHASE_TUNNEL:
+        mu_way_poked(s);
+        return;
+    case MU_PHASE_PROXY_END:
+        proxy_failed(s);
+        return;
+    default:
+        break;
     }
     if (c->phase == MU_PHASE_TCP)
         mu_err_set(&err, MU_ECONNTIMEOUT, "%s port %d: no answer within %.3g s: is the server up, and not behind a firewall?",
@@ -123,7 +160,43 @@ void mu_connect_timeout(struct mu_ssh_session *s)
     mu_connect_done(s, &err);
 }
 
+void mu_connect_count(struct mu_ssh_session *s)
+{
+    struct mu_connect *c = s->connect;
+
+    mu_loop_update_time(s->loop); /* the caller may have been at work for long */
+    c->deadline_ms = mu_loop_now_ms(s->loop) + c->timeout_ms;
+    mu_timer_start(s->timer, s->ctx, c->timeout_ms);
+}
+
+bool mu_ssh_worth_retrying(const struct mu_err *err)
+{
+    switch (err->code) {
+    case MU_EREFUSED:
+    case MU_ELOST:
+        return true;
+    case MU_EUNREACH:
+        return err->sys != EMFILE && err->sys != ENFILE && err->sys != EPERM && err->sys != EACCES;
+    case MU_EKEX:
+        return err->sys == ECONNRESET;
+    default:
+        return false;
+    }
+}
+
 /* ---- key exchange ---- */
+
+/* The error in c->err is about a connection by a proxy command, which may know better; its end is awaited a little. */
+static void wait_for_proxy(struct mu_ssh_session *s)
+{
+    if (!s->way.proxy) {
+        mu_connect_done(s, &s->connect->err);
+        return;
+    }
+    s->connect->phase = MU_PHASE_PROXY_END;
+    mu_watch_set(s->watch, 0);
+    mu_timer_start(s->timer, s->ctx, mu_partner_ended(s->way.proxy) ? 0 : PROXY_END_MS);
+}
 
 static void kex_failed(struct mu_ssh_session *s)
 {
@@ -151,7 +224,9 @@ static void kex_failed(struct mu_ssh_session *s)
     mu_err_set(&err, MU_EKEX, "%s port %d: the key exchange failed (%s): %s", s->host, s->port, cause,
                mu_session_error(s, why, sizeof(why)));
     mu_err_cause(&err, "key exchange: %s", cause);
-    mu_connect_done(s, &err);
+    err.sys = i == 0 || i == 3 ? ECONNRESET : 0; /* closed, in whatever words: sshd's MaxStartups does so */
+    s->connect->err = err;
+    wait_for_proxy(s);
 }
 
 static void check_host_key(struct mu_ssh_session *s)
@@ -165,7 +240,7 @@ static void check_host_key(struct mu_ssh_session *s)
         return;
     }
     rc = s->trust ? mu_trust_check(s->trust, s->shared, s->host, s->port, key, &err)
-                  : mu_hostkey_check(s->shared, s->host, s->port, key, &err);
+                  : mu_hostkey_check_for(s->shared, s->options, key, &err);
     ssh_key_free(key);
     if (rc) {
         mu_connect_done(s, &err);
@@ -199,18 +274,47 @@ static void kex_step(struct mu_ssh_session *s)
         kex_failed(s);
 }
 
-static int set_options(struct mu_ssh_session *s)
+static int set_algorithms(struct mu_ssh_session *s, struct mu_err *err)
+{
+    const struct mu_ssh_options *o = s->options;
+    const struct {
+        const char *word, *list;
+        enum ssh_options_e option[2];
+    } lists[] = {{"Ciphers", o->ciphers, {SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C}},
+                 {"MACs", o->macs, {SSH_OPTIONS_HMAC_C_S, SSH_OPTIONS_HMAC_S_C}},
+                 {"KexAlgorithms", o->kex_algorithms, {SSH_OPTIONS_KEY_EXCHANGE, SSH_OPTIONS_KEY_EXCHANGE}}};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        for (int way = 0; lists[i].list && way < 2; way++) {
+            if (!ssh_options_set(s->ssh, lists[i].option[way], lists[i].list))
+                continue;
+            mu_err_set(err, MU_EINVAL, "%s port %d: %s %.100s: none of them is supported", s->host, s->port, lists[i].word,
+                       lists[i].list);
+            return mu_err_cause(err, "%s: none is supported", lists[i].word);
+        }
+    }
+    mu_err_clear(err);
+    return 0;
+}
+
+static int set_options(struct mu_ssh_session *s, struct mu_err *err)
 {
     static const int no = 0;
     struct mu_buf algorithms = MU_BUF_INIT;
     unsigned port = (unsigned)s->port;
-    int rc = MU_ENOMEM;
+    int rc = s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
+                      : mu_hostkey_algorithms_for(s->shared, s->options, &algorithms, err);
 
+    if (rc && err->code)
+        goto out;
+    mu_err_set(err, MU_ENOMEM, "%s port %d: cannot start an SSH session: out of memory", s->host, s->port);
+    mu_err_cause(err, "out of memory");
+    if (rc)
+        goto out;
+    rc = MU_ENOMEM;
     /* Nothing of this machine's configuration: known_hosts was read once for the run, keys too, and libssh would look
      * for the user's home directory. */
-    if ((s->trust ? mu_trust_algorithms(s->trust, s->host, s->port, &algorithms)
-                  : mu_hostkey_algorithms(s->shared, s->host, s->port, &algorithms)) ||
-        ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
+    if (ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) ||
         ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null") ||
         ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") ||
@@ -219,28 +323,34 @@ static int set_options(struct mu_ssh_session *s)
         goto out;
     if (algorithms.len && ssh_options_set(s->ssh, SSH_OPTIONS_HOSTKEYS, mu_buf_cstr(&algorithms)))
         goto out;
-    rc = 0;
+    rc = set_algorithms(s, err);
 out:
     mu_buf_free(&algorithms);
     return rc;
 }
 
-static void start_kex(struct mu_ssh_session *s)
+void mu_connect_kex(struct mu_ssh_session *s, int fd)
 {
     struct mu_err err = {0};
-    ssh_session ssh = ssh_new();
+    ssh_session ssh = NULL;
 
     s->connect->phase = MU_PHASE_KEX;
+    if (mu_session_watch(s, fd, MU_READABLE, &err)) {
+        mu_connect_done(s, &err);
+        return;
+    }
+    ssh = ssh_new();
     s->connect->nonblocking = false;
     memset(&s->io, 0, sizeof(s->io));
     mu_timer_start(s->timer, s->ctx, left_ms(s));
     if (!ssh)
         goto nomem;
     s->ssh = ssh;
-    if (set_options(s)) {
+    if (set_options(s, &err)) {
         s->ssh = NULL; /* it has not taken the descriptor yet */
         ssh_free(ssh);
-        goto nomem;
+        mu_connect_done(s, &err);
+        return;
     }
     ssh_set_blocking(ssh, 0);
     ssh_set_counters(ssh, &s->io, NULL);
@@ -252,128 +362,58 @@ nomem:
     mu_connect_done(s, &err);
 }
 
-/* ---- TCP ---- */
-
-/* Note why this address failed and go on with the next; the most telling failure is kept: a refusal says that the
- * server is up. */
-static void address_failed(struct mu_ssh_session *s, int sys)
-{
-    struct mu_connect *c = s->connect;
-    const struct mu_addr *a = &c->addrs[c->addr];
-    char text[NI_MAXHOST] = "?", reason[64];
-    int code = sys == ECONNREFUSED ? MU_EREFUSED : sys == ETIMEDOUT ? MU_ECONNTIMEOUT : MU_EUNREACH;
-
-    mu_session_close(s, false);
-    if (c->err.code != MU_EREFUSED) {
-        getnameinfo((const struct sockaddr *)&a->sa, a->len, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
-        snprintf(reason, sizeof(reason), "%s", sys == ETIMEDOUT ? "timed out" : strerror(sys));
-        reason[0] = (char)tolower((unsigned char)reason[0]);
-        mu_err_set(&c->err, code, "%s port %d: cannot connect%s%s: %s%s", s->host, s->port,
-                   strcmp(text, s->host) ? " to " : "", strcmp(text, s->host) ? text : "", reason,
-                   sys == ECONNREFUSED ? ": no SSH server listens there" : "");
-        c->err.sys = sys;
-        mu_err_cause(&c->err, "connect: %s", reason);
-    }
-    c->addr++;
-    try_address(s);
-}
-
-/* One attempt; a failure that is there at once tells errno, others come with the watch. */
-static int start_tcp(struct mu_ssh_session *s, const struct mu_addr *a, struct mu_err *err)
-{
-    int one = 1, fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-        mu_err_set(err, MU_EUNREACH, "%s port %d: too many open files: raise the limit (ulimit -n)", s->host, s->port);
-        return mu_err_cause(err, "connect: too many open files");
-    }
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (connect(fd, (const struct sockaddr *)&a->sa, a->len) && errno != EINPROGRESS) {
-        int sys = errno;
-
-        close(fd);
-        return -sys;
-    }
-    return mu_session_watch(s, fd, MU_WRITABLE, err);
-}
-
-static void try_address(struct mu_ssh_session *s)
-{
-    struct mu_connect *c = s->connect;
-    struct mu_err err = {0};
-    uint64_t share;
-    int rc;
-
-    if (c->addr >= c->n_addrs) {
-        mu_connect_done(s, &c->err);
-        return;
-    }
-    share = left_ms(s) / (c->n_addrs - c->addr); /* a silent address must not take the time of the others */
-    rc = start_tcp(s, &c->addrs[c->addr], &err);
-    if (err.code)
-        mu_connect_done(s, &err);
-    else if (rc)
-        address_failed(s, -rc);
-    else
-        mu_timer_start(s->timer, s->ctx, share);
-}
-
-static void tcp_ready(struct mu_ssh_session *s)
-{
-    int sys = 0;
-    socklen_t len = sizeof(sys);
-
-    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &sys, &len))
-        sys = errno;
-    if (sys)
-        address_failed(s, sys);
-    else
-        start_kex(s);
-}
-
 /* ---- start ---- */
-
-static void on_resolved(void *arg, const struct mu_addr *addrs, size_t n, const struct mu_err *err)
-{
-    struct mu_ssh_session *s = arg;
-    struct mu_connect *c = s->connect;
-    struct mu_err nomem = {0};
-
-    c->resolve = NULL;
-    if (!n) {
-        mu_connect_done(s, err);
-        return;
-    }
-    c->phase = MU_PHASE_TCP;
-    c->addrs = malloc(n * sizeof(*addrs));
-    if (!c->addrs) {
-        mu_err_set(&nomem, MU_ENOMEM, "out of memory");
-        mu_connect_done(s, &nomem);
-        return;
-    }
-    memcpy(c->addrs, addrs, n * sizeof(*addrs));
-    c->n_addrs = n;
-    try_address(s);
-}
 
 void mu_connect_event(struct mu_ssh_session *s)
 {
     switch (s->connect->phase) {
-    case MU_PHASE_TCP:
-        tcp_ready(s);
-        break;
     case MU_PHASE_KEX:
         kex_step(s);
         break;
     case MU_PHASE_AUTH:
         mu_auth_step(s);
         break;
-    case MU_PHASE_RESOLVE:
-    case MU_PHASE_DONE:
+    default:
         break;
     }
+}
+
+/* In its turn, when new connections have a rate. */
+static void wait_for_start(struct mu_ssh_session *s)
+{
+    uint64_t wait_ms = mu_gates_start(s->shared->gates);
+
+    s->connect->phase = MU_PHASE_WAIT;
+    if (wait_ms)
+        mu_timer_start(s->timer, s->ctx, wait_ms);
+    else
+        mu_way_start(s);
+}
+
+static int begin(struct mu_ssh_session *s, struct mu_err *err);
+
+/* A command that the options depend on has ended. */
+static void on_exec(void *arg, const struct mu_err *failed)
+{
+    struct mu_ssh_session *s = arg;
+    struct mu_err err = *failed;
+
+    mu_conf_exec_free(s->connect->exec);
+    s->connect->exec = NULL;
+    if (err.code || mu_session_options(s, &err) || begin(s, &err))
+        mu_connect_done(s, &err);
+}
+
+/* With what is known now. */
+static int begin(struct mu_ssh_session *s, struct mu_err *err)
+{
+    if (!s->pending) {
+        wait_for_start(s);
+        return 0;
+    }
+    s->connect->phase = MU_PHASE_OPTIONS;
+    mu_connect_count(s);
+    return mu_conf_exec_start(&s->connect->exec, s->loop, s->ctx, s->shared->confs, s->pending, on_exec, s, err);
 }
 
 int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_t timeout_ms, mu_ssh_connect_fn *fn,
@@ -390,20 +430,16 @@ int mu_ssh_session_connect(struct mu_ssh_session *s, struct mu_ctx *ctx, uint64_
     c->fn = fn;
     c->arg = arg;
     c->timeout_ms = timeout_ms;
-    mu_loop_update_time(s->loop); /* the caller may have been at work for long */
-    c->deadline_ms = mu_loop_now_ms(s->loop) + timeout_ms;
-    c->agent_fd = -1;
     s->connect = c;
-    mu_session_use_ctx(s, ctx);
-    rc = mu_resolve_start(&c->resolve, s->loop, ctx, s->options->hostname, s->port, on_resolved, s, err);
-    if (rc) {
-        c->resolve = NULL;
-        mu_connect_free(s);
-        return rc;
-    }
     s->state = MU_SESSION_CONNECTING;
-    mu_timer_start(s->timer, ctx, timeout_ms);
-    return 0;
+    mu_session_use_ctx(s, ctx);
+    rc = begin(s, err);
+    if (rc) {
+        s->state = MU_SESSION_IDLE;
+        mu_timer_stop(s->timer);
+        mu_connect_free(s);
+    }
+    return rc;
 }
 
 void mu_ssh_session_connect_abort(struct mu_ssh_session *s, const struct mu_err *why)

@@ -14,15 +14,33 @@
  * asked first and /proc when it finds nobody, or once a second. One cat and no `read`, which takes a byte at a time.
  * The script goes to sh by standard input, whatever the login shell is. */
 static const char script[] =
-    "P=%ld K=%llu E=%llu\n" /* process group; tenths of a second until KILL and until giving up */
+    "P=%ld S=%s K=%llu E=%llu\n" /* process group, or with S empty its shell; tenths of a second until KILL and giving up */
     "exec 2>/dev/null\n"
     "set -f\n"
+    "D=\" $P \"\n"
+    "tree() {\n" /* P and what has descended from it since we look; a parent may come behind its child */
+    "  A=$(set +f; cat /proc/[0-9]*/stat) N=\n"
+    "  while [ \"$D\" != \"$N\" ]; do\n"
+    "    N=$D G=\n"
+    "    IFS='\n'\n"
+    "    for l in $A; do\n"
+    "      IFS=' '\n"
+    "      p=${l%%%% *}\n"
+    "      set -- ${l##*) }\n"
+    "      case \"$D\" in *\" $p \"*) ;; *\" $2 \"*) D=\"$D$p \";; *) continue;; esac\n"
+    "      case $1 in Z|X|x) ;; *) G=\"$G $p\";; esac\n"
+    "    done\n"
+    "  done\n"
+    "  IFS=' '\n"
+    "  [ -n \"$G\" ]\n"
+    "}\n"
     "scan() {\n"
     "  G=\n"
     "  if [ ! -r /proc/self/stat ]; then\n"
-    "    kill -0 -$P && G=$P\n"
+    "    kill -0 $S$P && G=$P\n"
     "    [ -n \"$G\" ]; return\n"
     "  fi\n"
+    "  [ -n \"$S\" ] || { tree; return; }\n"
     "  IFS='\n'\n"
     "  for l in $(set +f; cat /proc/[0-9]*/stat); do\n"
     "    IFS=' '\n"
@@ -35,11 +53,11 @@ static const char script[] =
     "  [ -n \"$G\" ]\n"
     "}\n"
     "look() {\n"
-    "  if [ $t -lt $n ]; then for g in $G; do kill -0 -$g && return; done; fi\n"
+    "  if [ $t -lt $n ]; then for g in $G; do kill -0 $S$g && return; done; fi\n"
     "  n=$((t+10))\n"
     "  scan || { echo gone; exit 0; }\n"
     "}\n"
-    "hit() { for g in $G; do kill -$1 -$g; done; }\n"
+    "hit() { for g in $G; do kill -$1 $S$g; done; }\n"
     "nap() { if sleep 0.1; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; }\n"
     "t=0 n=0\n"
     "look; hit TERM; hit CONT\n"
@@ -120,7 +138,7 @@ static void connect_again(struct mu_ender *n)
 {
     struct mu_ssh_exec *e = n->target;
     const struct mu_ssh_target target = {.host = e->s->host, .port = e->s->port, .user = e->s->user,
-                                         .key_file = e->s->key_file, .trust = e->s->trust, .args = e->s->args};
+                                         .key_file = e->s->key_file, .trust = e->s->trust, .args = e->s->args, .ways = e->s->ways};
     struct mu_err err = {0};
 
     if (mu_ssh_session_new(&n->own, e->s->loop, e->s->shared, &target, &err) ||
@@ -155,7 +173,7 @@ static int run_script(struct mu_ender *n, struct mu_ssh_session *s, struct mu_er
 
     req.command = e->end_command ? e->end_command : req.command;
     mu_buf_adds(&text, e->end_input);
-    mu_buf_addf(&text, script, e->result.pid, (unsigned long long)(e->kill_after_ms / 100),
+    mu_buf_addf(&text, script, e->result.pid, e->by_tree ? "" : "-", (unsigned long long)(e->kill_after_ms / 100),
                 (unsigned long long)(e->kill_after_ms / 100 + left_ms(e) / 100 + 10));
     req.input = mu_buf_cstr(&text);
     req.input_len = text.len;

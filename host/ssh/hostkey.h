@@ -13,28 +13,36 @@
 #include "ssh/shared_parts.h"
 
 struct mu_hostkeys {
-    enum mu_hostkey_policy policy;
+    enum mu_hostkey_policy policy; /* the run's */
     struct mu_known_hosts *known;
     char *path; /* the first file: where accept-new appends and what messages name */
     pthread_mutex_t learning;
     atomic_bool off_warned, store_warned;
+    pthread_mutex_t lock;       /* over others, for all that is below the run's */
+    struct mu_hostkeys *others; /* of servers with files of their own; entries stay */
+    char *files;                /* of such an entry: their paths, one a line */
 };
+
+/* The table of the files that the options name, read now or earlier; the run's when they name none. 0 or MU_ENOMEM. */
+struct mu_ssh_options;
+int mu_hostkeys_of(struct mu_hostkeys **out, struct mu_hostkeys *run, const struct mu_ssh_options *o, struct mu_err *err);
 
 /* A server and the key that it offers. */
 struct mu_host {
     const char *name;       /* as known_hosts records it */
     const char *bare;       /* without the port; NULL when that is the same */
     const char *shown;      /* name, safe to print */
-    const char *host_shown; /* bare, safe to print */
+    const char *host_shown; /* the host itself, without the port, safe to print */
     int port;
+    bool alias; /* name is a HostKeyAlias */
     unsigned char *blob;
     size_t len;
     char *b64;
     struct mu_buf texts[4]; /* where the first four are kept */
 };
 
-/* Make one, port 0 is 22; close it whatever open returned. 0 or MU_ENOMEM. */
-int mu_host_open(struct mu_host *h, const char *host, int port, ssh_key key, struct mu_err *err);
+/* Make one, port 0 is 22, alias stands for host and port in known_hosts (NULL: none); close it whatever open returned. 0 or MU_ENOMEM. */
+int mu_host_open(struct mu_host *h, const char *host, int port, const char *alias, ssh_key key, struct mu_err *err);
 void mu_host_close(struct mu_host *h);
 
 /* Append "ED25519 SHA256:…". */
@@ -44,8 +52,19 @@ void mu_hostkey_warn_off(struct mu_hostkeys *hk);
 
 struct mu_hostkey_found {
     const struct mu_known_key *revoked, *other; /* the offered key revoked; another key recorded */
-    bool same, ca;                              /* the offered key recorded; some certificate authority recorded */
+    const struct mu_known_key *ca;              /* some certificate authority recorded */
+    bool same;                                  /* the offered key recorded */
 };
+
+/* Whether the offered key is revoked for its name, with or without its port: then err says so. */
+bool mu_hostkey_is_revoked(struct mu_hostkeys *hk, const struct mu_host *h, struct mu_err *err);
+
+/* hostkey_say.c: each fills err and returns its code. */
+int mu_hostkey_unknown(const struct mu_hostkeys *hk, const struct mu_host *h, struct mu_err *err);
+int mu_hostkey_only_ca(const struct mu_hostkeys *hk, const struct mu_host *h, const struct mu_known_key *ca,
+                       struct mu_err *err);
+int mu_hostkey_changed(const struct mu_host *h, const struct mu_known_key *other, struct mu_err *err);
+int mu_hostkey_revoked(const struct mu_host *h, const struct mu_known_key *revoked, struct mu_err *err);
 
 /* hostkey_order.c: the algorithms that a key of this type signs with, as a set; all supported ones in order, those of the
  * set first. */

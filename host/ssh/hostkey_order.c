@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ssh/hostkey.h"
+#include "ssh/options.h"
 
 /* libssh's own default order. `key` is the type that is recorded for a signature algorithm. */
 static const struct {
@@ -57,29 +58,77 @@ static unsigned known_types(struct mu_hostkeys *hk, const char *name)
     return known;
 }
 
-int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out)
+/* The algorithms of keys that are recorded for it. */
+static int known_of(struct mu_hostkeys *hk, const char *host, int port, unsigned *known)
 {
     struct mu_buf name = MU_BUF_INIT, bare = MU_BUF_INIT;
-    struct mu_hostkeys *hk = sh->hostkeys;
-    unsigned known = 0;
     int rc = 0;
 
-    if (hk->policy == MU_HOSTKEY_OFF)
-        return 0;
+    *known = 0;
     mu_hostkey_name(&name, host, port);
     mu_hostkey_name(&bare, host, 22);
     if (name.failed || bare.failed) {
         rc = MU_ENOMEM;
         goto out;
     }
-    known = known_types(hk, mu_buf_cstr(&name));
-    if (!known && strcmp(mu_buf_cstr(&name), mu_buf_cstr(&bare)) != 0)
-        known = known_types(hk, mu_buf_cstr(&bare));
-    mu_hostkey_order(known, out);
-    if (out->failed)
-        rc = MU_ENOMEM;
+    *known = known_types(hk, mu_buf_cstr(&name));
+    if (!*known && strcmp(mu_buf_cstr(&name), mu_buf_cstr(&bare)) != 0)
+        *known = known_types(hk, mu_buf_cstr(&bare));
 out:
     mu_buf_free(&name);
     mu_buf_free(&bare);
     return rc;
+}
+
+int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out)
+{
+    unsigned known;
+    int rc;
+
+    if (sh->hostkeys->policy == MU_HOSTKEY_OFF)
+        return 0;
+    rc = known_of(sh->hostkeys, host, port, &known);
+    mu_hostkey_order(known, out);
+    return rc || out->failed ? MU_ENOMEM : 0;
+}
+
+/* Of the list those that libssh knows, those of recorded keys first. */
+static void order_listed(const char *list, unsigned known, struct mu_buf *out)
+{
+    for (int first = 1; first >= 0; first--) {
+        for (const char *p = list, *end; *p; p = *end ? end + 1 : end) {
+            size_t n = strcspn(p, ",");
+            end = p + n;
+            for (unsigned i = 0; i < N_ALGORITHMS; i++)
+                if (strlen(algorithms[i].name) == n && !memcmp(algorithms[i].name, p, n) &&
+                    (known >> i & 1) == (unsigned)first)
+                    mu_buf_addf(out, "%s%s", out->len ? "," : "", algorithms[i].name);
+        }
+    }
+}
+
+int mu_hostkey_algorithms_for(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_buf *out,
+                              struct mu_err *err)
+{
+    struct mu_hostkeys *hk;
+    unsigned known = 0;
+    int rc = mu_hostkeys_of(&hk, sh->hostkeys, o, err);
+
+    if (rc)
+        return rc;
+    if (o->host_key_alias)
+        rc = known_of(hk, o->host_key_alias, 22, &known);
+    else
+        rc = known_of(hk, o->hostname, o->port, &known);
+    if (o->host_key_algorithms) {
+        order_listed(o->host_key_algorithms, known, out);
+        if (!out->len && !out->failed) {
+            mu_err_set(err, MU_EKEX, "%s: HostKeyAlgorithms %s: none of them is supported", o->hostname,
+                       o->host_key_algorithms);
+            rc = mu_err_cause(err, "key exchange: no common algorithm");
+        }
+    } else {
+        mu_hostkey_order(known, out);
+    }
+    return rc == MU_ENOMEM || out->failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : rc;
 }

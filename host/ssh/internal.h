@@ -1,4 +1,5 @@
-/* internal.h: what the files of a session share: session.c, connect.c, auth.c, exec.c, channel.c, command.c, end.c.
+/* internal.h: what the files of a session share: session.c, connect.c, way.c, alive.c, auth.c, exec.c, channel.c, command.c,
+ * end.c; tunnel.c and jump.c beside them.
  *
  * Purpose: the two structs behind ssh.h, and the calls between those files.
  * Owner: as ssh.h says. Thread: likewise. Must not know: as ssh.h.
@@ -17,9 +18,11 @@
 #include "core/list.h"
 #include "loop/lines.h"
 #include "loop/loop.h"
+#include "ssh/conf_exec.h"
 #include "ssh/options.h"
 #include "ssh/shared.h"
 #include "ssh/ssh.h"
+#include "ssh/ways.h"
 
 /* ---- session.c ---- */
 
@@ -32,7 +35,11 @@ struct mu_ssh_session {
     struct mu_ssh_shared *shared;
     char *host;            /* as the target names it: what messages and known_hosts call it */
     char *key_file, *args; /* of the target, or NULL */
+    char *via;             /* the chain that leads to it, whatever the options say: of a jump host in a chain; or NULL */
+    char *own_user;        /* as the target says it, or NULL */
+    int own_port;          /* likewise, or 0 */
     struct mu_ssh_options *options;
+    char *pending;         /* a command of ssh_config that the options depend on has yet to be run; NULL: none */
     const char *user;      /* of the options */
     int port;              /* of the options */
     struct mu_ssh_trust *trust; /* or NULL */
@@ -49,6 +56,14 @@ struct mu_ssh_session {
     struct mu_connect *connect;
     struct mu_list execs; /* all of ours that have a channel or wait for one */
     struct mu_list todo;  /* those that the turn under way has not looked at yet */
+    struct mu_tunnels tunnels; /* through this session to others: it is a jump host's */
+    struct mu_ssh_ways *ways;  /* where its jump hosts are found; NULL: it needs none yet */
+    bool own_ways;             /* made for this session alone */
+    bool is_jump;              /* of the target */
+    struct mu_way way;         /* what its descriptor leads to, when that is no socket to the server */
+    struct mu_timer *alive;    /* while up, when keepalives are sent */
+    uint64_t alive_bytes;      /* received when it last fired */
+    unsigned unanswered;       /* keepalives */
 };
 
 /* Whether libssh still has a connection. */
@@ -65,36 +80,63 @@ void mu_session_settle(struct mu_ssh_session *s);
 int mu_session_watch(struct mu_ssh_session *s, int fd, int events, struct mu_err *err);
 /* Give back descriptors, watch and libssh's session. polite: with a disconnect message when the socket takes it. */
 void mu_session_close(struct mu_ssh_session *s, bool polite);
+/* Look the options up, again when the outcome of `pending` is known now. */
+int mu_session_options(struct mu_ssh_session *s, struct mu_err *err);
 void mu_session_use_ctx(struct mu_ssh_session *s, struct mu_ctx *ctx);
 /* libssh's last error, in printable form, into out; hostile text. Returns out. */
 char *mu_session_error(struct mu_ssh_session *s, char *out, size_t size);
+/* The connection is of no use any more; why NULL: as the way or libssh says. User code runs in here. */
+void mu_session_lost(struct mu_ssh_session *s, const char *why);
+
+/* ---- alive.c ---- */
+
+void mu_alive_start(struct mu_ssh_session *s);
 
 /* ---- connect.c ---- */
 
-enum mu_connect_phase { MU_PHASE_RESOLVE, MU_PHASE_TCP, MU_PHASE_KEX, MU_PHASE_AUTH, MU_PHASE_DONE };
+enum mu_connect_phase {
+    MU_PHASE_OPTIONS, /* commands that the options depend on */
+    MU_PHASE_WAIT,    /* until the rate of new connections allows it */
+    MU_PHASE_RESOLVE,
+    MU_PHASE_TCP,
+    MU_PHASE_JUMP,    /* for the jump host's connection, and a place in it */
+    MU_PHASE_TUNNEL,  /* the jump host connects */
+    MU_PHASE_KEX,
+    MU_PHASE_AUTH,
+    MU_PHASE_PROXY_END, /* failed: how the proxy command ended is awaited a little */
+    MU_PHASE_DONE
+};
 
 struct mu_connect {
     enum mu_connect_phase phase;
     mu_ssh_connect_fn *fn;
     void *arg;
-    uint64_t deadline_ms, timeout_ms;
+    uint64_t deadline_ms, timeout_ms; /* deadline 0: the time does not count yet */
+    struct mu_conf_exec *exec; /* what the options depend on */
     struct mu_resolve *resolve;
-    struct mu_addr *addrs;
-    size_t n_addrs, addr; /* addr: the one being tried */
+    struct mu_dial *dial;
     bool nonblocking;     /* the descriptor is non-blocking again after libssh made it blocking */
-    struct mu_err err;    /* the outcome; before it, the most telling failure of an address */
-    /* auth.c */
-    int step;
-    size_t key;
-    int agent_fd, rounds;
-    bool password_sent;
-    struct mu_buf tried; /* what was refused, for people */
+    struct mu_err err;    /* the outcome */
+    struct mu_auth *auth; /* auth.c's, while it authenticates */
 };
 
 void mu_connect_event(struct mu_ssh_session *s);   /* the descriptor is ready */
 void mu_connect_timeout(struct mu_ssh_session *s); /* the timer fired, in any phase */
 void mu_connect_done(struct mu_ssh_session *s, const struct mu_err *err); /* NULL: connected. The callback comes later */
 void mu_connect_free(struct mu_ssh_session *s);    /* give up without a callback */
+void mu_connect_count(struct mu_ssh_session *s);   /* from now on the time counts */
+/* fd (taken over) leads to the server: begin the key exchange. */
+void mu_connect_kex(struct mu_ssh_session *s, int fd);
+
+/* way.c: what a connection goes over. */
+void mu_way_start(struct mu_ssh_session *s); /* leads to mu_connect_kex() or mu_connect_done() */
+void mu_way_poked(struct mu_ssh_session *s); /* of MU_PHASE_JUMP and MU_PHASE_TUNNEL: something has happened, or the time is over */
+void mu_way_logged_in(struct mu_ssh_session *s); /* or failed: it makes place for the next */
+void mu_way_close(struct mu_ssh_session *s); /* after the descriptor was closed; harmless when repeated */
+/* What is wrong with the way itself, or NULL. Valid until the way is closed. */
+const char *mu_way_trouble(struct mu_ssh_session *s);
+/* "via a, b: " before the message and the cause of an error that tells of the way, not of the server. */
+void mu_way_name_hop(const struct mu_ssh_session *s, struct mu_err *err);
 
 /* auth.c: go on authenticating as far as the server's answers allow; calls mu_connect_done(). */
 void mu_auth_step(struct mu_ssh_session *s);
@@ -143,6 +185,7 @@ struct mu_ssh_exec {
     bool over;      /* more output than the limit */
     bool input_eof; /* told, or of no use any more */
     bool lingering;
+    bool by_tree;  /* the command's processes have no group of their own */
     bool drop;     /* output is no longer wanted */
     bool aborting; /* result.error says why */
     bool seen_gone; /* aborted, and seen to be gone; its channel's end is awaited a little */

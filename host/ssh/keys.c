@@ -1,256 +1,178 @@
-/* keys.c: private keys, each read and decrypted once a run. */
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/err.h>
+/* keys.c: identity files and certificates, each read and decrypted once a run. */
+#include "ssh/keys.h"
+
 #include <pthread.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/log.h"
-#include "ssh/shared_parts.h"
-
-#define KEY_FILE_MAX ((size_t)1 << 20)
-
-struct key_file {
-    char *path; /* as it was named */
-    ssh_key key;
-};
 
 struct mu_keys {
-    pthread_mutex_t lock; /* over by_path: a task may name another key while it runs. Entries stay */
-    void *by_path; /* tsearch() tree of struct key_file: servers may name thousands of files */
-    struct key_file **shared;
+    pthread_t maker; /* the thread where somebody can be asked */
+    pthread_mutex_t loading; /* held while a file is read: who else wants it waits, and does not decrypt it again */
+    pthread_mutex_t lock; /* over the trees: a task may name another key while it runs. Entries stay */
+    void *by_path, *certificates; /* tsearch() trees: servers may name thousands of files */
+    const struct mu_identity **shared;
     size_t n_shared;
+    bool defaults, asked_for_defaults; /* the shared ones are those that happen to be there */
+    bool password;
     char *passphrase;
+    mu_ssh_ask_fn *ask;
+    void *ask_arg;
 };
 
 static int by_path(const void *a, const void *b)
 {
-    return strcmp(((const struct key_file *)a)->path, ((const struct key_file *)b)->path);
+    return strcmp(((const struct mu_identity *)a)->path, ((const struct mu_identity *)b)->path);
 }
 
-static void key_file_free(void *arg)
+static int certificate_by_path(const void *a, const void *b)
 {
-    struct key_file *kf = arg;
-
-    ssh_key_free(kf->key); /* wipes its secret */
-    free(kf->path);
-    free(kf);
+    return strcmp(((const struct mu_certificate *)a)->path, ((const struct mu_certificate *)b)->path);
 }
 
-static const struct key_file *find(struct mu_keys *keys, const char *path)
+static void free_identity(void *id) { mu_identity_free(id); }
+static void free_certificate(void *c) { mu_certificate_free(c); }
+
+const struct mu_identity *mu_keys_find(struct mu_keys *keys, const char *path)
 {
-    struct key_file wanted = {.path = (char *)(uintptr_t)path};
-    struct key_file *const *found, *kf;
+    struct mu_identity wanted = {.path = (char *)(uintptr_t)path};
+    struct mu_identity *const *found, *id;
 
     pthread_mutex_lock(&keys->lock);
     found = tfind(&wanted, (void *const *)&keys->by_path, by_path);
-    kf = found ? *found : NULL;
+    id = found ? *found : NULL;
     pthread_mutex_unlock(&keys->lock);
-    return kf;
+    return id;
 }
 
-/* Keep kf, or what another thread was faster with: *kf is then that. MU_ENOMEM. */
-static int keep(struct mu_keys *keys, struct key_file **kf)
+const struct mu_certificate *mu_keys_find_certificate(struct mu_keys *keys, const char *path)
 {
-    struct key_file **kept;
-    int rc = MU_ENOMEM;
+    struct mu_certificate wanted = {.path = (char *)(uintptr_t)path};
+    struct mu_certificate *const *found, *c;
 
     pthread_mutex_lock(&keys->lock);
-    kept = tsearch(*kf, &keys->by_path, by_path);
-    if (kept) {
-        rc = 0;
-        if (*kept != *kf)
-            key_file_free(*kf);
-        *kf = *kept;
-    }
+    found = tfind(&wanted, (void *const *)&keys->certificates, certificate_by_path);
+    c = found ? *found : NULL;
     pthread_mutex_unlock(&keys->lock);
-    return rc;
+    return c;
 }
 
-/* As OpenSSH: a key of ours that others can read is not used. */
-static int check_access(const char *path, const struct stat *st, struct mu_err *err)
+/* Keep *id (taken) for its path, unless there is one: that may be in use. */
+static int keep(struct mu_keys *keys, struct mu_identity **id, struct mu_err *err)
 {
-    if (st->st_uid == getuid() && (st->st_mode & 077)) {
-        mu_err_set(err, MU_EINVAL, "private key %s: permissions %04o are too open, others could read it; chmod 600 it",
-                   path, (unsigned)st->st_mode & 07777);
-        mu_err_cause(err, "private key permissions too open");
-        return MU_EINVAL;
-    }
+    void **kept;
+
+    pthread_mutex_lock(&keys->lock);
+    kept = tsearch(*id, &keys->by_path, by_path);
+    pthread_mutex_unlock(&keys->lock);
+    if (!kept)
+        return mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", (*id)->path);
+    if (*kept == *id)
+        *id = NULL;
     return 0;
 }
 
-/* The whole file, NUL-terminated, *size bytes allocated: the caller wipes and frees. */
-static int read_secret(const char *path, const char *real, char **text, size_t *size, struct stat *st,
-                       struct mu_err *err)
-{
-    int fd = open(real, O_RDONLY | O_CLOEXEC), rc;
-    size_t len = 0;
-    ssize_t n;
-
-    if (fd < 0)
-        return mu_err_sys(err, MU_EINVAL, errno, "private key %s", path);
-    if (fstat(fd, st) || S_ISDIR(st->st_mode)) {
-        rc = mu_err_sys(err, MU_EINVAL, S_ISDIR(st->st_mode) ? EISDIR : errno, "private key %s", path);
-        goto out;
-    }
-    rc = 0;
-    /* One block that never moves, so that no copy of the secret stays behind. */
-    *size = S_ISREG(st->st_mode) && (size_t)st->st_size < KEY_FILE_MAX ? (size_t)st->st_size + 2 : KEY_FILE_MAX;
-    *text = calloc(1, *size);
-    if (!*text) {
-        rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
-        goto out;
-    }
-    while (len < *size - 1) {
-        n = read(fd, *text + len, *size - 1 - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            rc = mu_err_sys(err, MU_EINVAL, errno, "private key %s", path);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-    }
-    if (!rc && len == *size - 1)
-        rc = mu_err_set(err, MU_EINVAL, "private key %s: too long to be a key", path);
-out:
-    close(fd);
-    return rc;
-}
-
-/* Asked for a passphrase: take note and refuse. Without a function here libcrypto would ask on the terminal. */
-static int refuse_prompt(const char *prompt, char *buf, size_t len, int echo, int verify, void *asked)
-{
-    (void)prompt;
-    (void)buf;
-    (void)len;
-    (void)echo;
-    (void)verify;
-    *(bool *)asked = true;
-    return -1;
-}
-
-static bool is_public(const char *text)
-{
-    return !strncmp(text, "ssh-", 4) || !strncmp(text, "ecdsa-", 6) || !strncmp(text, "sk-", 3);
-}
-
-static void not_a_key(const char *path, const char *text, struct mu_err *err)
-{
-    const char *hint = "not a private key that libssh understands (ed25519, ECDSA or RSA, in OpenSSH or PEM format)";
-
-    if (is_public(text))
-        hint = "this is a public key; name the private one, the same without .pub";
-    else if (!strncmp(text, "PuTTY-User-Key-File", 19))
-        hint = "this is a PuTTY key; convert it with: puttygen KEY -O private-openssh -o NEW";
-    else if (!*text)
-        hint = "the file is empty";
-    mu_err_set(err, MU_EINVAL, "private key %s: %s", path, hint);
-    mu_err_cause(err, "not a private key");
-}
-
-static int decode(const struct mu_keys *keys, const char *path, const char *text, ssh_key *key, bool *needs_passphrase,
-                  struct mu_err *err)
-{
-    bool asked = false;
-    int rc = 0;
-
-    if (ssh_pki_import_privkey_base64(text, NULL, refuse_prompt, &asked, key) == SSH_OK)
-        goto out;
-    *key = NULL;
-    if (!asked) {
-        not_a_key(path, text, err);
-        rc = MU_EINVAL;
-    } else if (!keys->passphrase) {
-        rc = MU_EINVAL;
-        *needs_passphrase = true;
-        mu_err_set(err, MU_EINVAL, "private key %s: it needs a passphrase; give one, or load the key into an SSH agent",
-                   path);
-        mu_err_cause(err, "private key needs a passphrase");
-    } else if (ssh_pki_import_privkey_base64(text, keys->passphrase, NULL, NULL, key) != SSH_OK) {
-        rc = MU_EINVAL;
-        *key = NULL;
-        mu_err_set(err, MU_EINVAL, "private key %s: the passphrase given is not this key's", path);
-        mu_err_cause(err, "wrong passphrase of a private key");
-    }
-out:
-    ERR_clear_error(); /* a failed try leaves lines in libcrypto's queue that would confuse a later caller */
-    return rc;
-}
-
-/* *out is the file's entry, loaded now or earlier. */
-static int load(struct mu_keys *keys, const char *path, struct key_file **out, bool *needs_passphrase,
+static int load(struct mu_keys *keys, const char *path, struct mu_unlock *how, const struct mu_identity **out,
                 struct mu_err *err)
 {
-    char *real = NULL, *text = NULL;
-    struct key_file *kf = NULL;
-    size_t size = 0;
-    struct stat st = {0};
+    struct mu_identity *id = NULL;
     int rc = 0;
 
-    *out = (struct key_file *)(uintptr_t)find(keys, path);
+    *out = mu_keys_find(keys, path);
     if (*out)
         return 0;
-    kf = calloc(1, sizeof(*kf));
-    real = mu_ssh_expand_home(path);
-    if (!kf || !real || !(kf->path = strdup(path))) {
-        rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
-        goto out;
+    how->passphrase = keys->passphrase;
+    pthread_mutex_lock(&keys->loading);
+    *out = mu_keys_find(keys, path); /* another thread may have been faster */
+    if (!*out) {
+        rc = mu_identity_read(&id, path, how, err);
+        *out = id;
+        if (!rc)
+            rc = keep(keys, &id, err);
+        if (rc)
+            *out = NULL;
+        mu_identity_free(id);
     }
-    rc = read_secret(path, real, &text, &size, &st, err);
-    if (!rc && !is_public(text)) /* that mistake has its own message */
-        rc = check_access(path, &st, err);
-    if (!rc)
-        rc = decode(keys, path, text, &kf->key, needs_passphrase, err);
-    if (!rc && keep(keys, &kf))
-        rc = mu_err_set(err, MU_ENOMEM, "private key %s: out of memory", path);
-    if (!rc) {
-        *out = kf;
-        kf = NULL;
-    }
-out:
-    if (text)
-        explicit_bzero(text, size);
-    free(text);
-    free(real);
-    if (kf)
-        key_file_free(kf);
+    pthread_mutex_unlock(&keys->loading);
     return rc;
 }
 
-static int load_shared(struct mu_keys *keys, const char *path, bool optional, struct mu_err *err)
+static struct mu_unlock unlock_with(struct mu_keys *keys, const struct mu_agent *agent)
 {
-    bool needs_passphrase = false;
-    struct key_file *kf = NULL;
-    struct mu_err why;
+    bool there = pthread_equal(keys->maker, pthread_self()) && !keys->passphrase;
+
+    return (struct mu_unlock){.agent = agent, .ask = there ? keys->ask : NULL, .ask_arg = keys->ask_arg};
+}
+
+int mu_keys_load(struct mu_keys *keys, const char *path, const struct mu_agent *agent, const struct mu_identity **out,
+                 struct mu_err *err)
+{
+    struct mu_unlock how = unlock_with(keys, agent);
+
+    return load(keys, path, &how, out, err);
+}
+
+int mu_keys_load_certificate(struct mu_keys *keys, const char *path, struct mu_err *err)
+{
+    struct mu_certificate *c = NULL;
+    void **kept;
     int rc;
 
-    mu_err_clear(&why);
-    rc = load(keys, path, &kf, &needs_passphrase, &why);
-    if (rc && optional && rc != MU_ENOMEM) {
-        if (why.sys != ENOENT && why.sys != ENOTDIR)
-            mu_log(needs_passphrase ? MU_DEBUG : MU_WARNING, "left out: %s", why.msg);
+    if (mu_keys_find_certificate(keys, path))
+        return 0;
+    rc = mu_certificate_read(&c, path, err);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&keys->lock);
+    kept = tsearch(c, &keys->certificates, certificate_by_path);
+    pthread_mutex_unlock(&keys->lock);
+    if (!kept || *kept != c)
+        mu_certificate_free(c);
+    return kept ? 0 : mu_err_set(err, MU_ENOMEM, "certificate %s: out of memory", path);
+}
+
+static bool usable(const struct mu_identity *id, const struct mu_agent *agent)
+{
+    return id->key || mu_agent_holds(agent, id->blob, id->len);
+}
+
+/* ---- the run's own ---- */
+
+static int load_shared(struct mu_keys *keys, const char *path, const struct mu_agent *agent, struct mu_err *err)
+{
+    struct mu_unlock how = unlock_with(keys, agent);
+    const struct mu_identity *id = NULL;
+    int rc;
+
+    if (keys->defaults)
+        how.ask = NULL; /* not before it is known that they are needed: mu_keys_need_shared() */
+    rc = load(keys, path, &how, &id, err);
+    if (rc)
+        return rc;
+    if (!usable(id, agent) && !keys->defaults) {
+        if (err)
+            *err = id->err;
+        return MU_EINVAL;
+    }
+    if (!usable(id, agent)) {
+        if (!id->missing)
+            mu_log(id->locked ? MU_DEBUG : MU_WARNING, "left out: %s", id->err.msg);
         return 0;
     }
-    if (rc) {
-        if (err)
-            *err = why;
-        return rc;
-    }
     for (size_t i = 0; i < keys->n_shared; i++)
-        if (keys->shared[i] == kf)
+        if (keys->shared[i] == id)
             return 0; /* named twice */
-    keys->shared[keys->n_shared++] = kf;
+    keys->shared[keys->n_shared++] = id;
     return 0;
 }
 
-int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, struct mu_err *err)
+static const char *const defaults[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa", NULL};
+
+int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, const struct mu_agent *agent,
+                struct mu_err *err)
 {
-    static const char *const defaults[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa", NULL};
     const char *const *files = config->key_files ? config->key_files : defaults;
     struct mu_keys *keys = calloc(1, sizeof(*keys));
     size_t n = 0;
@@ -261,12 +183,18 @@ int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, struct
         n++;
     if (keys) {
         pthread_mutex_init(&keys->lock, NULL);
-        keys->shared = calloc(n + 1, sizeof(struct key_file *));
+        pthread_mutex_init(&keys->loading, NULL);
+        keys->maker = pthread_self();
+        keys->defaults = !config->key_files;
+        keys->password = config->password != NULL;
+        keys->ask = config->ask_passphrase;
+        keys->ask_arg = config->ask_arg;
+        keys->shared = calloc(n + 1, sizeof(*keys->shared));
     }
     if (!keys || !keys->shared || (config->passphrase && !(keys->passphrase = strdup(config->passphrase))))
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
     for (size_t i = 0; i < n && !rc; i++)
-        rc = load_shared(keys, files[i], !config->key_files, err);
+        rc = load_shared(keys, files[i], agent, err);
     if (rc)
         mu_keys_free(keys);
     else
@@ -274,20 +202,69 @@ int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, struct
     return rc;
 }
 
-int mu_keys_add(struct mu_keys *keys, const char *path, struct mu_err *err)
+int mu_keys_need_shared(struct mu_keys *keys, const struct mu_agent *agent, struct mu_err *err)
 {
-    bool needs_passphrase = false;
-    struct key_file *kf = NULL;
+    struct mu_unlock how = unlock_with(keys, agent);
+    size_t n_agent = 0;
+    int rc = 0;
 
-    return load(keys, path, &kf, &needs_passphrase, err);
+    mu_agent_keys(agent, &n_agent);
+    if (!keys->defaults || keys->asked_for_defaults || !how.ask || keys->n_shared || n_agent || keys->password)
+        return 0;
+    keys->asked_for_defaults = true;
+    for (size_t i = 0; defaults[i] && !keys->n_shared && !rc; i++) {
+        struct mu_identity *id = (struct mu_identity *)(uintptr_t)mu_keys_find(keys, defaults[i]), *again = NULL;
+
+        if (!id || !id->locked)
+            continue;
+        rc = mu_identity_read(&again, defaults[i], &how, err);
+        if (!rc && again->key) { /* nobody has used it so far: it was of no use */
+            pthread_mutex_lock(&keys->lock);
+            tdelete(id, &keys->by_path, by_path);
+            pthread_mutex_unlock(&keys->lock);
+            mu_identity_free(id);
+            keys->shared[keys->n_shared++] = again;
+            rc = keep(keys, &again, err);
+        }
+        mu_identity_free(again);
+    }
+    return rc;
+}
+
+int mu_keys_add(struct mu_keys *keys, const char *path, const struct mu_agent *agent, struct mu_err *err)
+{
+    struct mu_unlock how = unlock_with(keys, agent);
+    const struct mu_identity *id = mu_keys_find(keys, path);
+    struct mu_identity *tried = NULL;
+    int rc;
+
+    if (id && usable(id, agent))
+        return 0;
+    /* One that is of no use is not kept here: it may be made, or repaired, and named again. */
+    how.passphrase = keys->passphrase;
+    how.later = !pthread_equal(keys->maker, pthread_self());
+    pthread_mutex_lock(&keys->loading);
+    rc = mu_identity_read(&tried, path, &how, err);
+    if (!rc && tried && usable(tried, agent)) {
+        rc = keep(keys, &tried, err);
+    } else if (!rc && tried) {
+        rc = MU_EINVAL;
+        if (err)
+            *err = tried->err;
+    }
+    pthread_mutex_unlock(&keys->loading);
+    mu_identity_free(tried);
+    return rc;
 }
 
 void mu_keys_free(struct mu_keys *keys)
 {
     if (!keys)
         return;
-    tdestroy(keys->by_path, key_file_free);
+    tdestroy(keys->by_path, free_identity);
+    tdestroy(keys->certificates, free_certificate);
     pthread_mutex_destroy(&keys->lock);
+    pthread_mutex_destroy(&keys->loading);
     free(keys->shared);
     if (keys->passphrase)
         explicit_bzero(keys->passphrase, strlen(keys->passphrase));
@@ -295,18 +272,28 @@ void mu_keys_free(struct mu_keys *keys)
     free(keys);
 }
 
+size_t mu_keys_shared(struct mu_keys *keys, const struct mu_identity *const **out)
+{
+    *out = keys->shared;
+    return keys->n_shared;
+}
+
+/* ---- as sessions' tests see them ---- */
+
 size_t mu_keys_count(struct mu_keys *keys, const char *path)
 {
-    return path ? find(keys, path) != NULL : keys->n_shared;
+    const struct mu_identity *id = path ? mu_keys_find(keys, path) : NULL;
+
+    return path ? id != NULL && id->key != NULL : keys->n_shared;
 }
 
 ssh_key mu_keys_get(struct mu_keys *keys, const char *path, size_t i, const char **name)
 {
-    const struct key_file *kf = path ? find(keys, path) : i < keys->n_shared ? keys->shared[i] : NULL;
+    const struct mu_identity *id = path ? mu_keys_find(keys, path) : i < keys->n_shared ? keys->shared[i] : NULL;
 
-    if (!kf || (path && i > 0))
+    if (!id || (path && i > 0))
         return NULL;
     if (name)
-        *name = kf->path;
-    return kf->key;
+        *name = id->path;
+    return id->key;
 }

@@ -109,15 +109,26 @@ static void advance_all(struct mu_ssh_session *s)
     }
 }
 
-static void lost(struct mu_ssh_session *s)
+static void leave(struct mu_ssh_session *s)
 {
+    if (--s->depth == 0 && s->freed)
+        free(s);
+}
+
+void mu_session_lost(struct mu_ssh_session *s, const char *why)
+{
+    const char *trouble = why ? NULL : mu_way_trouble(s);
+    struct mu_buf text = MU_BUF_INIT;
     struct mu_err err = {0};
-    char why[256];
+    char libssh[256];
     struct mu_list *l;
 
-    mu_err_set(&err, MU_ELOST, "%s port %d: the connection was lost: %s", s->host, s->port,
-               mu_session_error(s, why, sizeof(why)));
-    mu_err_cause(&err, "connection lost");
+    if (trouble)
+        mu_buf_addf(&text, s->way.tunnel ? "jump host %s: " : "proxy command: ", mu_jump_name(&s->way.jump));
+    mu_buf_adds(&text, why ? why : trouble ? trouble : mu_session_error(s, libssh, sizeof(libssh)));
+    mu_err_set(&err, MU_ELOST, "%s port %d: connection lost: %s", s->host, s->port, mu_buf_cstr(&text));
+    mu_err_cause(&err, "connection lost%s%.60s", why || trouble ? ": " : "", why ? why : trouble ? mu_buf_cstr(&text) : "");
+    s->depth++;
     s->state = MU_SESSION_LOST;
     while ((l = mu_list_pop(&s->execs)))
         mu_list_push(&s->todo, l);
@@ -125,14 +136,12 @@ static void lost(struct mu_ssh_session *s)
         mu_list_push(&s->execs, l);
         mu_exec_lost(mu_list_entry(l, struct mu_ssh_exec, link), &err);
     }
-    if (s->state == MU_SESSION_LOST)
+    if (s->state == MU_SESSION_LOST) {
+        mu_tunnels_lost(s, mu_buf_cstr(&text));
         mu_session_close(s, false);
-}
-
-static void leave(struct mu_ssh_session *s)
-{
-    if (--s->depth == 0 && s->freed)
-        free(s);
+    }
+    mu_buf_free(&text);
+    leave(s);
 }
 
 /* Read what came, and let every command look at what it got. */
@@ -146,12 +155,14 @@ static void work(struct mu_ssh_session *s)
     do {
         before = s->io.in_bytes;
         advance_all(s);
+        if (s->state == MU_SESSION_UP && mu_session_alive(s))
+            mu_tunnels_advance(s);
         if (s->state == MU_SESSION_UP)
             mu_session_settle(s);
     } while (s->state == MU_SESSION_UP && mu_session_alive(s) && s->io.in_bytes != before && ++n < ROUNDS_MAX);
     if (s->state == MU_SESSION_UP) {
         if (!mu_session_alive(s)) {
-            lost(s);
+            mu_session_lost(s, NULL);
         } else {
             mu_session_rearm(s);
             if (s->io.in_bytes != before)
@@ -210,6 +221,9 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
     struct mu_list *l;
 
     mu_timer_stop(s->timer);
+    if (s->alive)
+        mu_timer_stop(s->alive);
+    mu_tunnels_lost(s, "its connection was closed");
     mu_watch_free(s->watch);
     s->watch = NULL;
     for (l = s->execs.next; l != &s->execs; l = l->next) /* libssh frees the channels */
@@ -231,9 +245,29 @@ void mu_session_close(struct mu_ssh_session *s, bool polite)
     if (s->watch_fd >= 0)
         close(s->watch_fd);
     s->watch_fd = -1;
+    mu_way_close(s);
 }
 
 /* ---- the object ---- */
+
+int mu_session_options(struct mu_ssh_session *s, struct mu_err *err)
+{
+    const struct mu_ssh_target target = {.host = s->host, .port = s->own_port, .user = s->own_user,
+                                         .key_file = s->key_file, .args = s->args, .jump = s->is_jump};
+    struct mu_ssh_options *options = NULL;
+    char *pending = NULL;
+    int rc = mu_ssh_options_try(&options, &pending, s->shared, &target, err);
+
+    if (rc)
+        return rc;
+    mu_ssh_options_free(s->options);
+    free(s->pending);
+    s->options = options;
+    s->pending = pending;
+    s->port = options->port;
+    s->user = options->user;
+    return 0;
+}
 
 int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct mu_ssh_shared *sh,
                        const struct mu_ssh_target *target, struct mu_err *err)
@@ -251,7 +285,10 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
         goto nomem;
     s->loop = loop;
     s->shared = sh;
-    s->fd = s->watch_fd = -1;
+    s->fd = s->watch_fd = s->way.tunnel_fd = -1;
+    s->ways = target->ways;
+    s->is_jump = target->jump;
+    mu_tunnels_init(&s->tunnels);
     mu_list_init(&s->execs);
     mu_list_init(&s->todo);
     s->trust = mu_ssh_trust_ref(target->trust);
@@ -263,19 +300,22 @@ int mu_ssh_session_new(struct mu_ssh_session **out, struct mu_loop *loop, struct
         goto nomem;
     if (target->args && !(s->args = strdup(target->args)))
         goto nomem;
-    rc = mu_ssh_options_lookup(&s->options, sh, target, err);
+    if (target->user && !(s->own_user = strdup(target->user)))
+        goto nomem;
+    s->own_port = target->port;
+    rc = mu_session_options(s, err);
     if (rc) {
         mu_ssh_session_free(s);
         return rc;
     }
-    s->port = s->options->port;
-    s->user = s->options->user;
     *out = s;
     return 0;
 nomem:
     mu_ssh_session_free(s);
     return mu_err_set(err, MU_ENOMEM, "out of memory");
 }
+
+const struct mu_ssh_options *mu_ssh_session_options(const struct mu_ssh_session *s) { return s->options; }
 
 bool mu_ssh_session_connected(const struct mu_ssh_session *s) { return s->state == MU_SESSION_UP; }
 
@@ -312,17 +352,24 @@ void mu_ssh_session_free(struct mu_ssh_session *s)
     if (s->timer)
         mu_ssh_session_disconnect(s);
     mu_timer_free(s->timer);
+    mu_timer_free(s->alive);
+    if (s->own_ways)
+        mu_ssh_ways_free(s->ways);
     mu_ctx_unref(s->ctx);
     free(s->host);
     free(s->key_file);
     free(s->args);
+    free(s->own_user);
+    free(s->via);
+    free(s->pending);
     mu_ssh_options_free(s->options);
-    s->host = s->key_file = s->args = NULL;
+    s->host = s->key_file = s->args = s->own_user = s->pending = s->via = NULL;
     s->options = NULL;
     s->user = NULL;
     mu_ssh_trust_unref(s->trust);
     s->trust = NULL;
-    s->timer = NULL;
+    s->timer = s->alive = NULL;
+    s->ways = NULL;
     s->ctx = NULL;
     s->freed = true;
     if (s->depth == 0)

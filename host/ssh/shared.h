@@ -25,6 +25,15 @@ int mu_hostkey_check(struct mu_ssh_shared *sh, const char *host, int port, ssh_k
  * MU_ENOMEM. */
 int mu_hostkey_algorithms(struct mu_ssh_shared *sh, const char *host, int port, struct mu_buf *out);
 
+/* The same for a server with options: its own files and policy, HostKeyAlias, HostKeyAlgorithms. A policy given by words,
+ * "accept-new" or "no", holds in place of the run's. _load reads the files that they name and that were not read
+ * before: later calls do so by themselves, and block for as long. */
+struct mu_ssh_options;
+int mu_hostkey_check_for(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, ssh_key key, struct mu_err *err);
+int mu_hostkey_algorithms_for(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_buf *out,
+                              struct mu_err *err);
+int mu_hostkey_load(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_err *err);
+
 /* The same two for a session that has its own trust (trust.c). */
 int mu_trust_check(struct mu_ssh_trust *t, struct mu_ssh_shared *sh, const char *host, int port, ssh_key key,
                    struct mu_err *err);

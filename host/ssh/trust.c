@@ -158,13 +158,17 @@ int mu_trust_check(struct mu_ssh_trust *t, struct mu_ssh_shared *sh, const char 
     struct mu_host h;
     int rc;
 
-    if (sh->hostkeys->policy == MU_HOSTKEY_OFF) {
-        mu_hostkey_warn_off(sh->hostkeys);
-        return 0;
-    }
-    rc = mu_host_open(&h, host, port, key, err);
+    rc = mu_host_open(&h, host, port, NULL, key, err);
     if (rc)
         goto out;
+    if (mu_hostkey_is_revoked(sh->hostkeys, &h, err)) {
+        rc = MU_EHOSTKEYREVOKED;
+        goto out;
+    }
+    if (sh->hostkeys->policy == MU_HOSTKEY_OFF) {
+        mu_hostkey_warn_off(sh->hostkeys);
+        goto out;
+    }
     for (const struct trusted *k = t->keys; k; k = k->next) {
         if (!meant(k, h.name))
             continue;

@@ -11,6 +11,10 @@ if(NOT MUSTER_SANITIZE)
   target_sources(bench_lightserver PRIVATE ${CMAKE_CURRENT_LIST_DIR}/light_session.c)
   target_link_libraries(bench_lightserver PRIVATE PkgConfig::LIBSSH)
 
+  add_executable(bench_patterns ${CMAKE_CURRENT_LIST_DIR}/patterns.c)
+  target_link_libraries(bench_patterns PRIVATE mu_inventory)
+  set_target_properties(bench_patterns PROPERTIES OUTPUT_NAME patterns RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+
   if(TARGET muster)
     add_test(NAME bench_smoke COMMAND ${CMAKE_CURRENT_LIST_DIR}/run -b ${CMAKE_BINARY_DIR} -n 50 -r 1 light)
     set_tests_properties(bench_smoke PROPERTIES LABELS bench-smoke TIMEOUT 300)

@@ -43,6 +43,31 @@ static void print_result(const struct muster_run *run, size_t i)
     putchar('\n');
 }
 
+/* How far it is, asked for whenever a server is done. */
+struct watcher {
+    struct muster_run *run;
+    unsigned told, wrong;
+};
+
+static void ask(void *arg, const char *server_id, const char *status, size_t done, size_t total)
+{
+    (void)server_id, (void)status, (void)done, (void)total;
+    muster_run_ask_progress(((struct watcher *)arg)->run);
+}
+
+static void watch(void *arg, struct muster_run *run, const struct muster_progress *p)
+{
+    struct watcher *w = arg;
+    struct muster_where where;
+    size_t at_work = 0;
+
+    for (size_t i = 0; i < p->total; i++)
+        at_work += muster_run_where(run, i, &where) == 0 && where.server_id && where.doing;
+    w->told++;
+    w->wrong += run != w->run || p->done + p->waiting > p->total || p->failed > p->done || at_work > p->total ||
+                muster_run_where(run, p->total, &where) >= 0 || strncmp(muster_run_at_work(run, 1), "At work on ", 11) != 0;
+}
+
 int main(int argc, char **argv)
 {
     struct muster_options options = MUSTER_OPTIONS_INIT;
@@ -51,6 +76,7 @@ int main(int argc, char **argv)
     struct muster_script *script = NULL;
     struct muster_run *run = NULL;
     struct muster_error err = {0, "usage: embed SCRIPT N"};
+    struct watcher watcher = {NULL, 0, 0};
     unsigned lines = 0;
     int code = 2;
     char id[32];
@@ -64,12 +90,19 @@ int main(int argc, char **argv)
     }
     run_options.local = true;
     run_options.max_broken = "2";
-    if (muster_script_load(m, argv[1], &script, &err) < 0 || muster_run_new(m, script, &run_options, &run, &err) < 0 ||
-        muster_run_start(run, &err) < 0)
+    run_options.on_server_done = ask;
+    run_options.on_progress = watch;
+    run_options.on_server_done_arg = run_options.on_progress_arg = &watcher;
+    if (muster_script_load(m, argv[1], &script, &err) < 0 || muster_run_new(m, script, &run_options, &run, &err) < 0)
+        goto out;
+    watcher.run = run;
+    if (muster_run_start(run, &err) < 0)
         goto out;
     for (size_t i = 0; i < muster_run_server_count(run); i++)
         print_result(run, i);
     printf("log lines: %u\n", lines);
+    if (!watcher.told || watcher.wrong)
+        printf("progress: told %u times, %u times wrong\n", watcher.told, watcher.wrong);
     code = muster_run_exit_code(run);
 out:
     if (code == 2)

@@ -61,6 +61,16 @@ exec /usr/bin/iperf3 "$@"
     for _, server in ipairs(r.results.servers) do assert.same({}, server.unended or {}, server.id) end
   end)
 
+  it("is recorded, and replayed without the servers", function()
+    local tapes = T.tmpdir()
+    local recorded = run({ "srv01", "srv02", "srv04" }, { "--record", tapes })
+    local replayed = run({ "srv01", "srv02", "srv04" }, { "--replay", tapes })
+    for _, id in ipairs { "srv01", "srv02", "srv04" } do
+      assert.equal("passed", recorded.step[id].status, recorded.stderr)
+      assert.same(recorded.step[id].metrics, replayed.step[id].metrics, replayed.stderr)
+    end
+  end)
+
   it("says what is missing, and where", function()
     place("srv02", "echo \"sh: 1: iperf3: not found\" >&2; exit 127\n")
     local r = run { "srv01", "srv02", "srv03", "srv04" }

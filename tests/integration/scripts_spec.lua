@@ -62,18 +62,26 @@ describe("the shipped scripts over SSH", function()
     local throttle = "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"
     sys("srv02", { [throttle] = 3, ["class/hwmon/hwmon0/name"] = "coretemp", ["class/hwmon/hwmon0/temp1_input"] = 41000,
       ["class/hwmon/hwmon1/name"] = "nvme", ["class/hwmon/hwmon1/temp1_input"] = 99000 })
-    -- Works as the real one, and the processor gets hot, is throttled twice, and once computes something wrong.
+    -- Works as the real one, and the processor gets hot until it has ended, is throttled twice, and once computes something
+    -- wrong.
     place("srv02", "stress-ng", [[
+echo 97500 >"$HOME/sys/class/hwmon/hwmon0/temp1_input"
 /usr/bin/stress-ng "$@"
 echo 'stress-ng: fail:  [77] vm: detected 1 bit errors'
-echo 97500 >"$HOME/sys/class/hwmon/hwmon0/temp1_input"
 echo 5 >"$HOME/sys/]] .. throttle .. [["
+/bin/sleep 1
+echo 50000 >"$HOME/sys/class/hwmon/hwmon0/temp1_input"
+]])
+    -- Nobody looks during the load before it has begun.
+    place("srv02", "sleep", [[
+until [ "$1" = 0 ] || grep -q 97500 "$HOME/sys/class/hwmon/hwmon0/temp1_input"; do /bin/sleep 0.05; done
+exec /bin/sleep "$@"
 ]])
     -- One that cannot run.
     place("srv03", "stress-ng", "echo 'stress-ng: error: [9] aborted: no memory'; exit 3\n")
     local result = run("stress", { "srv01", "srv02", "srv03" }, { "seconds=1", "memory_percent=1", "min_cpu=0.1",
       "sysfs=" .. home("srv02") .. "/sys" })
-    -- srv01 looks at srv02's sensors, by then hot or not: it is asked for its stress alone.
+    -- srv01 looks at srv02's sensors, hot or not: it is asked for its stress alone.
     local good = result.servers.srv01.step.stress
     assert.equals("passed", good.status, result.stderr)
     assert.is_true(good.metrics.cpu.value > 0)

@@ -19,6 +19,7 @@ local function behave(server, peer)
     return assert(load(server.vars.run, "vars", "t", { server = server, peer = peer, muster = muster, error = error, setmetatable = setmetatable }))()
   end
 end
+%s
 return muster.script {
   %s
   steps = {
@@ -33,6 +34,7 @@ return muster.script {
         local note <close> = assert(io.open(dir .. "/pairs", "a"))
         note:write(server.id, "-", peer.id, "\n")
         note:flush()
+        %s
         muster.sleep(0.01)
         behave(server, peer)
         behave(peer, server)
@@ -41,7 +43,8 @@ return muster.script {
       thresholds = { speed = { min = 5, unit = "Gbit/s" } } },
     %s
   },
-}]]):format(options.dir, options.script or "", options.timeout or '"1m"', options.step or "", options.steps or "")
+}]]):format(options.dir, options.head or "", options.script or "", options.timeout or '"1m"', options.step or "", options.note or "",
+  options.steps or "")
 end
 
 -- A list of { id, name = value, … }.
@@ -75,7 +78,9 @@ local function run(servers, options)
   options.dir = T.tmpdir()
   local args = { "-i", fleet(servers) }
   for _, word in ipairs(options.args or {}) do args[#args + 1] = word end
-  return describe_result(T.run_local(script(options), { args = args }), options.dir)
+  local result = describe_result(T.run_local(script(options), { args = args }), options.dir)
+  result.dir_of_run = options.dir
+  return result
 end
 
 local function healthy(n, more)
@@ -144,12 +149,107 @@ describe("a pair step", function()
     assert.same({ "a-b", "slow-a", "slow-b" }, sorted(r.pairs))
   end)
 
-  it("stands when there is nobody else", function()
-    local r = run { { "a" }, { "slow", speed = 1 } }
-    assert.same({ 1, { "a", "slow" }, { "a-slow" } }, { r.code, r.results.failed_servers, r.pairs })
-    assert.matches(", with slow$", r.wire.a.failures[1].message)
-    assert.matches(", with a$", r.wire.slow.failures[1].message)
-    assert.same({ 1, 1 }, { r.wire.a.measured, r.wire.slow.measured })
+  it("blames neither of two when there is nobody else: which one it is, is not known", function()
+    local r = run({ { "a" }, { "slow", speed = 1 } },
+      { script = 'mark = function() muster.log.info "Marks." end, max_broken = "100%",' })
+    assert.same({ 3, {}, { "a", "slow" }, { "a-slow" } },
+      { r.code, r.results.failed_servers, sorted(r.results.unmeasured_servers), r.pairs }, r.stderr)
+    for id, partner in pairs { a = "slow", slow = "a" } do
+      local failure = r.wire[id].failures[1]
+      assert.same({ "error", 1, "PerformanceBelowExpected" }, { r.wire[id].status, r.wire[id].measured, failure.type })
+      assert.equal("speed 1 < 5, of a pair; which of the two it is, is not known", failure.cause)
+      assert.equal(("wire.speed 1 < 5 Gbit/s, with %s: one of %s, %s, which of them is not known, since there was no good server"
+        .. " to pair them with"):format(partner, id, partner), failure.message)
+    end
+    assert.matches("ERROR +wire: PerformanceBelowExpected: speed 1 < 5, of a pair; which of the two it is, is not known +a,slow +2",
+      r.stdout)
+    assert.is_nil(T.find_log(r.log, "Marks."))
+    r = run({ { "a" }, { "gone", run = 'error(muster.errors.ConnectError "no route")' } })
+    assert.same({ 3, "error", "error" }, { r.code, r.wire.a.status, r.wire.gone.status })
+    assert.matches("no route.*, with gone: one of a, gone, which of them is not known", r.wire.a.failures[1].message)
+  end)
+
+  it("mixes the pairs when none was good, and finds who is", function()
+    local r = run(healthy(4, { [2] = { "slow", speed = 1 }, [3] = { "tired", speed = 2 } }))
+    assert.same({ 1, { "slow", "tired" } }, { r.code, sorted(r.results.failed_servers) }, r.stderr)
+    assert.matches("^wire%.speed 1 < 5.*, with ok%d+$", r.wire.slow.failures[1].message)
+    assert.matches("wire%.speed 1 < 5.*, with ok01; wire%.speed 1 < 5.*, with tired$", r.wire.slow.earlier)
+    assert.same({ 2, 3 }, { r.wire.ok01.measured, r.wire.slow.measured })
+    -- Like with like: nobody is known to be good, so nobody to be bad.
+    r = run(healthy(4, { [1] = { "slow", speed = 1 }, [3] = { "tired", speed = 2 } }))
+    assert.same({ 3, {}, 4 }, { r.code, r.results.failed_servers, #r.results.unmeasured_servers }, r.stderr)
+  end)
+
+  it("asks when who takes part", function()
+    local steps = [[{ name = "also", pair = true, when = takes_part, run = function() end },]]
+    local options = { step = "when = takes_part,", steps = steps, head = [[
+      function takes_part(server, params)
+        assert(params, "no params")
+        if server.vars.part == "broken" then error "cannot say" end
+        return server.vars.part ~= "no"
+      end]] }
+    local r = run(healthy(5, { [2] = { "aside", part = "no" }, [5] = { "broken", part = "broken" } }), options)
+    assert.same({ 3, { "ok01-ok03", "ok04-ok01" } }, { r.code, sorted(r.pairs) }, r.stderr)
+    assert.same({ "passed", "skipped", 0, "error" },
+      { r.by_id.aside.status, r.wire.aside.status, #r.wire.aside.failures, r.wire.broken.status })
+    assert.matches("cannot say", r.wire.broken.failures[1].message)
+    for _, id in ipairs { "aside", "broken" } do
+      local names = {}
+      for _, step in ipairs(r.by_id[id].steps) do names[#names + 1] = step.name .. " " .. step.status end
+      assert.same({ "own passed", id == "aside" and "wire skipped" or "wire error", "also skipped" }, names)
+    end
+    r = run({ { "a" }, { "aside", part = "no" } }, options)
+    assert.same({ 0, "no other server to pair with" }, { r.code, r.wire.a.failures[1].message }, r.stderr)
+    r = run(healthy(2, { [1] = { "lame", own = "fail", part = "broken" } }), { head = options.head, step = options.step .. " needs = { 'own' }," })
+    assert.equal("not paired: a step that is needed did not pass", r.wire.lame.failures[1].message, "when is not asked then")
+  end)
+
+  local HOOKS = [[
+    setup = function(server, params, more) assert(params and not more) tell("setup " .. server.id)
+      if server.vars.setup then error(server.vars.setup) end end,
+    teardown = function(server, params, more) assert(params and not more) tell("teardown " .. server.id)
+      if server.vars.teardown then error(server.vars.teardown) end end,
+    on_failure = function(server, failures, more) assert(#failures > 0 and not more) tell("on_failure " .. server.id) end,]]
+  local NOTE = [[function tell(text) local f <close> = assert(io.open(dir .. "/notes", "a")) f:write(text, "\n") end]]
+
+  local function notes(r)
+    local lines = T.lines(T.read(r.dir_of_run .. "/notes"))
+    return lines
+  end
+
+  it("has setup, on_failure and teardown of both around it", function()
+    local r = run({ { "a" }, { "b" } }, { script = HOOKS, head = NOTE, note = 'tell("measures")' })
+    assert.equal(0, r.code, r.stderr)
+    local lines = notes(r)
+    assert.same({ "setup a", "setup b", "measures", "teardown a", "teardown b" }, { table.unpack(lines, 5) })
+    assert.same({ "setup a", "setup b", "teardown a", "teardown b" }, sorted { table.unpack(lines, 1, 4) })
+    -- With nothing of its own to measure, nothing is done to a server alone.
+    r = run({ { "a" }, { "b" } }, { script = HOOKS, head = NOTE, args = { "-s", "wire" } })
+    assert.same({ "setup a", "setup b", "teardown a", "teardown b" }, notes(r))
+    local said = 0
+    for _, line in ipairs(r.log) do said = said + (line.event:find "^Server finished" and 1 or 0) end
+    assert.equal(2, said, r.stderr)
+    assert.truthy(T.find_log(r.log, "Paired with b."))
+    local before = true
+    for _, line in ipairs(r.log) do
+      if line.event:find "^Server finished" then before = false end
+      if line.event:find "^Paired" then assert.is_true(before, "finished before it was paired") end
+    end
+  end)
+
+  it("blames who cannot be set up, or taken down, alone", function()
+    for hook, status in pairs { setup = "error", teardown = "error" } do
+      local r = run(healthy(4, { [2] = { "bad", [hook] = "no " .. hook } }),
+        { script = HOOKS, head = NOTE, args = { "-s", "wire" } })
+      assert.same({ 3, status, "passed", "passed", "passed" },
+        { r.code, r.wire.bad.status, r.wire.ok01.status, r.wire.ok03.status, r.wire.ok04.status }, r.stderr)
+      assert.matches("no " .. hook .. ", with ok%d+$", r.wire.bad.failures[1].message)
+      local lines, count = notes(r), {}
+      for _, line in ipairs(lines) do count[line] = (count[line] or 0) + 1 end
+      for id in pairs(r.wire) do assert.equal(count["setup " .. id], count["teardown " .. id], id .. r.stderr) end
+      local line = T.find_log(r.log, "no " .. hook)
+      assert.equal("bad", line.server_id)
+    end
   end)
 
   it("is skipped with one server alone, and in a dry run", function()
@@ -229,7 +329,7 @@ describe("a pair step", function()
 
   it("is recorded for both, and answered from there", function()
     local steps = [[{ name = "ask", pair = true, run = function(server, _, peer)
-      return { n = tonumber(server:exec("echo %d # own", #server.id).stdout), m = tonumber(peer:exec("date +%s # other").stdout) }
+      return { n = tonumber(server:exec("echo %d # own", math.random(2^40)).stdout), m = tonumber(peer:exec("date +%s # other").stdout) }
     end },]]
     local dir, tapes = T.tmpdir(), T.tmpdir() .. "/tapes"
     local path = T.write(dir .. "/ask.lua", "return { steps = { " .. steps .. " } }")
@@ -296,10 +396,9 @@ end)
 describe("a script with pair steps", function()
   it("is refused where they cannot be what it says", function()
     local wrong = {
-      { { script = "setup = function() end," }, "a script with pair steps (wire) cannot have setup: it would not hold for both" },
-      { { script = "teardown = function() end," }, "cannot have teardown: " },
-      { { script = "on_failure = function() end," }, "cannot have on_failure: " },
-      { { step = "when = function() return true end," }, "step wire is a pair step, and these have no when" },
+      { { step = "confirm = 1," }, "step wire is a pair step, and these have no confirm: " },
+      { { step = "when = function() return true end,", steps = "{ name = 'p', pair = true, run = print }" },
+        "the pair steps wire and p differ in their when" },
       { { steps = "{ name = 'after', needs = { 'wire' }, run = print }" }, "step after needs wire, a pair step" },
       { { steps = "{ name = 'p', pair = true, run = print, thresholds = { x = { peers = { drop = '1%' } } } }" },
         "step p is a pair step: its metrics are of two servers" },

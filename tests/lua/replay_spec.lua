@@ -1,5 +1,6 @@
 -- muster run --record and --replay, of commands of this machine: what a transcript holds, and what it answers.
 local cjson = require "cjson"
+local H = require "http_support"
 local T = require "muster_test"
 
 local function step(body, more) return ("return { %s steps = { { name = 's', run = function(server, params) %s end } } }"):format(more or "", body) end
@@ -152,7 +153,7 @@ describe("a replay", function()
     assert.same(told(first), told(again))
   end)
 
-  it("tries again without a pause, knows a command by what was asked for, and moves no files", function()
+  it("tries again without a pause, and knows a command by what was asked for", function()
     local text = step [[
       local n = 0
       local out = require "muster".retry({ times = 3, backoff = params.pause }, function()
@@ -164,20 +165,132 @@ describe("a replay", function()
     local first = record(text)
     assert.equals(0, first.code, first.stderr)
     assert.equals(0, replay(text, first.tape, { args = { "-p", "pause=1h" } }).code)
-    local dir = T.tmpdir()
-    T.write(dir .. "/from", "text")
-    local copy = step(([[ server:upload(%q, %q) ]]):format(dir .. "/from", dir .. "/to"))
-    local again = replay(copy, record(copy).tape)
-    assert.equals("text", T.read(dir .. "/to"))
-    assert.equals(3, again.code)
-    assert.is_truthy(only(again).failures[1].message:find("a replay moves no files", 1, true), only(again).failures[1].message)
   end)
 
-  it("sends no request", function()
-    local first = record(step "server:exec 'true'")
-    local again = replay(step "require 'muster'.http.request { url = 'http://127.0.0.1:1/' }", first.tape)
+  it("has files: what came, and the checksum of what was sent", function()
+    local dir = T.tmpdir()
+    local bytes = ("\0\255binary"):rep(20000)
+    T.write(dir .. "/from", bytes)
+    local text = step(([[
+      local dir = %q
+      local sent = server:upload(dir .. "/from", dir .. "/sent")
+      server:write_file(dir .. "/written", params.text)
+      print(#server:read_file(dir .. "/sent"), server:read_file(dir .. "/written"))
+      server:download(dir .. "/sent", dir .. "/back", { mode = "0640" })
+      print(pcall(server.read_file, server, dir .. "/none"))
+      print(pcall(server.read_file, server, dir .. "/sent", { max = 10 })) ]]):format(dir)):gsub("steps =",
+      "params = { text = 'hunter2' }, steps =")
+    local first = record(text)
+    assert.equals(0, first.code, first.stderr)
+    local raw = T.read(first.tape .. "/script.localhost.jsonl")
+    assert.equals(1, select(2, raw:gsub("hunter2", "")), "as it came back, and not as it was sent")
+    for _, name in ipairs { "sent", "written", "back" } do os.remove(dir .. "/" .. name) end
+    local again = replay(text, first.tape)
+    assert.equals(0, again.code, again.stderr)
+    assert.equals(only(first).log, only(again).log)
+    assert.equals(bytes, T.read(dir .. "/back"))
+    assert.equals("640\n", T.exec { "stat", "-c", "%a", dir .. "/back" }.stdout)
+    assert.equals("back\nfrom\n", T.exec { "ls", dir }.stdout)
+    -- Another text is another file.
+    again = replay(text, first.tape, { args = { "-p", "text=other" } })
     assert.equals(3, again.code)
-    assert.is_truthy(only(again).failures[1].message:find("a replay sends nothing", 1, true), only(again).failures[1].message)
+    assert.is_truthy(only(again).failures[1].message:find("`write_file " .. dir .. "/written` is in the transcript with other " ..
+      "standard input", 1, true), only(again).failures[1].message)
+  end)
+
+  it("gives lines in the order in which they came", function()
+    local text = step [[ local seen = {}
+      server:exec("for i in 1 2 3; do echo o$i; sleep 0.05; echo e$i >&2; sleep 0.05; done; echo o4; printf end", { on_line =
+        function(line, stream) seen[#seen + 1] = line .. (stream == "stderr" and "!" or "") end })
+      print(table.concat(seen, " ")) ]]
+    local first = record(text)
+    assert.equals("o1 e1! o2 e2! o3 e3! o4 end\n", only(first).log, first.stderr)
+    assert.equals("oeoeoeoo", lines(first.tape)[1].order)
+    assert.equals(only(first).log, only(replay(text, first.tape)).log)
+  end)
+
+  describe("of requests", function()
+    local odd
+    setup(function() odd = H.odd() end)
+
+    local text = step [[
+      local muster = require "muster"
+      local http = muster.http.client { base_url = params.url, token = muster.secret { env = "TOKEN" }, retries = 0 }
+      local function tell(r) print(r.status, r.url:gsub("%?.*", ""), r.attempts, r.headers["content-type"], r.body) end
+      tell(http:get("/status/200?key=tell-me-not"))
+      tell(http:post("/sequence/x/201,202", { json = { pass = "tell-me-neither" } }))
+      tell(http:post("/sequence/x/201,202", { json = { pass = "tell-me-neither" } }))
+      tell(http:get("/redirect/302?to=/status/200"))
+      tell(http:get("/hostile", { check = false }))
+      local ok, e = pcall(http.get, http, "/status/404")
+      print(ok, e.type, e.kind, e.status, e.retryable, e.body, e.message)
+      ok, e = pcall(http.get, http, "/silent", { timeout = "50ms" })
+      print(ok, e.type, e.kind, e.status, e.retryable, e.message)
+      print(muster.http.request { method = "PUT", url = params.url .. "/status/204", body = "\255\0" }.status) ]]
+    text = text:gsub("steps =", "params = { url = '' }, steps =")
+    local function args(more) return { "-p", "url=" .. odd, table.unpack(more or {}) } end
+
+    it("answers them, errors too, and sends none", function()
+      local first = record(text, { args = args(), env = { TOKEN = "swordfish" } })
+      assert.equals(0, first.code, first.stderr)
+      local asked = #H.asked(odd, "/status/200")
+      local again = replay(text, first.tape, { args = args(), env = { TOKEN = "another" } })
+      assert.equals(0, again.code, again.stderr)
+      assert.equals(only(first).log, only(again).log)
+      assert.equals(asked, #H.asked(odd, "/status/200"))
+    end)
+
+    it("holds nothing that may be secret", function()
+      local first = record(text, { args = args(), env = { TOKEN = "swordfish" } })
+      local raw = T.read(first.tape .. "/script.localhost.jsonl")
+      for _, secret in ipairs { "swordfish", "tell-me-not", "tell-me-neither", "pass" } do
+        assert.is_nil(raw:find(secret, 1, true), secret)
+      end
+      local line = lines(first.tape)[1]
+      assert.same({ "GET", odd .. "/status/200", 64, 200 }, { line.http, line.url, #line.query, line.status })
+    end)
+
+    it("leaves out what an answer repeats of a secret, and says so", function()
+      local body = [[
+        local ok, r = pcall(require "muster".http.request, { url = params.url .. "/echo", check = false,
+          headers = { ["X-Secret"] = require "muster".secret { env = "TOKEN" } } })
+        print(ok, ok and r.status) if not ok then error(r) end ]]
+      local repeats = step(body):gsub("steps =", "params = { url = '' }, steps =")
+      local first = record(repeats, { args = args(), env = { TOKEN = "swordfish" } })
+      assert.equals(0, first.code, first.stderr)
+      assert.is_nil(T.read(first.tape .. "/script.localhost.jsonl"):find("swordfish", 1, true))
+      assert.truthy(T.find_log(first.log, "the answer repeats a secret of the request, so it is not in the transcript"))
+      local again = replay(repeats, first.tape, { args = args(), env = { TOKEN = "swordfish" } })
+      assert.equals(3, again.code)
+      assert.is_truthy(only(again).failures[1].message:find("repeated a secret, and is not in the transcript", 1, true))
+    end)
+
+    it("has those of before_all in the fleet's transcript", function()
+      local hook = [[before_all = function() return { n = #require "muster".http.request { url = "%s/status/200?all" }.body } end,]]
+      local all = step([[ return require "muster".run.shared.n ]], hook:format(odd))
+      local first = record(all)
+      assert.equals(0, first.code, first.stderr)
+      assert.same({ 0, only(first).metrics.score.value }, (function(r) return { r.code, only(r).metrics.score.value } end)
+        (replay(all, first.tape)))
+      assert.equals(1, #H.asked(odd, "/status/200?all"))
+    end)
+
+    it("says what it does not know", function()
+      local function one(request) return step(("require 'muster'.http.request { %s }"):format(request)) end
+      local tape = record(one("url = '" .. odd .. "/status/200?a'")).tape
+      for request, want in pairs {
+        ["url = '" .. odd .. "/status/200?b'"] = "is in the transcript with another query or body",
+        ["method = 'POST', url = '" .. odd .. "/status/200?a'"] = "nothing is known of POST " .. odd ..
+          "/status/200; there are answers to: GET " .. odd .. "/status/200",
+        ["url = 'ftp://x'"] = "only http:// and https:// are spoken",
+      } do
+        local again = replay(one(request), tape)
+        assert.equals(3, again.code, request)
+        assert.is_truthy(only(again).failures[1].message:find(want, 1, true), only(again).failures[1].message)
+      end
+      local twice = step(("for i = 1, 2 do require 'muster'.http.request { url = '%s/status/200?a' } end"):format(odd))
+      assert.is_truthy(only(replay(twice, tape)).failures[1].message:find("is in the transcript 1 time, and was asked once more", 1, true))
+    end)
   end)
 
   it("is refused in one line where it cannot be", function()
@@ -207,7 +320,11 @@ describe("a replay", function()
       ['{"muster":"transcript","version":1}\n{"command":"a","stdout_base64":"?"}\n'] = ":2: is no line",
       ['{"muster":"transcript","version":1}\n{"command":"a","error":{"code":"MU_EWHAT"}}\n'] = ":2: is no line",
       ['{"muster":"transcript","version":1}\n{"glob":"a","answers":[]}\n'] = ":2: is no line",
-      ['{"muster":"transcript","version":1}\n{"glob":1,"answers":[{}]}\n'] = ":2: is no line" } do
+      ['{"muster":"transcript","version":1}\n{"glob":1,"answers":[{}]}\n'] = ":2: is no line",
+      ['{"muster":"transcript","version":1}\n{"http":"GET"}\n'] = ":2: is no line",
+      ['{"muster":"transcript","version":1}\n{"http":"GET","url":"http://x","error":{"kind":"odd"}}\n'] = ":2: is no line",
+      ['{"muster":"transcript","version":1}\n{"http":"GET","url":"http://x","headers":[]}\n'] = ":2: is no line",
+    } do
       T.write(tape .. "/script.localhost.jsonl", text)
       local result = run("--replay", tape)
       assert.equals(3, result.code, want)

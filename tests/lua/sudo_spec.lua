@@ -117,6 +117,30 @@ describe("exec with a stand-in for sudo", function()
     check(T.run_local(body, { env = { PATH = bare } }), { "A\tCommandError: there is no sudo on the server: install it" })
   end)
 
+  it("has the password in the console and in a cleanup as well", function()
+    local dir = T.tmpdir()
+    local env = stand_in(dir, true)
+    env.SUDO_WORD = "s3cr3t 'word"
+    T.write(dir .. "/lines", "server:exec('echo as root', { sudo = true }).stdout\n")
+    local typed = { "sh", "-c", T.muster .. " console --local --sudo-password-env SUDO_WORD <" .. dir .. "/lines", env = env }
+    local console = T.exec(typed)
+    assert.matches("as root", console.stdout)
+    assert.equals(0, console.code, console.stderr)
+    typed[3] = typed[3]:gsub("%-%-sudo%-password%-env SUDO_WORD", "")
+    assert.matches("sudo wants a password", T.exec(typed).stdout)
+
+    local claims = [[return { steps = { { name = "s", run = function(server) server:claim { at = "here" } end } },
+      teardown = function(server) server:exec("true", { sudo = true }) server:release() end }]]
+    local left = T.run_local(claims, { env = env, dir = dir, args = { "--state-dir", dir } })
+    assert.equals(4, left.code, left.stderr)
+    local words = { T.muster, "cleanup", "--state-dir", dir, env = env }
+    assert.equals(4, T.exec(words).code)
+    for _, word in ipairs { "--sudo-password-file", T.write(dir .. "/pw", "s3cr3t 'word\n") } do words[#words + 1] = word end
+    local cleaned = T.exec(words)
+    assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
+    assert.is_nil((cleaned.stdout .. cleaned.stderr .. console.stdout .. console.stderr):find("s3cr3t", 1, true))
+  end)
+
   it("refuses a password on the command line, and two of them", function()
     local dir = T.tmpdir()
     local result = T.run_local(everything, { args = { "--sudo-password", "x" } })
@@ -213,11 +237,14 @@ describe("exec with the real sudo", function()
       rules(rule)
       local mark = S.mark()
       local result = run(script(([[
-        print("T", message(server.exec, server, "echo; sleep %s", { sudo = true, timeout = "500ms" }))
-        print("T", message(server.exec, server, "trap '' TERM; sleep %s & wait; sleep %s", { sudo = true, timeout = "500ms" }))
+        local one = server:spawn(message, server.exec, server, "echo; sleep %s", { sudo = true, timeout = "500ms" })
+        local deaf = server:spawn(message, server.exec, server, "trap '' TERM; sleep %s & wait; sleep %s",
+          { sudo = true, timeout = "500ms" })
         local h = server:spawn(server.exec, server, "sleep %s", { sudo = true })
         muster.sleep(0.3)
-        h:cancel()]]):format(mark, mark, mark, mark)), { args = { "--sudo-password-env", "SUDO_WORD" }, word = password })
+        h:cancel()
+        print("T", one:wait())
+        print("T", deaf:wait())]]):format(mark, mark, mark, mark)), { args = { "--sudo-password-env", "SUDO_WORD" }, word = password })
       check(result, { "T\tTimeoutError: command took longer than 0.5 s: echo",
         "T\tTimeoutError: command took longer than 0.5 s: trap" })
       assert.is_nil(result.stderr:find("Could not confirm", 1, true), result.stderr)

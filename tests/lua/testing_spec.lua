@@ -47,7 +47,46 @@ local function says(want, body)
   assert.is_truthy(result.stdout:find(want, 1, true), result.stdout)
 end
 
+local PAIR = [[
+  return require("muster").script { steps = {
+    { name = "own", run = function(server) server:exec("own " .. server.id) end },
+    { name = "both", pair = true, needs = { "own" }, thresholds = { score = { min = 5 } },
+      run = function(server, _, peer) return tonumber(server:exec("ask " .. peer.id).stdout) + peer:exec("tell").stdout end },
+  } }]]
+
 describe("muster.testing", function()
+  it("has files by what is done with them", function()
+    works([[
+      local result = testing.load "files.lua":run(testing.server { ["read_file /etc/id"] = "abc\n", ["write_file /tmp/*"] = "",
+        ["read_file /none"] = { error = "lost" } })
+      assert.same({ "error", 4 }, { result.status, result.steps.id.metrics.score })
+      assert.same({ "read_file /etc/id", "write_file /tmp/x", "read_file /none" }, result.asked)]], { ["files.lua"] = [[
+      return { steps = {
+        { name = "id", run = function(server) return #server:read_file "/etc/id" end },
+        { name = "put", run = function(server) server:write_file("/tmp/x", "text") end },
+        { name = "none", run = function(server) return #server:read_file "/none" end } } }]] })
+  end)
+
+  it("pairs the server with a good peer, whose own steps are not run", function()
+    works([[
+      local pair = testing.load "pair.lua"
+      local peer = testing.server({ tell = "2" }, { id = "peer" })
+      local result = pair:run(testing.server { ["own server"] = "", ["ask peer"] = "4" }, {}, peer)
+      assert.same({ "passed", 6 }, { result.status, result.steps.both.metrics.score })
+      assert.same({ "own server", "ask peer", "tell" }, result.asked)
+      result = pair:run(testing.server { ["own server"] = "", ["ask peer"] = "1" }, {}, peer)
+      assert.same({ "failed", 1, "both.score 3 < 5, with peer" },
+        { result.status, result.steps.both.measured, result.steps.both.reason })
+      result = pair:run(testing.server { ["own server"] = { exit_status = 1 } }, {}, peer)
+      assert.equals("not paired: a step that is needed did not pass", result.steps.both.reason)
+      result = pair:run(testing.server { ["own server"] = "" })
+      assert.equals("no other server to pair with", result.steps.both.reason)
+      local ok, e = pcall(script.run, script, testing.server(ANSWERS), {}, peer)
+      assert.is_truthy(not ok and tostring(e):find("script.lua has no pair steps", 1, true), e)
+      ok, e = pcall(pair.run, pair, peer, {}, peer)
+      assert.is_truthy(not ok and tostring(e):find("both named 'peer'", 1, true), e)]], { ["pair.lua"] = PAIR })
+  end)
+
   it("tells what a run found out", function()
     works [[
       local result = script:run(testing.server(ANSWERS, { id = "srv/1", port = 2222, vars = { rack = "r1", n = 3 } }),

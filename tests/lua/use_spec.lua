@@ -51,6 +51,22 @@ describe("muster.use", function()
     assert.equal(5, r.results.servers[1].steps[1].metrics.score.threshold.min)
   end)
 
+  it("asks its own when first, then the step's", function()
+    local text = [[return { params = { cpu = true }, steps = { muster.use("cpu", { when = function(server, params)
+      server:exec "true" -- it may wait
+      print("asked", server.id, params.seconds)
+      return params.cpu end }) } }]]
+    assert.same({ "cpu=passed", "long=passed" }, run(text).names)
+    assert.same({ "cpu=skipped", "long=skipped" }, run(text, { args = { "-p", "cpu=false" } }).names)
+    local r = run(text, { args = { "-p", "seconds=77" } })
+    assert.same({ "cpu=passed", "long=skipped" }, r.names)
+    assert.truthy(T.find_log(r.log, "asked\tlocalhost\t77"))
+    assert.matches("script.lua:3: muster.use: when must be a function, not a boolean",
+      refused "return { steps = {\n muster.use('cpu', { when = true }) } }", 1, true)
+    local bad = run [[return { steps = { muster.use("cpu", { when = function() error "cannot say" end }) } }]]
+    assert.same({ "cpu=error", "long=skipped" }, bad.names)
+  end)
+
   it("takes some of them, and renames them with what they need", function()
     local r = run("return { steps = { " .. MINE .. ", muster.use('cpu', { prefix = 'x.' }), muster.use('cpu', { steps = { 'cpu' } }) } }")
     assert.same({ "mine=passed", "x.cpu=passed", "x.long=passed", "cpu=passed" }, r.names)
@@ -163,7 +179,7 @@ describe("muster.use is refused", function()
     { use "'/etc/cpu'", "script.lua:3: muster.use: '/etc/cpu' is no script's name: it is the file's name without .lua" },
     { use "", "script.lua:3: bad argument #1 to 'use' (string expected, got no value)" },
     { use "'cpu', 5", "script.lua:3: muster.use: its options are a table, not a number" },
-    { use "'cpu', { step = 5 }", "script.lua:3: muster.use has no option 'step'; it has steps, params, thresholds, prefix, hooks" },
+    { use "'cpu', { step = 5 }", "script.lua:3: muster.use has no option 'step'; it has steps, params, thresholds, prefix, when, hooks" },
     { use "'cpu', { steps = 'cpu' }", "script.lua:3: muster.use: steps must be a table, not a string" },
     { use "'cpu', { prefix = 5 }", "script.lua:3: muster.use: prefix must be a string, not a number" },
     { use "'cpu', { hooks = true }", "script.lua:3: muster.use: hooks can be \"ignore\" alone" },

@@ -7,7 +7,7 @@ local M = {}
 M.SCRIPT = T.read(T.source .. "/scripts/burnin.lua")
 
 -- Quick, and met by any machine, also one that many servers share.
-local QUICK = { "seconds=1", "megabytes=8", "disk=false", "boot=2s", "min_events_per_second=20", "min_throughput=50",
+local QUICK = { "seconds=1", "megabytes=8", "disk=false", "stress=false", "health=false", "boot=2s", "min_events_per_second=20", "min_throughput=50",
   "min_copy=50" }
 
 --- Arguments for a run of it: through this Ironic, with these more.

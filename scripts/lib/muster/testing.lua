@@ -17,6 +17,9 @@
 -- what it does on this machine (muster.exec, io.popen) is answered likewise. Nothing is run and nobody is asked:
 -- muster.sleep does not wait, claims are not kept, muster.http is an error.
 --
+-- Pair steps want two: script:run(server, params, peer), where peer is another stand-in:
+--   local peer = testing.server({ ["iperf3 --server *"] = "Server listening on 5201\n" }, { id = "peer" })
+--
 -- A result has status, reason ("" where it passed), failures, log, asked and steps, each by its place and its name:
 --   { name, status, reason, metrics = { name = number }, units = { name = text }, failures, measured, log = text }
 -- A failure is { status, type, where, metric, cause, message }. log is what was logged, each { level, message, … };
@@ -236,21 +239,32 @@ local function scratch()
   end, dir
 end
 
---- Run it on the stand-in. A script that cannot be loaded, and a parameter that it does not have, are errors.
-function Script:run(server, params)
-  local put, clear, dir = scratch()
+-- The stand-in as the engine has it: a transcript, and its line of an inventory.
+local function put_server(put, stem, server)
   local lines = { cjson.encode { muster = "transcript", version = 1 } }
   for _, line in ipairs(server.lines) do lines[#lines + 1] = cjson.encode(line) end
-  local stem = self.path:match "([^/]*)$":gsub("%.lua$", "")
   local id = server.id:gsub("[/%%]", function(c) return ("%%%02X"):format(c:byte()) end)
   put(stem .. "." .. id .. ".jsonl", table.concat(lines, "\n") .. "\n")
-  local o, texts = server.options, {}
+  local o = server.options
+  return { id = server.id, address = o.address, user = o.user, port = o.port, vars = o.vars }
+end
+
+--- Run it on the stand-in. A script that cannot be loaded, and a parameter that it does not have, are errors. peer: a
+--- stand-in for whom the server is paired with in pair steps. It counts as a good one, so that what the pair comes to
+--- is the server's result; steps of its own are not run on it.
+function Script:run(server, params, peer)
+  if peer and peer.id == server.id then
+    error(("server and peer are both named '%s': give one of them another id"):format(peer.id), 2)
+  end
+  local put, clear, dir = scratch()
+  local stem = self.path:match "([^/]*)$":gsub("%.lua$", "")
+  local servers, texts = { put_server(put, stem, server) }, {}
+  if peer then servers[2] = put_server(put, stem, peer) end
   for name, value in pairs(params or {}) do texts[name] = tostring(value) end
   local log = put "log"
   local ok, report = pcall(engine.run, { script = self.path, replay = dir, log = log, params = texts,
     modules = self.modules, timeout_ms = math.ceil(self.timeout * 1000),
-    inventory = put("inventory.json", cjson.encode { servers = { { id = server.id, address = o.address, user = o.user,
-      port = o.port, vars = o.vars } } }) })
+    inventory = put("inventory.json", cjson.encode { servers = servers }) })
   local said = ok and read(log)
   clear()
   if not ok then error(report, 2) end

@@ -318,6 +318,52 @@ static void a_torn_line_does_not_spoil_the_next(void **state)
     unlink(path);
 }
 
+/* What a terminal was sent since the last call. */
+static void sent_is(int fd, const char *expected)
+{
+    char got[4096] = "";
+    ssize_t n = read(fd, got, sizeof got - 1);
+
+    assert_true(n >= 0 || errno == EAGAIN);
+    assert_string_equal(got, expected);
+}
+
+static void a_status_stays_below_the_log(void **state)
+{
+    struct mu_logger *lg = logger();
+    char path[128], *text;
+    int fds[2];
+
+    snprintf(path, sizeof path, "%s/beside", (char *)*state);
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    assert_int_equal(mu_log_sink_fd(lg, fds[1], false, MU_LOG_JSON, false, NULL), 0);
+    assert_int_equal(mu_log_sink_file(lg, path, MU_LOG_JSON, NULL), 0);
+    mu_logger_status(lg, "1 of 9", 6);
+    sent_is(fds[0], "\r\033[?7l1 of 9\033[?7h\033[J\r");
+    mu_logger_status(lg, "1 of 9", 6); /* the same: nothing is written */
+    sent_is(fds[0], "");
+    mu_logger_status(lg, "2 of 9", 6);
+    sent_is(fds[0], "\r\033[?7l2 of 9\033[?7h\033[J\r");
+    mu_log(MU_INFO, "x");
+    char got[4096] = "";
+    assert_true(read(fds[0], got, sizeof got - 1) > 0);
+    assert_memory_equal(got, "\r\033[J{\"timestamp\":", 17);
+    assert_string_equal(strstr(got, ",\"event\""), ",\"event\":\"x\"}\n\033[?7l2 of 9\033[?7h\r");
+    mu_logger_status(lg, "", 0);
+    sent_is(fds[0], "\r\033[J\r");
+    mu_log(MU_INFO, "y");
+    assert_true(read(fds[0], got, sizeof got - 1) > 0);
+    assert_memory_equal(got, "{\"timestamp\":", 13);
+    text = read_file(path); /* a file has lines alone */
+    assert_null(strchr(text, '\r'));
+    assert_null(strstr(text, "of 9"));
+    free(text);
+    mu_logger_free(lg);
+    unlink(path);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +373,7 @@ int main(void)
         cmocka_unit_test(processes_share_a_file),
         cmocka_unit_test(a_full_nonblocking_pipe_is_waited_for),
         cmocka_unit_test(a_full_disk_is_said_once),
+        cmocka_unit_test(a_status_stays_below_the_log),
         cmocka_unit_test(a_torn_line_does_not_spoil_the_next),
     };
 

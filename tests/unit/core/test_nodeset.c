@@ -50,13 +50,30 @@ static void padding_is_kept(void **state)
     FOLD("srv[08-11]", "srv08", "srv09", "srv10", "srv11");
     FOLD("srv[9-10]", "srv9", "srv10");
     FOLD("srv[099-100]", "srv100", "srv099");
-    FOLD("srv1,srv01", "srv01", "srv1");
-    FOLD("srv[1-2],srv[01-02],srv[001-002]", "srv001", "srv01", "srv1", "srv2", "srv02", "srv002");
-    FOLD("srv9,srv[08-10]", "srv9", "srv08", "srv09", "srv10");
-    FOLD("srv[98-99],srv[007,100]", "srv98", "srv99", "srv007", "srv100"); /* one padded name decides for its width */
-    FOLD("srv[1000-1001],srv[007-008,999]", "srv1000", "srv1001", "srv999", "srv007", "srv008");
+    FOLD("srv[1,01]", "srv01", "srv1"); /* of different widths, they are different servers */
+    FOLD("srv[1-2,01-02,001-002]", "srv001", "srv01", "srv1", "srv2", "srv02", "srv002");
+    FOLD("srv[9,08-10]", "srv9", "srv08", "srv09", "srv10");
+    FOLD("srv[98-99,007,100]", "srv98", "srv99", "srv007", "srv100");
+    FOLD("srv[007-008,999-1001]", "srv1000", "srv1001", "srv999", "srv007", "srv008");
     FOLD("srv[0-2]", "srv0", "srv1", "srv2"); /* a lone 0 is no padding */
-    FOLD("srv0,srv00", "srv00", "srv0");
+    FOLD("srv[0,00]", "srv00", "srv0");
+}
+
+static void several_indexes_fold(void **state)
+{
+    (void)state;
+    FOLD("r[1-2]n[1-2]", "r1n1", "r1n2", "r2n1", "r2n2");
+    FOLD("rack1-srv[02-03],rack2-srv02", "rack2-srv02", "rack1-srv03", "rack1-srv02");
+    FOLD("r1n[1-4],r2n[1-3]", "r1n1", "r1n2", "r1n3", "r1n4", "r2n1", "r2n2", "r2n3");
+    FOLD("r1n01,r2n[1,01-02]", "r1n01", "r2n1", "r2n01", "r2n02"); /* a set is merged with its equal alone */
+    FOLD("r1n[1,3],r2n[2,4]", "r1n1", "r1n3", "r2n2", "r2n4");
+    FOLD("10.0.[0-1].[9-10]", "10.0.0.9", "10.0.0.10", "10.0.1.9", "10.0.1.10");
+    FOLD("[1-2]a[3-4]b[5-6].c", "1a3b5.c", "1a3b6.c", "1a4b5.c", "1a4b6.c", "2a3b5.c", "2a3b6.c", "2a4b5.c",
+         "2a4b6.c");
+    /* What is before the last eight indexes is text. */
+    FOLD("0a1b2c3d4e5f6g7h[8-9]", "0a1b2c3d4e5f6g7h8", "0a1b2c3d4e5f6g7h9");
+    FOLD("0a1b2c3d4e5f6g7h8,1a1b2c3d4e5f6g7h8", "0a1b2c3d4e5f6g7h8", "1a1b2c3d4e5f6g7h8");
+    FOLD("a1234567890123456789b[1-2]", "a1234567890123456789b1", "a1234567890123456789b2");
 }
 
 static void long_numbers_are_text(void **state)
@@ -106,6 +123,7 @@ static void expands(void **state)
     expands_to("[1-2][3-4]", "13 14 23 24");
     expands_to("n[999999999999999999]", "n999999999999999999");
     expands_to("two words", "two words");
+    expands_to("a[1 - 3 / 2]", "a1 a3");
 }
 
 static void malformed_sets_are_named(void **state)
@@ -197,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds),
         cmocka_unit_test(padding_is_kept),
+        cmocka_unit_test(several_indexes_fold),
         cmocka_unit_test(long_numbers_are_text),
         cmocka_unit_test(expands),
         cmocka_unit_test(malformed_sets_are_named),

@@ -26,6 +26,31 @@ static size_t sort_unique(char **names, size_t n)
     return kept;
 }
 
+/* Whatever the shape of the names, folding takes the memory of a few arrays and sorts them. */
+static void irregular_grids_fold(void **state)
+{
+    enum { N = 100000 };
+    char(*text)[24] = calloc(N, sizeof *text);
+    const char **names = calloc(N, sizeof *names);
+    struct mu_buf b = MU_BUF_INIT;
+    struct list back = {0};
+    uint64_t rng = 5;
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        snprintf(text[i], sizeof text[i], "r%un%u-%u", (unsigned)(next_random(&rng) % 100),
+                 (unsigned)(next_random(&rng) % 100), (unsigned)(next_random(&rng) % 100));
+        names[i] = text[i];
+    }
+    mu_nodeset_fold(&b, names, N);
+    assert_int_equal(mu_nodeset_expand(b.data, N, collect, &back, NULL), 0);
+    assert_true(back.n > N / 2 && back.n < N);
+    list_free(&back);
+    mu_buf_free(&b);
+    free(names);
+    free(text);
+}
+
 static void random_name(uint64_t *rng, char *out, size_t size)
 {
     static const char *const prefixes[] = {"srv",     "gpu-", "",     "rack1-srv", "rack2-srv",
@@ -147,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expand_of_fold_is_the_set),
         cmocka_unit_test(large_fleets_fold),
+        cmocka_unit_test(irregular_grids_fold),
         cmocka_unit_test(random_sets_are_survived),
     };
 

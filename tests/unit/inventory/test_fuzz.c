@@ -24,6 +24,10 @@ static const char *const seeds[] = {
     "\"transport\": \"local\", \"vars\": {\"a\": [1, null], \"b\": 1.5, \"c\": true, \"d\": \"\\u00e4\"}}], "
     "\"vars\": {\"a\": 1, \"z\": {}}}",
     "[\"a\", \"b\", {\"id\": \"c\"}]",
+    "alpha b=c\n[web]\nw[01:03:2] a='x y' d=[1,{'k':(2,)}]\nw9:2222 ansible_user=\"{{ u }}\" u=ops # x\n[db]\nd[a:c]\n"
+    "[all_of:children]\nweb\ndb\n[all_of:vars]\nx = True\nansible_group_priority=2\n",
+    "---\nall:\n  vars: &v {a: 1, b: [x, 0o7, 1_0, .5]}\n  hosts:\n    srv[01:03]:\n      <<: *v\n      c: !vault |\n        $A\n"
+    "  children:\n    web:\n      hosts:\n        w1: {ansible_host: 10.0.0.1, ansible_port: \"22\"}\n      children: {x: }\n",
     "srv[01-03,7],!srv02,gpu*,[a-c]x?,[srv1, srv2]",
 };
 
@@ -42,7 +46,9 @@ static const char *const pieces[] = {"\"",    "'",
                                      "é",     "\xE2\x80\xAE",
                                      "id",    "srv01",
                                      "port=", "\"vars\": ",
-                                     "~",     "/"};
+                                     "~",     "/",
+                                     "{{",    "*v",
+                                     "[x:vars]\n", "<<: "};
 
 static void mutate(struct mu_buf *b)
 {

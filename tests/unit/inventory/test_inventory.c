@@ -177,8 +177,8 @@ static void test_load_errors(void **state)
     assert_int_equal(err.sys, ENOENT);
 
     assert_int_equal(load(f->path, &err), MU_EINVAL);
-    snprintf(expected, sizeof expected, "%s is a directory: an inventory is a file, a plain list or JSON", f->path);
-    assert_string_equal(err.msg, expected);
+    snprintf(expected, sizeof expected, "no inventories in the folder %s (", f->path);
+    assert_has(err.msg, expected);
 
     put_file(f->file, "", 0);
     assert_int_equal(load(f->file, &err), MU_EINVAL);

@@ -113,7 +113,7 @@ static void test_malformed(void **state)
 {
     static const struct bad_case cases[] = {
         {"[\"srv01\",\n \"srv02\"\n \"srv03\"]", 0, "fleet.json:3:8: not valid JSON: ", 0},
-        {"[webservers]\nsrv01\n", 0, "(read as JSON because it starts with [)", 0},
+        {"[\"webservers\"\nsrv01\n", 0, "(read as JSON because it starts with [)", 0},
         {"{\"servers\": [\"srv01\",]}", 0, "fleet.json:1:22: not valid JSON", 0},
         {"[\"srv01\"", 0, "fleet.json:1:8: not valid JSON", 0},
         {"[\"srv01\"] x", 0, "end of file expected", 0},
@@ -166,7 +166,7 @@ static void test_malformed(void **state)
         {SRV("\"vars\": {\"a\\nb\": 1}"), 0, "variable \"a\\nb\" contains white space (U+000A)", 0},
         {SRV("\"rack\": \"r1\""), 0,
          "servers[1] \"srv01\": unknown field \"rack\": put it under \"vars\" (the fields are id, address, port, user, "
-         "key, transport, vars)",
+         "key, transport, ssh_args, vars)",
          0},
     };
 

@@ -93,12 +93,15 @@ static void test_out_of_memory(void **state)
     }
     for (size_t n = 1, done = 0; !done; n++) {
         struct mu_inventory *inv = parsed("f", texts[0]);
-        long before = n_live;
+        long before;
         int rc;
+
+        assert_int_equal(mu_inventory_groups_ready(inv, NULL), 0); /* it stays */
+        before = n_live;
 
         n_allocations = 0;
         fail_at = n;
-        rc = mu_pattern_select(inv, "[srv01, srv[02-03], !srv03]", selected, NULL);
+        rc = mu_pattern_select(inv, "[srv01, srv[02-03], !srv03, srv[01-03]^srv0*[0], ~srv]", selected, NULL);
         fail_at = 0;
         done = n_allocations < n;
         assert_int_equal(n_live, before);
@@ -125,10 +128,44 @@ static void test_nothing_leaks(void **state)
     assert_int_equal(n_live, before);
 }
 
+/* Ansible's: what failed is no inventory any more, but it says so, and gives everything back. */
+static void test_ansible_out_of_memory(void **state)
+{
+    static const char *const ansible[][2] = {
+        {"h", "a\n[g]\nw[1:3] ansible_host='{{ x }}' x=1 y='[1, (2,), {\"a\": \"b\"}]'\n[t:children]\ng\n[g:vars]\nz=1.5\n"},
+        {"h.yml", "all:\n  vars: &v {a: 1, b: [x, .5]}\n  hosts:\n    s[1:2]: {<<: *v, c: !vault x}\n  children: {g: {hosts: q}}\n"},
+        {"h.json", "{\"all\": {\"hosts\": {\"a\": {\"b\": [1, null]}}, \"children\": {\"g\": {\"hosts\": {\"a\": {}}}}}}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ansible / sizeof *ansible; i++) {
+        bool reached = true;
+
+        for (size_t n = 1; reached; n++) {
+            long before = n_live;
+            struct mu_inventory *inv = make();
+            struct mu_err err = {0};
+            int rc;
+
+            n_allocations = 0;
+            fail_at = n;
+            rc = mu_inventory_parse(inv, ansible[i][0], ansible[i][1], strlen(ansible[i][1]), &err);
+            fail_at = 0;
+            reached = n_allocations >= n;
+            if (rc != 0)
+                assert_int_equal(mu_inventory_count(inv), 0);
+            else
+                assert_true(mu_inventory_count(inv) > 0);
+            mu_inventory_free(inv);
+            assert_int_equal(n_live, before);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_ansible_out_of_memory),
         cmocka_unit_test(test_nothing_leaks),
     };
 

@@ -32,7 +32,7 @@ static int judge_teardown(void **state)
 }
 
 /* Settle, write one report into judge_report. */
-static void judge_write(struct mu_run_result *r, void (*write)(const struct mu_run_result *, struct mu_buf *))
+UNUSED static void judge_write(struct mu_run_result *r, void (*write)(const struct mu_run_result *, struct mu_buf *))
 {
     struct mu_buf out = MU_BUF_INIT;
     settle_all(r);

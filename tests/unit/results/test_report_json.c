@@ -54,7 +54,7 @@ static void the_whole_text(void **state)
         " \"servers\":[\n"
         "  {\"id\":\"srv01\",\"status\":\"failed\",\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":2.500,"
         "\"dealt\":true,\"finished\":true,\"failures\":[{\"status\":\"error\",\"type\":null,\"where\":\"teardown\","
-        "\"metric\":null,\"cause\":\"gone\",\"message\":\"gone\"}],\"unended\":[\"sleep 9\"],\"mark\":null,"
+        "\"metric\":null,\"cause\":\"gone\",\"message\":\"gone\"}],\"unended\":[\"sleep 9\"],\"connect_retries\":0,\"retried_connections\":0,\"mark\":null,"
         "\"left_behind\":false,\"claim\":null,\"steps\":[\n"
         "    {\"name\":\"gpu\",\"status\":\"failed\",\"started\":\"2023-11-15T14:58:40.123Z\",\"duration_s\":1.000,"
         "\"metrics\":{\"score\":{\"value\":20.5,\"unit\":\"fps\",\"judgement\":\"missed\",\"threshold\":{\"min\":50,"

@@ -56,7 +56,7 @@ static struct mu_journal *journal(const char *state_dir)
     struct mu_script script = {.path = (char[]){"burnin.lua"}, .params = params, .n_params = 4};
     static const char *const keys[] = {"~/.ssh/id", NULL};
     struct mu_journal_head head = {.run_id = "20260101T000000Z-abcdef", .owner = "ops@host", .script = &script,
-                                   .library_dir = "/lib", .user = "root", .hostkey_policy = "accept-new",
+                                   .library_dir = "/lib", .user = "root", .hostkey_policy = "accept-new", .ssh_config = "fleet.ssh",
                                    .key_files = keys, .local = true};
     struct mu_journal *j = NULL;
     assert_int_equal(mu_journal_new(&j, state_dir, &head, NULL), 0);
@@ -137,6 +137,8 @@ static void comes_back_as_it_was(void **state)
     assert_string_equal(left->library_dir, "/lib");
     assert_string_equal(left->user, "root");
     assert_string_equal(left->hostkey_policy, "accept-new");
+    assert_int_equal(left->ssh_config[0], '/'); /* wherever the cleanup is started */
+    assert_non_null(strstr(left->ssh_config, "/fleet.ssh"));
     assert_string_equal(left->key_files[0], "~/.ssh/id");
     assert_null(left->known_hosts);
     assert_true(left->local);
@@ -161,6 +163,27 @@ static void comes_back_as_it_was(void **state)
     assert_string_equal(left->claims[1].data, "{\"x\":0.10000000000000001,\"big\":9007199254740992}");
     assert_true(left->claims[2].server->local);
     assert_string_equal(left->claims[2].data, "{\"now\":true}");
+    mu_left_free(left);
+}
+
+/* Its variables may be called as fields are, and its groups are no variable. */
+static void a_server_of_ansibles_comes_back(void **state)
+{
+    static const char ini[] = "[web]\nw1 port=80 id=7 ansible_ssh_common_args='-J b'\n[top:children]\nweb\n";
+    struct mu_journal *j;
+    (void)state;
+    assert_int_equal(mu_inventory_parse(inventory, "hosts", ini, sizeof ini - 1, NULL), 0);
+    j = journal(dir);
+    claim(j, "w1", "{}");
+    mu_journal_close(j, false);
+    struct mu_left *left = read_back(path_in(dir));
+    assert_int_equal(left->n_bad_lines, 0);
+    assert_int_equal(left->n_claims, 1);
+    const struct mu_server *s = left->claims[0].server;
+    assert_int_equal(mu_server_var(s, "port")->i, 80);
+    assert_int_equal(mu_server_var(s, "id")->i, 7);
+    assert_string_equal(mu_server_var(s, "groups")->str, "[\"top\",\"web\"]");
+    assert_string_equal(s->ssh_args, "-J b");
     mu_left_free(left);
 }
 
@@ -472,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(nothing_before_the_first_claim),
         T(comes_back_as_it_was),
+        T(a_server_of_ansibles_comes_back),
         T(a_claim_may_follow_a_release),
         T(an_empty_one_is_removed),
         T(cut_at_any_byte),

@@ -161,7 +161,7 @@ static void announcement_in_pieces(void **state)
     } cases[] = {
         {"muster-0123456789abcdef 4711 4711\n", "", 4711},
         {"muster-0123456789abcdef 4711 \n", "", 4711},
-        {"muster-0123456789abcdef 4711 1\nx", "x", 0},
+        {"muster-0123456789abcdef 4711 1\nx", "x", 4711}, /* without a group of its own */
         {"muster-0123456789abcdef 1 1\n", "", 0},
         {"muster-0123456789abcdef nonsense\ny\n", "y\n", 0},
         {"before\nmuster-0123456789abcdef 4711 4711\nafter", "before\nafter", 4711},
@@ -190,6 +190,7 @@ static void announcement_in_pieces(void **state)
             mu_announce_flush(&e);
             assert_string_equal(mu_buf_cstr(&e.result.err), cases[i].err);
             assert_int_equal(e.result.pid, cases[i].pid);
+            assert_int_equal(e.by_tree, i == 2);
             mu_buf_free(&e.result.err);
         }
     }
