@@ -130,11 +130,13 @@ test("lanes of the timeline hold one server at a time, and are no more than were
   const page = await open("fleet.html");
   const t = await page.evaluate(() => {
     const lanes = makeLanes();
-    return { n: lanes.lanes.length, ran: lanes.ran.length, workers: lanes.workers.map((w) => w.worker),
+    return { n: mostAtOnce(lanes.ran, lanes.end), ran: lanes.ran.length,
+      each: lanes.workers.map((w) => [w.n, mostAtOnce(lanes.ran.filter((i) => S.worker[i] === w.worker), lanes.end)]), workers: lanes.workers.map((w) => w.worker),
       overlap: lanes.lanes.some((lane) => lane.some((i, k) => k && S.start[i] < lanes.end(lane[k - 1]))) };
   });
   assert.deepStrictEqual([t.ran, t.overlap, t.workers], [120, false, [0, 1]]);
-  assert.ok(t.n <= 20, `${t.n} lanes`);
+  assert.ok(t.n <= 20, `${t.n} at once`);
+  for (const [lanes, most] of t.each) assert.strictEqual(lanes, most);
   await close(page);
 });
 

@@ -216,7 +216,17 @@ function startCards() {
 
 /* ---- who ran when ---- */
 
-/* Lanes, as few as can be: a lane a server in flight, those of a worker together. */
+function mostAtOnce(servers, end) {
+  const starts = Float64Array.from(servers, (i) => S.start[i]).sort(), ends = Float64Array.from(servers, end).sort();
+  let most = 0;
+  for (let k = 0, over = 0; k < starts.length; k++) {
+    while (ends[over] <= starts[k] && over < k) over++;
+    most = Math.max(most, k + 1 - over);
+  }
+  return most;
+}
+
+/* Lanes, for each worker as few as can be: no two servers of a lane ran at the same time. */
 function makeLanes() {
   const ran = [];
   for (let i = 0; i < N; i++) if (S.start[i] !== null) ran.push(i);
@@ -310,7 +320,7 @@ function startTimeline() {
   box.style.height = `${Math.max(90, Math.min(560, t.lanes.length * 12 + 40))}px`;
   box.setAttribute("role", "img");
   const workers = t.workers.length > 1 || S.worker ? `, ${plural(t.workers.length, "worker")}` : "";
-  const words = `${plural(t.ran.length, "server")} in ${formatMs(D.run.ms)}, at most ${t.lanes.length} at once${workers}.`;
+  const words = `${plural(t.ran.length, "server")} in ${formatMs(D.run.ms)}, at most ${mostAtOnce(t.ran, t.end)} at once${workers}.`;
   $("timeline-note").textContent = `${words} One bar a server, in the colour of its status; a press opens it.`;
   box.setAttribute("aria-label", words);
   whenSeen(box, () => drawTimeline(box, t));
