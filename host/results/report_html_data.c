@@ -240,6 +240,7 @@ static void add_amount(struct mu_buf *out, const char *key, const struct mu_amou
     mu_amount_add(a, &text);
     mu_buf_addc(out, ',');
     add_key(out, key, a->kind == MU_AMOUNT_NONE ? NULL : mu_buf_cstr(&text));
+    out->failed = out->failed || text.failed;
     mu_buf_free(&text);
 }
 
@@ -288,7 +289,6 @@ struct rules {
     size_t recent[16], recent_index[16];
     size_t n, next;
     struct mu_buf one;
-    const struct mu_run_result *run;
 };
 
 static size_t rule_index(struct rules *rules, const struct mu_metric *m)
@@ -308,10 +308,10 @@ static size_t rule_index(struct rules *rules, const struct mu_metric *m)
 
 static void add_rules(const struct mu_column *c, const struct mu_run_result *r, struct mu_buf *out)
 {
-    struct rules rules = {.run = r};
+    struct rules rules = {.n = 0};
     struct mu_buf which = MU_BUF_INIT;
     bool dense = is_dense(c->n, r->n_tasks);
-    for (size_t task = 0, i = 0; (dense ? task < r->n_tasks : i < c->n) && !rules.list.failed; task++) {
+    for (size_t task = 0, i = 0; (dense ? task < r->n_tasks : i < c->n) && !rules.list.failed && !rules.one.failed; task++) {
         mu_buf_adds(&which, which.len ? "," : "");
         if (dense && (i == c->n || c->cells[i].task != task))
             mu_buf_adds(&which, "null");
@@ -320,7 +320,7 @@ static void add_rules(const struct mu_column *c, const struct mu_run_result *r, 
     }
     mu_buf_adds(out, ",\"rules\":[");
     const char *at = mu_buf_cstr(&rules.list);
-    for (size_t i = 0; i < rules.n && !rules.list.failed; i++, at += strlen(at) + 1) {
+    for (size_t i = 0; i < rules.n && !rules.list.failed && !rules.one.failed; i++, at += strlen(at) + 1) {
         mu_buf_adds(out, i ? "," : "");
         mu_buf_adds(out, at);
     }
