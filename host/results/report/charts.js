@@ -134,7 +134,7 @@ function drawSpread(box, m, s) {
       scales: {
         x: { type: "linear", min: low, max: high, offset: false, grid: { display: false },
           ticks: { color: color("quiet"), maxTicksLimit: 6, maxRotation: 0, includeBounds: false, callback: (v) => formatNumber(v) } },
-        y: { beginAtZero: true, max: most, ticks: { color: color("quiet"), precision: 0, maxTicksLimit: 4 }, grid: { color: color("line") } },
+        y: { beginAtZero: true, max: most, ticks: { color: color("quiet"), precision: 0, maxTicksLimit: 4, callback: (v) => formatNumber(v) }, grid: { color: color("line") } },
         dots: { axis: "y", display: false, min: 0, max: 1 },
       },
       plugins: {
@@ -298,7 +298,7 @@ function drawTimeline(box, t) {
       },
       onClick: (event) => { const i = at(event); if (i !== undefined) openServer(i); },
       scales: {
-        x: { type: "linear", min: 0, max: total / unit[0], ticks: { color: color("quiet"), maxRotation: 0, callback: (v) => `${formatNumber(v)} ${unit[1]}` },
+        x: { type: "linear", min: 0, max: total / unit[0], ticks: { color: color("quiet"), maxRotation: 0, includeBounds: false, callback: (v) => `${formatNumber(v)} ${unit[1]}` },
           grid: { color: color("line") } },
         y: { display: false, min: 0, max: t.lanes.length, reverse: true },
       },

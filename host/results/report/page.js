@@ -1,6 +1,7 @@
 /* page.js: the verdict at the top, the theme, and the beginning of it all. */
 const CAUSES_AT_FIRST = 40;
 const NAMES_AT_FIRST = 120;
+const LONG_LIST = 240; /* characters */
 
 /* ---- the verdict, in the words of the summary ---- */
 
@@ -47,7 +48,11 @@ function startVerdict() {
     $("causes").after(more);
   }
   if (list) lines.push(["", list]);
-  $("lines").append(...lines.map(([said, servers]) => el("li", {}, said, servers ? el("code", {}, ` ${servers}`) : null)));
+  $("lines").append(...lines.map(([said, servers]) => {
+    const code = servers ? el("code", {}, servers) : null;
+    if (!code || servers.length < LONG_LIST) return el("li", {}, said, said && code ? " " : "", code);
+    return el("li", {}, el("details", {}, el("summary", {}, said || `${servers.slice(0, servers.indexOf("="))}, as a list to copy`), code));
+  }));
 }
 
 /* ---- the run ---- */
@@ -89,7 +94,10 @@ function startTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
-addEventListener("beforeprint", fillPrint);
+addEventListener("beforeprint", () => {
+  fillPrint();
+  for (const list of $("lines").querySelectorAll("details")) list.open = true;
+});
 addEventListener("afterprint", () => $("print-table").replaceChildren());
 
 startTheme();
