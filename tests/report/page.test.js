@@ -61,7 +61,7 @@ async function see(page, selector) {
 before(async () => {
   fs.mkdirSync(shots, { recursive: true });
   for (let k = 1; k <= RUNS; k++) said = runFleet(120, "--db", file("fleet.db"), "-p", `run=${k}`, "--html", file("fleet.html"));
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium" });
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", env: { ...process.env, HOME: dir } });
 });
 after(async () => {
   if (browser) await browser.close();

@@ -66,7 +66,7 @@ function listOf(json) {
 function startFacts() {
   const r = D.run;
   $("about").textContent = visible([r.description, formatTime(r.started), `took ${formatMs(r.ms)}`, plural(N, "server"),
-    r.dry_run ? "dry run" : "", r.interrupted ? "interrupted" : ""].filter(Boolean).join(" · "));
+    r.dry_run ? "dry run" : "", r.interrupted ? "interrupted" : r.state && r.state !== "finished" ? r.state : ""].filter(Boolean).join(" · "));
   const facts = [["Run", r.id], ["Script", r.script], ["State", r.state], ["By", [r.owner, r.host].filter(Boolean).join(" on ")],
     ["muster", r.version], ["Exit code", String(r.exit_code)], ["Interrupted by signal", r.signal || ""], ["After all", r.after_all],
     ["Parameters", r.params && listOf(r.params)], ["Thresholds", r.thresholds && listOf(r.thresholds)]];
