@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "api_internal.h"
-#include "results/store_past.h"
+#include "results/store_trail.h"
 #include "run/former.h"
 
 static int write_all(int fd, const struct mu_buf *b)
@@ -46,7 +46,7 @@ static int write_file(const char *path, const struct mu_buf *b, struct mu_err *e
     return rc ? mu_err_sys(err, MU_EIO, rc, "cannot write %s", path) : 0;
 }
 
-static int write_report(const struct mu_run_result *r, const struct mu_past *past, enum muster_report kind, const char *path,
+static int write_report(const struct mu_run_result *r, const struct mu_trail *past, enum muster_report kind, const char *path,
                         struct mu_err *err)
 {
     struct mu_buf text = MU_BUF_INIT;
@@ -74,7 +74,7 @@ static int write_report(const struct mu_run_result *r, const struct mu_past *pas
 }
 
 /* A run's page tells less when what it is kept with cannot be read: the run itself is at hand. */
-static void look_back(struct muster_run *run, struct mu_past *past)
+static void look_back(struct muster_run *run, struct mu_trail *past)
 {
     struct mu_store *store = mu_run_store(run->run);
     struct mu_store_run row;
@@ -83,7 +83,7 @@ static void look_back(struct muster_run *run, struct mu_past *past)
         return;
     int rc = mu_store_find(store, muster_run_id(run), &row, &e);
     if (!rc)
-        rc = mu_past_load(past, store, &row, mu_run_results(run->run), &e);
+        rc = mu_trail_load(past, store, &row, mu_run_results(run->run), &e);
     if (rc)
         mu_log(MU_WARNING, "The HTML report is without former runs: %s", e.msg);
     mu_store_run_clear(&row);
@@ -92,12 +92,12 @@ static void look_back(struct muster_run *run, struct mu_past *past)
 int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err)
 {
     struct mu_logger *former = mu_logger_use(run->m->logger);
-    struct mu_past past = {0};
+    struct mu_trail past = {0};
     struct mu_err e = {0};
     if (kind == MUSTER_REPORT_HTML)
         look_back(run, &past);
     int rc = write_report(mu_run_results(run->run), &past, kind, path, &e);
-    mu_past_clear(&past);
+    mu_trail_clear(&past);
     mu_logger_use(former);
     return mu_api_give_result(err, rc, &e);
 }
@@ -105,15 +105,15 @@ int muster_run_report(struct muster_run *run, enum muster_report kind, const cha
 int muster_stored_report(struct muster_stored *s, enum muster_report kind, const char *path, struct muster_error *err)
 {
     const struct mu_former *f = mu_api_stored(s);
-    struct mu_past past = {0};
+    struct mu_trail past = {0};
     struct mu_err e = {0};
     int rc = 0;
     if (!f)
         rc = mu_err_set(&e, MU_ESTATE, "the run is being gone on with");
     else if (kind == MUSTER_REPORT_HTML)
-        rc = mu_past_load(&past, f->store, &f->run, f->results, &e);
+        rc = mu_trail_load(&past, f->store, &f->run, f->results, &e);
     if (!rc)
         rc = write_report(f->results, &past, kind, path, &e);
-    mu_past_clear(&past);
+    mu_trail_clear(&past);
     return mu_api_give_result(err, rc, &e);
 }

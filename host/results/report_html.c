@@ -9,7 +9,7 @@
 
 struct page {
     const struct mu_run_result *run;
-    const struct mu_past *past;
+    const struct mu_trail *past;
     struct mu_columns columns;
     char nonce[33];
     struct mu_buf *out;
@@ -111,9 +111,9 @@ static void fill(struct page *p)
     mu_buf_adds(p->out, at);
 }
 
-void mu_report_html(const struct mu_run_result *r, const struct mu_past *past, struct mu_buf *out)
+void mu_report_html(const struct mu_run_result *r, const struct mu_trail *past, struct mu_buf *out)
 {
-    static const struct mu_past none;
+    static const struct mu_trail none;
     struct page p = {.run = r, .past = past ? past : &none, .out = out};
     unsigned char word[16];
     if (getrandom(word, sizeof word, 0) != sizeof word || mu_columns_make(&p.columns, r)) {
@@ -130,7 +130,7 @@ void mu_report_html(const struct mu_run_result *r, const struct mu_past *past, s
     mu_columns_clear(&p.columns);
 }
 
-void mu_past_clear(struct mu_past *p)
+void mu_trail_clear(struct mu_trail *p)
 {
     char *const texts[] = {p->state, p->version, p->host, p->owner, p->params, p->thresholds};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -140,5 +140,5 @@ void mu_past_clear(struct mu_past *p)
     free(p->runs);
     free(p->values);
     free(p->workers);
-    *p = (struct mu_past){0};
+    *p = (struct mu_trail){0};
 }

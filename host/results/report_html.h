@@ -4,7 +4,7 @@
  *   the program (report/parts.h). The data is JSON in columns: one array a metric, so that its size is linear in values.
  * Files: report_html.c fills the page, report_columns.c sorts results into columns, report_html_data.c writes them.
  * Owner: nothing is kept. Thread: as results.h.
- * Must not know: where former runs are kept (store_past.h).
+ * Must not know: where former runs are kept (store_trail.h).
  *
  * Names, causes and output are hostile: they come to the page as JSON in which no '<' is, and the page shows them as text.
  * The page's own policy lets only scripts and styles run that carry this page's random word.
@@ -15,29 +15,29 @@
 #include "results/results.h"
 
 /* A value of a former run, by places in the run at hand. */
-struct mu_past_value {
+struct mu_trail_value {
     size_t column; /* of mu_columns.metrics */
     size_t run, task;
     double value;  /* NaN: there was none */
 };
 
 /* What is known beside the results, from where runs are kept; zero: nothing is. Strings are its own. */
-struct mu_past {
+struct mu_trail {
     char *state, *version, *host, *owner, *params, *thresholds; /* the last two JSON */
     int *workers; /* a server each, -1: not known; NULL: none is */
-    struct mu_past_run {
+    struct mu_trail_run {
         char *run_id;
         int64_t started_ms;
     } *runs; /* oldest first */
     size_t n_runs;
-    struct mu_past_value *values; /* by column, run, task */
+    struct mu_trail_value *values; /* by column, run, task */
     size_t n_values;
     bool shortened; /* there were more runs: they would have made the page too large */
 };
-void mu_past_clear(struct mu_past *p);
+void mu_trail_clear(struct mu_trail *p);
 
 /* Append the page. past may be NULL. out->failed: no memory, or no random numbers. */
-void mu_report_html(const struct mu_run_result *r, const struct mu_past *past, struct mu_buf *out);
+void mu_report_html(const struct mu_run_result *r, const struct mu_trail *past, struct mu_buf *out);
 
 /* ---- for the files of the report ---- */
 
@@ -62,8 +62,8 @@ void mu_columns_clear(struct mu_columns *c);
 const struct mu_column *mu_columns_find(const struct mu_columns *c, const char *step, const char *metric); /* of metrics */
 
 /* JSON: the run; its logs; former runs. Raw: what must not stand in HTML is not yet taken out. */
-void mu_html_data(const struct mu_run_result *r, const struct mu_columns *c, const struct mu_past *past, struct mu_buf *out);
+void mu_html_data(const struct mu_run_result *r, const struct mu_columns *c, const struct mu_trail *past, struct mu_buf *out);
 void mu_html_logs(const struct mu_run_result *r, struct mu_buf *out);
-void mu_html_past(const struct mu_past *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out);
+void mu_html_past(const struct mu_trail *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out);
 
 #endif

@@ -51,7 +51,7 @@ static void add_ms(struct mu_buf *out, const struct mu_run_result *r, int64_t st
 
 /* ---- the run ---- */
 
-static void add_run(const struct mu_run_result *r, const struct mu_past *past, struct mu_buf *out)
+static void add_run(const struct mu_run_result *r, const struct mu_trail *past, struct mu_buf *out)
 {
     mu_buf_adds(out, "\"run\":{");
     add_key(out, "id", r->run_id);
@@ -115,7 +115,7 @@ static void add_summary(const struct mu_run_result *r, struct mu_buf *out)
     mu_buf_free(&text);
 }
 
-static void add_servers(const struct mu_run_result *r, const struct mu_past *past, struct mu_buf *out)
+static void add_servers(const struct mu_run_result *r, const struct mu_trail *past, struct mu_buf *out)
 {
     mu_buf_adds(out, ",\n\"servers\":{\"id\":[");
     for (size_t i = 0; i < r->n_tasks; i++) {
@@ -451,7 +451,7 @@ static void add_note(const struct mu_task_result *t, struct mu_buf *out)
     mu_buf_adds(out, "]}");
 }
 
-void mu_html_data(const struct mu_run_result *r, const struct mu_columns *c, const struct mu_past *past, struct mu_buf *out)
+void mu_html_data(const struct mu_run_result *r, const struct mu_columns *c, const struct mu_trail *past, struct mu_buf *out)
 {
     const char *comma = "";
     mu_buf_addc(out, '{');

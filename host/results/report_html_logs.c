@@ -66,7 +66,7 @@ static void add_value(struct mu_buf *out, double v)
 }
 
 /* One metric in one run: [METRIC, RUN, [SERVER …], [value …]]; null for the servers: of all, in order. */
-static void add_values(const struct mu_past_value *v, size_t n, size_t n_tasks, const struct mu_columns *c, struct mu_buf *out)
+static void add_values(const struct mu_trail_value *v, size_t n, size_t n_tasks, const struct mu_columns *c, struct mu_buf *out)
 {
     bool dense = n * 2 >= n_tasks;
     mu_buf_addf(out, "[%zu,%zu,%s", c->metrics[v->column].shown, v->run, dense ? "null,[" : "[");
@@ -84,7 +84,7 @@ static void add_values(const struct mu_past_value *v, size_t n, size_t n_tasks, 
 }
 
 /* {"runs": [[id, started] …], "shortened": false, "values": […]} */
-void mu_html_past(const struct mu_past *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out)
+void mu_html_past(const struct mu_trail *past, const struct mu_columns *c, size_t n_tasks, struct mu_buf *out)
 {
     mu_buf_adds(out, "{\"runs\":[");
     for (size_t i = 0; i < past->n_runs; i++) {
@@ -94,7 +94,7 @@ void mu_html_past(const struct mu_past *past, const struct mu_columns *c, size_t
     }
     mu_buf_addf(out, "],\"shortened\":%s,\"values\":[", past->shortened ? "true" : "false");
     for (size_t first = 0, end; first < past->n_values; first = end) {
-        const struct mu_past_value *v = &past->values[first];
+        const struct mu_trail_value *v = &past->values[first];
         for (end = first; end < past->n_values && past->values[end].column == v->column && past->values[end].run == v->run;)
             end++;
         mu_buf_adds(out, first ? ",\n" : "");

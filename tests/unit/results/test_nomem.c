@@ -171,9 +171,9 @@ static void a_page_is_whole_or_failed(void **state)
 {
     (void)state;
     struct mu_run_result *r = fleet();
-    struct mu_past_value values[] = {{0, 0, 3, 7}};
-    struct mu_past_run run = {(char[]){"20231114-1"}, 1700060320123};
-    const struct mu_past past = {.runs = &run, .n_runs = 1, .values = values, .n_values = 1};
+    struct mu_trail_value values[] = {{0, 0, 3, 7}};
+    struct mu_trail_run run = {(char[]){"20231114-1"}, 1700060320123};
+    const struct mu_trail past = {.runs = &run, .n_runs = 1, .values = values, .n_values = 1};
     size_t n = 1, whole = 0;
     add_broken(&r->tasks[2], "gpu", MU_ST_ERROR, "CommandError", "it broke", "it broke");
     settle_all(r);

@@ -3,9 +3,9 @@
 #include "build.h"
 
 #include "results/report_html.h"
-#include "results/store_past.h"
+#include "results/store_trail.h"
 
-static size_t page_of(struct mu_run_result *r, const struct mu_past *past, struct mu_buf *page)
+static size_t page_of(struct mu_run_result *r, const struct mu_trail *past, struct mu_buf *page)
 {
     mu_buf_clear(page);
     settle_all(r);
@@ -176,7 +176,7 @@ static void former_runs_are_those_of_the_script_that_ended(void **state)
     struct mu_store *s = NULL;
     struct mu_store_run run;
     struct mu_run_result *r = NULL;
-    struct mu_past past;
+    struct mu_trail past;
     struct mu_buf page = MU_BUF_INIT;
     (void)state;
     assert_non_null(mkdtemp(dir));
@@ -190,13 +190,13 @@ static void former_runs_are_those_of_the_script_that_ended(void **state)
     OK(mu_store_open(&s, path, false, &why));
     OK(mu_store_find(s, "run-5", &run, &why));
     OK(mu_store_load(s, &run, &r, &why));
-    OK(mu_past_load(&past, s, &run, r, &why));
+    OK(mu_trail_load(&past, s, &run, r, &why));
     assert_int_equal(past.n_runs, 2);
     assert_string_equal(past.runs[0].run_id, "run-1");
     assert_string_equal(past.runs[1].run_id, "run-4");
     assert_false(past.shortened);
     assert_int_equal(past.n_values, 4);
-    const struct mu_past_value expected[] = {{0, 0, 0, 10}, {0, 0, 2, 12}, {0, 1, 0, 40}, {0, 1, 2, 42}};
+    const struct mu_trail_value expected[] = {{0, 0, 0, 10}, {0, 0, 2, 12}, {0, 1, 0, 40}, {0, 1, 2, 42}};
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(past.values[i].run, expected[i].run);
         assert_int_equal(past.values[i].task, expected[i].task);
@@ -211,7 +211,7 @@ static void former_runs_are_those_of_the_script_that_ended(void **state)
     assert_non_null(strstr(data, "[0,1,null,[40,null,42]]"));
     free(data);
     mu_buf_free(&page);
-    mu_past_clear(&past);
+    mu_trail_clear(&past);
     mu_run_result_free(r);
     mu_store_run_clear(&run);
     mu_store_close(s);

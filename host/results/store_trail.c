@@ -1,4 +1,4 @@
-#include "results/store_past.h"
+#include "results/store_trail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "results/store_internal.h"
 
 struct load {
-    struct mu_past *out;
+    struct mu_trail *out;
     struct mu_store *store;
     const struct mu_run_result *run;
     struct mu_columns columns;
@@ -27,7 +27,7 @@ static int by_id(const void *pa, const void *pb)
 
 static int by_place(const void *pa, const void *pb)
 {
-    const struct mu_past_value *a = pa, *b = pb;
+    const struct mu_trail_value *a = pa, *b = pb;
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
     if (a->run != b->run)
@@ -74,9 +74,9 @@ static int load_runs(struct load *l, const struct mu_store_run *run, struct mu_e
         return rc;
     mu_query_text(q, 1, run->script_path);
     mu_query_int(q, 2, run->id);
-    mu_query_int(q, 3, MU_PAST_RUNS);
+    mu_query_int(q, 3, MU_TRAIL_RUNS);
     while (!rc && (row = mu_query_step(q, err)) > 0) {
-        struct mu_past_run *r = &l->out->runs[l->out->n_runs];
+        struct mu_trail_run *r = &l->out->runs[l->out->n_runs];
         l->ids[l->out->n_runs] = mu_query_get_int(q, 0);
         r->started_ms = mu_query_get_int(q, 2);
         rc = mu_query_get_copy(q, 1, &r->run_id) ? no_memory(err) : 0;
@@ -86,11 +86,11 @@ static int load_runs(struct load *l, const struct mu_store_run *run, struct mu_e
     return row < 0 ? row : rc;
 }
 
-static int add(struct load *l, const struct mu_past_value *v, struct mu_err *err)
+static int add(struct load *l, const struct mu_trail_value *v, struct mu_err *err)
 {
     if (l->out->n_values == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 1024;
-        struct mu_past_value *grown = realloc(l->out->values, cap * sizeof *grown);
+        struct mu_trail_value *grown = realloc(l->out->values, cap * sizeof *grown);
         if (!grown)
             return no_memory(err);
         l->out->values = grown;
@@ -115,7 +115,7 @@ static int load_values(struct load *l, size_t run, struct mu_err *err)
         const struct server *server = bsearch(&key, l->servers, l->run->n_tasks, sizeof key, by_id);
         const struct mu_column *column = server && step && metric ? mu_columns_find(&l->columns, step, metric) : NULL;
         if (column)
-            rc = add(l, &(struct mu_past_value){(size_t)(column - l->columns.metrics), run, server->task,
+            rc = add(l, &(struct mu_trail_value){(size_t)(column - l->columns.metrics), run, server->task,
                                                 mu_query_get_num(q, 3)}, err);
     }
     mu_query_free(q);
@@ -125,10 +125,10 @@ static int load_values(struct load *l, size_t run, struct mu_err *err)
 /* From the newest back, as long as there is room. */
 static int load_all_values(struct load *l, struct mu_err *err)
 {
-    struct mu_past *out = l->out;
+    struct mu_trail *out = l->out;
     size_t n = 0, before = 0;
     int rc = 0;
-    for (; !rc && n < out->n_runs && out->n_values + before <= MU_PAST_VALUES; n++) {
+    for (; !rc && n < out->n_runs && out->n_values + before <= MU_TRAIL_VALUES; n++) {
         before = out->n_values;
         rc = load_values(l, n, err);
         before = out->n_values - before; /* the next one will have about as many */
@@ -137,7 +137,7 @@ static int load_all_values(struct load *l, struct mu_err *err)
     while (out->n_runs > n)
         free(out->runs[--out->n_runs].run_id);
     for (size_t i = 0; i < n / 2; i++) {
-        struct mu_past_run run = out->runs[i];
+        struct mu_trail_run run = out->runs[i];
         out->runs[i] = out->runs[n - 1 - i];
         out->runs[n - 1 - i] = run;
     }
@@ -155,8 +155,8 @@ static int prepare(struct load *l, const struct mu_store_run *run)
     for (size_t i = 0; i < sizeof from / sizeof *from; i++)
         if (from[i] && !(*to[i] = strdup(from[i])))
             return MU_ENOMEM;
-    l->out->runs = calloc(MU_PAST_RUNS, sizeof *l->out->runs);
-    l->ids = calloc(MU_PAST_RUNS, sizeof *l->ids);
+    l->out->runs = calloc(MU_TRAIL_RUNS, sizeof *l->out->runs);
+    l->ids = calloc(MU_TRAIL_RUNS, sizeof *l->ids);
     l->servers = calloc(l->run->n_tasks + 1, sizeof *l->servers);
     if (!l->out->runs || !l->ids || !l->servers || mu_columns_make(&l->columns, l->run))
         return MU_ENOMEM;
@@ -166,11 +166,11 @@ static int prepare(struct load *l, const struct mu_store_run *run)
     return 0;
 }
 
-int mu_past_load(struct mu_past *out, struct mu_store *s, const struct mu_store_run *run, const struct mu_run_result *r,
+int mu_trail_load(struct mu_trail *out, struct mu_store *s, const struct mu_store_run *run, const struct mu_run_result *r,
                  struct mu_err *err)
 {
     struct load l = {.out = out, .store = s, .run = r};
-    *out = (struct mu_past){0};
+    *out = (struct mu_trail){0};
     int rc = prepare(&l, run) ? no_memory(err) : load_workers(&l, run->id, err);
     if (!rc)
         rc = load_runs(&l, run, err);
@@ -180,6 +180,6 @@ int mu_past_load(struct mu_past *out, struct mu_store *s, const struct mu_store_
     free(l.servers);
     free(l.ids);
     if (rc)
-        mu_past_clear(out);
+        mu_trail_clear(out);
     return rc;
 }
