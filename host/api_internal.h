@@ -55,6 +55,7 @@ struct mu_api_kind {
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
                    struct mu_server **servers_take, size_t n, const char *library_dir, const struct mu_api_kind *kind,
                    struct muster_run **out, struct mu_err *err);
+const struct mu_former *mu_api_stored(const struct muster_stored *s); /* NULL: a run has it now */
 int mu_api_fit_choice(struct muster *m); /* the inventory has grown. MU_ENOMEM */
 
 /* api_progress.c: have the run tell its progress as the options say. */

@@ -1,16 +1,6 @@
 /* api_results.c: what a run found out, through muster.h. */
 #include "api_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* ---- results ---- */
-
 static const struct mu_run_result *results(const struct muster_run *run) { return mu_run_results(run->run); }
 
 const char *muster_run_id(const struct muster_run *run) { return results(run)->run_id; }
@@ -114,65 +104,4 @@ const char *muster_run_summary(struct muster_run *run, bool color)
     mu_buf_clear(&run->summary);
     mu_summary_write(results(run), color, &run->summary);
     return mu_buf_cstr(&run->summary);
-}
-
-static int write_all(int fd, const struct mu_buf *b)
-{
-    for (size_t at = 0; at < b->len;) {
-        ssize_t n = write(fd, b->data + at, b->len - at);
-        if (n < 0 && errno != EINTR)
-            return errno;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
-/* Beside the target and renamed, so that a reader never sees half a report. */
-static int write_file(const char *path, const struct mu_buf *b, struct mu_err *err)
-{
-    struct mu_buf temporary = MU_BUF_INIT;
-    mu_buf_addf(&temporary, "%s.XXXXXX", path);
-    if (temporary.failed)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    int fd = mkostemp(temporary.data, O_CLOEXEC), rc = fd < 0 ? errno : write_all(fd, b);
-    if (fd >= 0) {
-        mode_t mask = umask(0);
-        umask(mask);
-        if (!rc && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
-            rc = errno;
-        if (close(fd) != 0 && !rc)
-            rc = errno;
-        if (!rc && rename(temporary.data, path) != 0)
-            rc = errno;
-        if (rc)
-            unlink(temporary.data);
-    }
-    mu_buf_free(&temporary);
-    return rc ? mu_err_sys(err, MU_EIO, rc, "cannot write %s", path) : 0;
-}
-
-int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err)
-{
-    struct mu_buf text = MU_BUF_INIT;
-    struct mu_err e = {0};
-    int rc = 0;
-    static void (*const writers[])(const struct mu_run_result *, struct mu_buf *) = {
-        [MUSTER_REPORT_JSON] = mu_report_json,
-        [MUSTER_REPORT_JUNIT] = mu_report_junit,
-        [MUSTER_REPORT_OPENMETRICS] = mu_report_openmetrics,
-        [MUSTER_REPORT_OTLP] = mu_report_otlp,
-    };
-    if ((unsigned)kind >= sizeof writers / sizeof *writers) {
-        mu_err_set(&e, MU_EINVAL, "there is no report number %d", (int)kind);
-        return mu_api_give(err, &e);
-    }
-    writers[kind](results(run), &text);
-    if (text.failed)
-        rc = mu_err_set(&e, MU_ENOMEM, "out of memory");
-    else if (!strcmp(path, "-"))
-        rc = (rc = write_all(1, &text)) ? mu_err_sys(&e, MU_EIO, rc, "cannot write to standard output") : 0;
-    else
-        rc = write_file(path, &text, &e);
-    mu_buf_free(&text);
-    return mu_api_give_result(err, rc, &e);
 }

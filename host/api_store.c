@@ -85,6 +85,8 @@ void muster_stored_free(struct muster_stored *s)
     free(s);
 }
 
+const struct mu_former *mu_api_stored(const struct muster_stored *s) { return s->former; }
+
 const char *muster_stored_id(const struct muster_stored *s) { return s->former->run.run_id; }
 const char *muster_stored_script(const struct muster_stored *s) { return s->former->run.script_path; }
 

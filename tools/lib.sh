@@ -14,10 +14,13 @@ packages_of() {
 }
 
 missing_packages() {
-    local package
+    local package provided
+    # Some packages bring what others are for: a nodejs from elsewhere has npm in it, and refuses Debian's.
+    provided=" $(dpkg-query -W -f '${db:Status-Abbrev} ${Provides}\n' | sed -n 's/^ii *//; s/([^)]*)//g; s/,/ /gp' | tr '\n' ' ') "
     for package in $(packages_of "$@"); do
         # Any architecture's will do; "ii" alone is whole.
-        [[ $(dpkg-query -W -f '${db:Status-Abbrev}\n' "$package" 2>/dev/null) == *ii* ]] || echo "$package"
+        [[ $(dpkg-query -W -f '${db:Status-Abbrev}\n' "$package" 2>/dev/null) == *ii* || $provided == *" $package "* ]] ||
+            echo "$package"
     done
 }
 

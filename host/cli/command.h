@@ -29,6 +29,8 @@ const char *cli_command_suggest(const char *name);
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(FILE *to);
+int cmd_report(int argc, char **argv);
+void cmd_report_help(FILE *to);
 int cmd_resume(int argc, char **argv);
 void cmd_resume_help(FILE *to);
 int cmd_runs(int argc, char **argv);

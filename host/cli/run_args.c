@@ -33,6 +33,7 @@ const char *const run_report_names[RUN_REPORTS] = {
     [MUSTER_REPORT_JUNIT] = "junit",
     [MUSTER_REPORT_OPENMETRICS] = "openmetrics",
     [MUSTER_REPORT_OTLP] = "otel-jsonl",
+    [MUSTER_REPORT_HTML] = "html",
 };
 
 static int report(struct run_args *a, enum muster_report kind, const char *path)
@@ -158,6 +159,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return report(a, MUSTER_REPORT_OPENMETRICS, v);
     case OPT_OTEL_JSONL:
         return report(a, MUSTER_REPORT_OTLP, v);
+    case OPT_HTML:
+        return report(a, MUSTER_REPORT_HTML, v);
     default:
         return cli_misuse("run", "option %d is not handled", id);
     }

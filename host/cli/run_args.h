@@ -18,7 +18,7 @@
 #include "ssh_args.h"
 #include "values.h"
 
-enum { RUN_REPORTS = MUSTER_REPORT_OTLP + 1 };
+enum { RUN_REPORTS = MUSTER_REPORT_HTML + 1 };
 
 struct run_args {
     bool help;

@@ -65,6 +65,7 @@ const struct cli_option run_table[] = {
     {OPT_JSON, "json", "FILE",
      "write the results as JSON to FILE; - is standard output, the summary then goes to "
      "standard error"},
+    {OPT_HTML, "html", "FILE", "write the results as one HTML page to FILE, with the script's former runs"},
     {OPT_OPENMETRICS, "openmetrics", "FILE",
      "write the results as metrics for Prometheus to FILE (OpenMetrics text, also for node_exporter's textfile collector)"},
     {OPT_OTEL_JSONL, "otel-jsonl", "FILE", "write the results as metrics of OpenTelemetry to FILE (OTLP, JSON lines)"},

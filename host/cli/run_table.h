@@ -36,6 +36,7 @@ enum {
     OPT_JSON,
     OPT_OPENMETRICS,
     OPT_OTEL_JSONL,
+    OPT_HTML,
 };
 
 extern const struct cli_option run_table[];

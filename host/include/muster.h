@@ -464,10 +464,13 @@ enum muster_report {
     MUSTER_REPORT_JSON,
     MUSTER_REPORT_JUNIT,
     MUSTER_REPORT_OPENMETRICS, /* text for Prometheus, also for node_exporter's textfile collector */
-    MUSTER_REPORT_OTLP         /* metrics of OpenTelemetry, as JSON lines */
+    MUSTER_REPORT_OTLP,        /* metrics of OpenTelemetry, as JSON lines */
+    MUSTER_REPORT_HTML         /* one page, complete in itself, with the former runs of the script where the run is kept */
 };
 /* Write a report; the file appears whole or not at all (renamed into place). "-" is standard output. */
 MUSTER_API int muster_run_report(struct muster_run *run, enum muster_report kind, const char *path, struct muster_error *err);
+MUSTER_API int muster_stored_report(struct muster_stored *s, enum muster_report kind, const char *path,
+                                    struct muster_error *err); /* the same of a run that was kept */
 
 #ifdef __cplusplus
 }

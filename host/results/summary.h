@@ -12,6 +12,16 @@
 /* The table: one row a (status, cause), worst status first, then most servers, then by text. */
 void mu_summary_table(const struct mu_run_result *r, bool color, struct mu_buf *out);
 
+/* The same rows, one a call, for other reports. Texts are escaped and cut as in the table. */
+struct mu_summary_row {
+    enum mu_status status;
+    const char *cause, *nodes;
+    const size_t *servers; /* each once, in inventory order: indexes of tasks */
+    size_t n_servers;
+};
+typedef void mu_summary_row_fn(void *arg, const struct mu_summary_row *row);
+int mu_summary_each_row(const struct mu_run_result *r, mu_summary_row_fn *fn, void *arg); /* MU_ENOMEM */
+
 /* The lines about installations left behind and about marks. names: room for every server. */
 void mu_summary_marks(const struct mu_run_result *r, bool color, const char **names, struct mu_buf *out);
 

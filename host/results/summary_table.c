@@ -281,19 +281,50 @@ static void write_rows(const struct table *t, bool color, struct mu_buf *out)
     }
 }
 
+static void make(struct table *t, const struct mu_run_result *r)
+{
+    *t = (struct table){.run = r};
+    for (t->task = 0; t->task < r->n_tasks; t->task++)
+        collect_task(t);
+    t->failed = t->failed || t->keys.failed;
+    if (t->n_entries && !t->failed)
+        fold(t);
+}
+
+static void clear(struct table *t)
+{
+    free(t->entries);
+    free(t->rows);
+    mu_buf_free(&t->keys);
+    mu_buf_free(&t->text);
+}
+
 void mu_summary_table(const struct mu_run_result *r, bool color, struct mu_buf *out)
 {
-    struct table t = {.run = r};
-    for (t.task = 0; t.task < r->n_tasks; t.task++)
-        collect_task(&t);
-    t.failed = t.failed || t.keys.failed;
-    if (t.n_entries && !t.failed)
-        fold(&t);
+    struct table t;
+    make(&t, r);
     if (!t.failed)
         write_rows(&t, color, out);
     out->failed = out->failed || t.failed;
-    free(t.entries);
-    free(t.rows);
-    mu_buf_free(&t.keys);
-    mu_buf_free(&t.text);
+    clear(&t);
+}
+
+int mu_summary_each_row(const struct mu_run_result *r, mu_summary_row_fn *fn, void *arg)
+{
+    struct table t;
+    make(&t, r);
+    size_t *servers = calloc(t.n_entries ? t.n_entries : 1, sizeof(*servers));
+    t.failed = t.failed || !servers;
+    for (size_t i = 0; i < t.n_rows && !t.failed; i++) {
+        const struct row *row = &t.rows[i];
+        size_t n = 0;
+        for (size_t k = row->first; k < row->first + row->n; k++)
+            if (k == row->first || t.entries[k].task != t.entries[k - 1].task)
+                servers[n++] = t.entries[k].task;
+        fn(arg, &(struct mu_summary_row){row->status, row->text + row->cause, row->text + row->nodes, servers, n});
+    }
+    int rc = t.failed ? MU_ENOMEM : 0;
+    free(servers);
+    clear(&t);
+    return rc;
 }

@@ -398,6 +398,7 @@ void mu_run_ask_progress(struct mu_run *run)
 const char *mu_run_record_problem(const struct mu_run *run) { return mu_tapes_problem(run->engine.tapes); }
 
 struct mu_run_result *mu_run_results(struct mu_run *run) { return run->results; }
+struct mu_store *mu_run_store(struct mu_run *run) { return run->records.store; }
 
 bool mu_run_free(struct mu_run *run)
 {

@@ -71,7 +71,9 @@ void mu_run_interrupt(struct mu_run *run, int signal_number); /* any thread; asy
 void mu_run_ask_progress(struct mu_run *run); /* have on_progress called soon; any thread; async-signal-safe */
 const char *mu_run_record_problem(const struct mu_run *run); /* why a transcript is not whole; NULL: all are */
 void mu_run_break(struct mu_run *run); /* cancel the console's line that is at work; any thread; async-signal-safe */
+struct mu_store;
 struct mu_run_result *mu_run_results(struct mu_run *run);
+struct mu_store *mu_run_store(struct mu_run *run); /* where it is kept, until it is freed; NULL: nowhere */
 /* False when a worker is still stuck in a call: the run, and all that it borrows, must then stay to the end of the process. */
 bool mu_run_free(struct mu_run *run);
 

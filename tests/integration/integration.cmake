@@ -1,7 +1,7 @@
 # The tests that run programs: every busted spec of tests/lua and tests/integration, the tests of the two commands of the
 # README (tests/integration/tools/test-*) and the checks of the source itself (tests/support/check-*).
 #
-# Labels: lua, integration, tools, lint; and tsan for a spec whose name holds "tsan": it is what the thread sanitizer's
+# Labels: lua, integration, browser, tools, lint; and tsan for a spec whose name holds "tsan": it is what the thread sanitizer's
 # build runs beside the unit tests.
 set(muster_tests ${CMAKE_CURRENT_SOURCE_DIR})
 if(TARGET muster)
@@ -57,6 +57,9 @@ if(NOT MUSTER_SANITIZE)
     string(REGEX REPLACE "^test-" "" name ${name})
     muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
   endforeach()
+
+  muster_add_program_test(browser_report browser COMMAND ${muster_tests}/support/browser run
+                          ${muster_tests}/report/page.test.js)
 
   foreach(check layers words)
     muster_add_program_test(lint_${check} lint COMMAND ${muster_tests}/support/check-${check} ${CMAKE_SOURCE_DIR})

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "results/peers.h"
+#include "results/report_html.h"
 
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -166,6 +167,38 @@ static void a_copy_is_whole_or_empty(void **state)
     }
 }
 
+static void a_page_is_whole_or_failed(void **state)
+{
+    (void)state;
+    struct mu_run_result *r = fleet();
+    struct mu_trail_value values[] = {{0, 0, 3, 7}};
+    struct mu_trail_run run = {(char[]){"20231114-1"}, 1700060320123};
+    const struct mu_trail past = {.runs = &run, .n_runs = 1, .values = values, .n_values = 1};
+    size_t n = 1, whole = 0;
+    add_broken(&r->tasks[2], "gpu", MU_ST_ERROR, "CommandError", "it broke", "it broke");
+    settle_all(r);
+    for (size_t k = 0; k < 2; k++) { /* the locale is made once */
+        struct mu_buf page = MU_BUF_INIT;
+        mu_report_html(r, &past, &page);
+        assert_false(page.failed);
+        whole = page.len;
+        mu_buf_free(&page);
+    }
+    for (bool reached = true; reached; n++) {
+        struct mu_buf page = MU_BUF_INIT;
+        long before = n_live;
+        start(n);
+        mu_report_html(r, &past, &page);
+        reached = stop();
+        assert_true(page.failed || page.len == whole); /* without a locale of its own it is whole, too */
+        assert_true(reached || !page.failed);
+        mu_buf_free(&page);
+        assert_int_equal(n_live, before);
+    }
+    assert_true(n > 40);
+    mu_run_result_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_slow_server_is_not_better_for_it),
         cmocka_unit_test(samples_are_all_there_or_the_metric_is_not),
         cmocka_unit_test(a_copy_is_whole_or_empty),
+        cmocka_unit_test(a_page_is_whole_or_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
