@@ -15,18 +15,17 @@ describe("burn-in", function()
   setup(function()
     fleet = T.fleet_start(SERVERS)
     B.answer_at_once(fleet, fleet.ids, {})
+    ironic = I.start(SLOWLY)
   end)
 
   -- The last node is someone else's.
   before_each(function()
     state = T.tmpdir() .. "/state"
-    ironic = I.start(SLOWLY)
+    ironic:clear()
     ironic:enroll("--count", SERVERS)
     assert.equal(202, (ironic:call("PUT", "nodes/srv12/states/provision", { target = "active" })))
-    S.wait_for("srv12 to be active", function() return ironic:nodes().srv12.provision_state == "active" end)
+    I.wait_for("srv12 to be active", function() return ironic:nodes().srv12.provision_state == "active" end)
   end)
-
-  after_each(function() ironic:stop() end)
 
   local function start(...)
     return B.start(fleet, ironic, { args = { "--state-dir", state, ... } })
@@ -118,7 +117,7 @@ describe("burn-in", function()
 
   local function lead(id, target, to)
     assert.equal(202, (ironic:call("PUT", "nodes/" .. id .. "/states/provision", { target = target })))
-    S.wait_for(id .. " to be " .. to, function() return ironic:nodes()[id].provision_state == to end)
+    I.wait_for(id .. " to be " .. to, function() return ironic:nodes()[id].provision_state == to end)
   end
 
   it("waits for an Ironic that crashed and came back, and blames nobody", function()
