@@ -1,5 +1,5 @@
--- The whole job on 100 servers, 50 in flight: real Ironic, real sshd. Only the benchmarks answer at once, with what real ones
--- once printed. (200 sshds are in scale_spec.lua; twice as many here would only be more work for Ironic.)
+-- The whole job on 100 servers, 50 in flight: real Ironic, real sshd. Only the benchmarks answer at once, with what
+-- real ones once printed. (200 sshds are in scale_spec.lua; twice as many here would only be more work for Ironic.)
 local B = require "burnin_support"
 local I = require "ironic_support"
 local T = require "muster_test"
