@@ -9,11 +9,17 @@ set(muster_costs
   lua_cancel=16 lua_script=16 lua_inventory=15 lua_pair=14 lua_mark=13 lua_http=12 lua_http_tsan=12 lua_use=11
   unit_ssh_exec_end=12 unit_ssh_session=9 unit_ssh_exec=8)
 
+# Those that keep a core busy throughout. tools/test has twice as many at once as there are cores, since most tests wait.
+set(muster_busy tools_leaves-nothing integration_burnin_scale integration_burnin_trouble unit_bindings_memory)
+
 function(muster_set_cost test)
   set(costs ${muster_costs})
   list(FILTER costs INCLUDE REGEX "^${test}=")
   if(costs)
     string(REGEX REPLACE ".*=" "" cost "${costs}")
     set_tests_properties(${test} PROPERTIES COST ${cost})
+  endif()
+  if(test IN_LIST muster_busy)
+    set_tests_properties(${test} PROPERTIES PROCESSORS 2)
   endif()
 endfunction()
