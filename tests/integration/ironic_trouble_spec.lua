@@ -133,16 +133,16 @@ describe("an Ironic", function()
   it("never has more in flight than max_in_flight", function()
     ironic:stop()
     ironic:start(table.unpack(UNEVEN))
-    ironic:enroll("--count", "30", "many")
-    local servers = { "-j", "30" }
-    for i = 1, 30 do servers[#servers + 1] = ("many%02d"):format(i) end
+    ironic:enroll("--count", "12", "many")
+    local servers = { "-j", "12" }
+    for i = 1, 12 do servers[#servers + 1] = ("many%02d"):format(i) end
     local job = ironic:start_run(servers, { config = "config.max_in_flight = 3" })
     local most = 0
     I.wait_for(function() return "the end of the run:\n" .. job:stderr() end, function()
       local states = ironic:states()
       most = math.max(most, (states.deploying or 0) + (states.deleting or 0))
       local _, ended = job:stderr():gsub('"Server finished: ', "")
-      return ended == 30
+      return ended == 12
     end)
     local result = I.ended(job)
     assert.equals(0, result.code, result.stderr)
