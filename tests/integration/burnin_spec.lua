@@ -19,13 +19,12 @@ describe("burn-in", function()
   -- srv02 is slow, srv03 cannot be installed, srv04 not destroyed, srv05 is out of reach; srv06 is someone else's; srv07 is
   -- in someone else's maintenance.
   before_each(function()
-    ironic:stop()
-    ironic = I.start()
+    ironic:clear()
     ironic:enroll("srv01", "srv02", "srv03=deploy", "srv04=undeploy", "srv05", "srv06", "srv07", "srv08")
     fleet:kill "srv05"
     assert.equal(202, (ironic:call("PUT", "nodes/srv06/states/provision", { target = "active" })))
     assert.equal(202, (ironic:call("PUT", "nodes/srv07/maintenance", { reason = "fan replaced, anna" })))
-    S.wait_for("srv06 to be active", function() return ironic:nodes().srv06.provision_state == "active" end)
+    I.wait_for("srv06 to be active", function() return ironic:nodes().srv06.provision_state == "active" end)
   end)
 
   after_each(function() fleet:restart "srv05" end)

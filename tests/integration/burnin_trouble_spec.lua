@@ -5,7 +5,7 @@ local I = require "ironic_support"
 local S = require "ssh_support"
 local T = require "muster_test"
 
-local SERVERS = 12
+local SERVERS = 8
 -- Each operation takes up to a second, several times over: something is always under way.
 local SLOWLY = "fake.deploy_delay=0,1"
 
@@ -15,18 +15,17 @@ describe("burn-in", function()
   setup(function()
     fleet = T.fleet_start(SERVERS)
     B.answer_at_once(fleet, fleet.ids, {})
+    ironic = I.start(SLOWLY)
   end)
 
   -- The last node is someone else's.
   before_each(function()
     state = T.tmpdir() .. "/state"
-    ironic = I.start(SLOWLY)
+    ironic:clear()
     ironic:enroll("--count", SERVERS)
-    assert.equal(202, (ironic:call("PUT", "nodes/srv12/states/provision", { target = "active" })))
-    S.wait_for("srv12 to be active", function() return ironic:nodes().srv12.provision_state == "active" end)
+    assert.equal(202, (ironic:call("PUT", "nodes/srv08/states/provision", { target = "active" })))
+    I.wait_for("srv08 to be active", function() return ironic:nodes().srv08.provision_state == "active" end)
   end)
-
-  after_each(function() ironic:stop() end)
 
   local function start(...)
     return B.start(fleet, ironic, { args = { "--state-dir", state, ... } })
@@ -41,7 +40,7 @@ describe("burn-in", function()
     local free = {}
     for i = 1, SERVERS - 1 do free[i] = ("srv%02d"):format(i) end
     local states, broken = B.seen_by(ironic)
-    assert.same({ available = free, active = { "srv12" } }, states, ...)
+    assert.same({ available = free, active = { "srv08" } }, states, ...)
     assert.same({}, broken, ...)
     for name, node in pairs(ironic:nodes()) do
       assert.is_nil(node.instance_uuid, name)
@@ -86,7 +85,7 @@ describe("burn-in", function()
     local named = {}
     for _, id in ipairs(result.results.left_behind_servers) do named[id] = true end
     for name, node in pairs(ironic:nodes()) do
-      if name ~= "srv12" and node.provision_state ~= "available" then
+      if name ~= "srv08" and node.provision_state ~= "available" then
         assert.is_true(named[name], name .. " is " .. node.provision_state .. " and not named:\n" .. result.stdout)
       end
     end
@@ -105,7 +104,7 @@ describe("burn-in", function()
       -- What Ironic still does at this moment it may end by itself.
       local listed = cleanup("--list")
       for name, node in pairs(ironic:nodes()) do
-        if name ~= "srv12" and (node.instance_info or {}).muster_run then
+        if name ~= "srv08" and (node.instance_info or {}).muster_run then
           assert.matches("\n  " .. name .. " ", listed.stdout, 1, true, "round " .. round)
         end
       end
@@ -118,12 +117,12 @@ describe("burn-in", function()
 
   local function lead(id, target, to)
     assert.equal(202, (ironic:call("PUT", "nodes/" .. id .. "/states/provision", { target = target })))
-    S.wait_for(id .. " to be " .. to, function() return ironic:nodes()[id].provision_state == to end)
+    I.wait_for(id .. " to be " .. to, function() return ironic:nodes()[id].provision_state == to end)
   end
 
   it("waits for an Ironic that crashed and came back, and blames nobody", function()
     for _, moment in ipairs { { '"Installing."', 4 }, { '"Destroying the installation."', 3 } } do
-      local job = start("-j", "6", "--max-broken", "12", "!srv12")
+      local job = start("-j", "6", "--max-broken", "8", "!srv08")
       job:wait_log(table.unpack(moment))
       ironic:kill()
       ironic:start(SLOWLY)
@@ -155,7 +154,7 @@ describe("burn-in", function()
     end
     T.write(fleet.dir .. "/shared", "")
     assert(os.execute("chmod 666 " .. fleet.dir .. "/shared"))
-    local first, second = start("-j", "12", "--max-broken", "12"), start("-j", "12", "--max-broken", "12")
+    local first, second = start("-j", "8", "--max-broken", "8"), start("-j", "8", "--max-broken", "8")
     first, second = first:wait(), second:wait()
     make_quick(fleet.ids)
     assert.equal("", T.read(fleet.dir .. "/shared"))
@@ -163,7 +162,7 @@ describe("burn-in", function()
     first.servers, second.servers = S.by_id(first.results), S.by_id(second.results)
     for _, id in ipairs(fleet.ids) do
       local statuses = { first.servers[id].status, second.servers[id].status }
-      if id == "srv12" then
+      if id == "srv08" then
         assert.same({ "error", "error" }, statuses)
       else
         assert.is_true(statuses[1] == "passed" or statuses[2] == "passed", id .. ": " .. table.concat(statuses, ", "))

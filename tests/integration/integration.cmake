@@ -12,17 +12,29 @@ endif()
 set(muster_test_environment MUSTER=${muster_program} MUSTER_SOURCE=${CMAKE_SOURCE_DIR} MUSTER_BUILD=${CMAKE_BINARY_DIR}
                             XDG_STATE_HOME=${CMAKE_BINARY_DIR}/tests/state)
 
+# What a sanitizer would find nothing more in, since it runs none of muster's C code in a way of its own.
+set(muster_unsanitized
+  # Pages compared with what muster says: each function on them has its own spec.
+  integration_jenkins integration_manual integration_writing_checks lua_patterns_page lua_reference lua_thresholds_page
+  # Scripts and libraries in Lua, and what other people's programs print: exec, parameters, thresholds have specs.
+  integration_network integration_scripts lua_benchmarks lua_parse lua_scripts
+  # The work is Ironic's and sshd's, seconds of it a server. In this build the HTTP client meets an API that misbehaves in
+  # lua_http and lua_provisioner, and Ironic, signals, kills and cleanups in integration_burnin_trouble; many servers at
+  # once are in integration_scale.
+  integration_burnin integration_burnin_scale integration_ironic integration_ironic_trouble)
+
 function(muster_add_program_test name label)
-  cmake_parse_arguments(T "SERIAL" "" "COMMAND" ${ARGN})
+  cmake_parse_arguments(T "" "" "COMMAND" ${ARGN})
+  if(MUSTER_SANITIZE AND name IN_LIST muster_unsanitized)
+    return()
+  endif()
   add_test(NAME ${name} COMMAND ${T_COMMAND})
   set(labels ${label})
   if(name MATCHES "tsan")
     list(APPEND labels tsan)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900 ENVIRONMENT "${muster_test_environment}")
-  if(T_SERIAL)
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
-  endif()
+  muster_set_cost(${name})
 endfunction()
 
 foreach(kind lua integration)
@@ -50,12 +62,11 @@ muster_add_program_test(lua_scripts lua COMMAND ${muster_program} test ${CMAKE_S
 
 # What runs nothing of this build is done once: not again for each sanitizer.
 if(NOT MUSTER_SANITIZE)
-  # One at a time: they compare the machine before and after.
   file(GLOB programs CONFIGURE_DEPENDS ${muster_tests}/integration/tools/test-*)
   foreach(program ${programs})
     get_filename_component(name ${program} NAME)
     string(REGEX REPLACE "^test-" "" name ${name})
-    muster_add_program_test(tools_${name} tools SERIAL COMMAND ${program})
+    muster_add_program_test(tools_${name} tools COMMAND ${program})
   endforeach()
 
   muster_add_program_test(browser_report browser COMMAND ${muster_tests}/support/browser run

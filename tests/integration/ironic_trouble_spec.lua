@@ -1,6 +1,5 @@
 -- A real Ironic in trouble: not there yet, killed in the middle of its work, slow, interrupted, or asking for a password.
 local I = require "ironic_support"
-local S = require "ssh_support"
 local T = require "muster_test"
 
 local function has(text, words) assert.is_truthy(text:find(words, 1, true), words .. "\nis not in\n" .. text) end
@@ -93,7 +92,7 @@ describe("an Ironic", function()
     local job = ironic:start_run(names, { step = [[pause "installed"]] })
     -- Kill it while nodes are in this state; returns their names.
     local function kill_while(state, name)
-      local found = S.wait_for("a node that is " .. state, function()
+      local found = I.wait_for("a node that is " .. state, function()
         local found = nodes_in(ironic, state)
         return found and (not name or table.concat(found, " "):find(name, 1, true)) and found
       end)
@@ -134,16 +133,16 @@ describe("an Ironic", function()
   it("never has more in flight than max_in_flight", function()
     ironic:stop()
     ironic:start(table.unpack(UNEVEN))
-    ironic:enroll("--count", "30", "many")
-    local servers = { "-j", "30" }
-    for i = 1, 30 do servers[#servers + 1] = ("many%02d"):format(i) end
+    ironic:enroll("--count", "12", "many")
+    local servers = { "-j", "12" }
+    for i = 1, 12 do servers[#servers + 1] = ("many%02d"):format(i) end
     local job = ironic:start_run(servers, { config = "config.max_in_flight = 3" })
     local most = 0
-    S.wait_for(function() return "the end of the run:\n" .. job:stderr() end, function()
+    I.wait_for(function() return "the end of the run:\n" .. job:stderr() end, function()
       local states = ironic:states()
       most = math.max(most, (states.deploying or 0) + (states.deleting or 0))
       local _, ended = job:stderr():gsub('"Server finished: ', "")
-      return ended == 30
+      return ended == 12
     end)
     local result = I.ended(job)
     assert.equals(0, result.code, result.stderr)
@@ -169,14 +168,14 @@ describe("an Ironic", function()
     assert.equals(3, result.code)
     -- An interrupt.
     local job = ironic:start_run({ "call01", "call02", "busy01", "--grace", "60s" }, { step = [[pause "installed"]] })
-    S.wait_for("the agent's call is waited for", function() return ironic:states()["wait call-back"] == 2 end)
+    I.wait_for("the agent's call is waited for", function() return ironic:states()["wait call-back"] == 2 end)
     job:wait_log "at installed"
     job:signal "TERM"
     result = I.ended(job)
     assert.equals(143, result.code)
     -- SIGKILL, and cleanup.
     job = ironic:start_run(names, { step = [[pause "installed"]] })
-    S.wait_for("the agent's call is waited for", function() return ironic:states()["wait call-back"] == 2 end)
+    I.wait_for("the agent's call is waited for", function() return ironic:states()["wait call-back"] == 2 end)
     for _, name in ipairs { "call01", "call02" } do assert.is_truthy(ironic:nodes()[name].instance_uuid) end
     job:signal "KILL"
     assert.equals(9, job:wait().signal)

@@ -10,6 +10,9 @@ M.program = T.source .. "/tests/support/ironic"
 local Ironic = {}
 Ironic.__index = Ironic
 
+-- As S.wait_for, for what Ironic is asked: a question costs it and us about as much as a step of an installation.
+function M.wait_for(what, condition) return S.wait_for(what, condition, 0.2) end
+
 function Ironic:command(what, ...)
   local result = T.exec { M.program, what, self.dir, ... }
   if result.code ~= 0 then error(("ironic %s: %s"):format(what, result.stderr), 3) end
@@ -36,6 +39,9 @@ function Ironic:kill() self:command "kill" end
 --- Add nodes: "srv01", "srv02=deploy" and so on; or "--count", n.
 function Ironic:enroll(...) self:command("enroll", ...) end
 
+--- Remove all nodes. What is under way on one is waited for.
+function Ironic:clear() self:command "clear" end
+
 --- One request to /v1/path, with a table as its body or none. Returns the status and the body, decoded when it is JSON.
 function Ironic:call(method, path, body)
   local out = self:command("call", method, path, body and cjson.encode(body))
@@ -47,7 +53,7 @@ end
 --- A request that is to be answered with this status; while the node is locked at the moment it is made again.
 function Ironic:ask(expected, method, path, body)
   local status, answer
-  S.wait_for(function() return ("%s %s: %s, got %s: %s"):format(method, path, expected, status, cjson.encode(answer)) end,
+  M.wait_for(function() return ("%s %s: %s, got %s: %s"):format(method, path, expected, status, cjson.encode(answer)) end,
     function()
       status, answer = self:call(method, path, body)
       return status == expected or status ~= 409 and error(("%s %s: %s: %s"):format(method, path, status, answer), 0)
@@ -65,7 +71,7 @@ function Ironic:maintain(name, reason) self:ask(202, "PUT", ("nodes/%s/maintenan
 --- As an operator moves a node: "manage", "provide" and so on, until it is in this state.
 function Ironic:provision(name, target, state)
   self:ask(202, "PUT", ("nodes/%s/states/provision"):format(name), { target = target })
-  S.wait_for(name .. " " .. state, function() return self:nodes()[name].provision_state == state end)
+  M.wait_for(name .. " " .. state, function() return self:nodes()[name].provision_state == state end)
 end
 
 --- What Ironic itself says: its nodes by name; fields that are null there are absent.

@@ -8,18 +8,18 @@ local M = {}
 -- ---- waiting for what another process does ----
 
 --- A short rest between two looks.
-function M.pause()
-  os.execute "sleep 0.05"
+function M.pause(seconds)
+  os.execute("sleep " .. (seconds or 0.05))
 end
 
 --- Look until a condition holds and return what it gave; an error when it never does. what: its words, or a function that
---- gives them then.
-function M.wait_for(what, condition)
+--- gives them then. pause: seconds between two looks, for looks that cost much.
+function M.wait_for(what, condition, pause)
   local until_time = os.time() + T.time_limit
   repeat
     local value = condition()
     if value then return value end
-    M.pause()
+    M.pause(pause)
   until os.time() > until_time
   error("never came: " .. (type(what) == "function" and what() or what), 2)
 end

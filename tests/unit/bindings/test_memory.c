@@ -136,7 +136,7 @@ static void drop(void *arg, const struct mu_record *record)
 #if defined(__SANITIZE_THREAD__)
 #define STRIDE 13u
 #elif defined(__SANITIZE_ADDRESS__)
-#define STRIDE 3u
+#define STRIDE 7u
 #else
 #define STRIDE 1u
 #endif
