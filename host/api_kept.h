@@ -13,6 +13,7 @@ struct muster_kept {
     struct mu_store *store;
 };
 
+/* What a row says, borrowed from it. */
 void mu_api_kept_run(const struct mu_run_row *row, struct muster_kept_run *out);
 
 #endif
