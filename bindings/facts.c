@@ -5,6 +5,7 @@
 
 #include "bindings/call.h"
 #include "bindings/open.h"
+#include "run/messages.h"
 #include "run/task.h"
 
 #define OUTPUT_MAX 65536
@@ -170,6 +171,9 @@ static int told(lua_State *L, struct mu_call *c)
     }
     lua_pushvalue(L, facts);
     mu_task_set_slot(L, c->task, mu_task_slot(c->remote, MU_SLOT_FACTS));
+    mu_bind_push_json(L);
+    mu_post_facts(c->task, c->remote->index, lua_tostring(L, -1));
+    lua_settop(L, facts);
     return 1;
 }
 

@@ -293,21 +293,26 @@ static int box_gc(lua_State *L)
     return 0;
 }
 
+void mu_bind_push_json(lua_State *L)
+{
+    luaL_checkstack(L, 4 * DEPTH_MAX + 8, "json");
+    struct mu_buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+    memset(b, 0, sizeof *b);
+    luaL_setmetatable(L, BOX);
+    lua_pushvalue(L, -2);
+    add_value(L, b);
+    if (b->failed)
+        luaL_error(L, "out of memory");
+    lua_pushlstring(L, mu_buf_cstr(b), b->len);
+    mu_buf_free(b);
+}
+
 static int encode(lua_State *L)
 {
     luaL_checkany(L, 1);
     lua_settop(L, 1);
     check_value(L);
-    luaL_checkstack(L, 4 * DEPTH_MAX + 8, "json");
-    struct mu_buf *b = lua_newuserdatauv(L, sizeof *b, 0);
-    memset(b, 0, sizeof *b);
-    luaL_setmetatable(L, BOX);
-    lua_pushvalue(L, 1);
-    add_value(L, b);
-    if (b->failed)
-        return luaL_error(L, "out of memory");
-    lua_pushlstring(L, mu_buf_cstr(b), b->len);
-    mu_buf_free(b);
+    mu_bind_push_json(L);
     return 1;
 }
 

@@ -29,6 +29,7 @@ void mu_bind_open_log(lua_State *L);
 void mu_bind_open_http(lua_State *L);
 void mu_bind_open_json(lua_State *L);
 void mu_bind_mark_array(lua_State *L); /* json.c: the table on top is a list, also when empty */
+void mu_bind_push_json(lua_State *L); /* json.c: push the value on top as JSON; plain data, no deeper than json.encode allows */
 /* base.c: set pcall, load, print, … in the table on top. */
 void mu_bind_open_base(lua_State *L);
 /* require.c */

@@ -404,7 +404,8 @@ static void settle_db(struct muster *m, struct run_args *a, char **path)
 
     if (a->run.db || a->no_db)
         return;
-    a->run.db = *path = muster_db_path(a->run.state_dir, true, &err);
+    bool kept = !a->run.dry_run && !a->run.replay_dir && !a->list_hosts;
+    a->run.db = *path = muster_db_path(a->run.state_dir, kept, &err);
     if (!*path) {
         snprintf(line, sizeof line, "%s. This run is not kept; --no-db says so without this line.", err.message);
         muster_log(m, MUSTER_WARNING, line);

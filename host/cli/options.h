@@ -19,7 +19,7 @@ struct cli_option {
     const char *help; /* NULL: not on the help page and never suggested */
 };
 
-#define CLI_OPTIONS_MAX 64
+#define CLI_OPTIONS_MAX 128
 enum { CLI_END = -1, CLI_BAD = -2 };
 
 struct cli_parser {

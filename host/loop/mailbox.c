@@ -12,9 +12,10 @@ struct mu_mailbox {
     mu_mailbox_fn *fn;
     void *arg;
     atomic_bool nudged;
-    uv_mutex_t lock;            /* over the three below */
+    uv_mutex_t lock;            /* over the four below */
     struct mu_msg *first, *last;
     bool waking;                /* the loop was told, and has not looked yet */
+    bool rests;
     struct mu_msg *batch;       /* taken out, being delivered; the loop's thread only */
     bool freed;
 };
@@ -76,7 +77,9 @@ out:
     return status ? mu_loop_err(err, status, "cannot make a mailbox") : 0;
 }
 
-static void post(struct mu_mailbox *mb, struct mu_msg *msg, bool wake)
+enum urgency { NOW, SOON, LATER };
+
+static void post(struct mu_mailbox *mb, struct mu_msg *msg, enum urgency urgency)
 {
     msg->next = NULL;
     uv_mutex_lock(&mb->lock);
@@ -86,15 +89,27 @@ static void post(struct mu_mailbox *mb, struct mu_msg *msg, bool wake)
         mb->first = msg;
     mb->last = msg;
     /* Under the lock: once the message is out, its receiver may free the mailbox. */
-    if (wake && !mb->waking) {
+    if ((urgency == NOW || (urgency == SOON && !mb->rests)) && !mb->waking) {
         mb->waking = true;
         uv_async_send(&mb->uv);
     }
     uv_mutex_unlock(&mb->lock);
 }
 
-void mu_mailbox_post(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, true); }
-void mu_mailbox_post_later(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, false); }
+void mu_mailbox_post(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, NOW); }
+void mu_mailbox_post_later(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, LATER); }
+void mu_mailbox_post_soon(struct mu_mailbox *mb, struct mu_msg *msg) { post(mb, msg, SOON); }
+
+void mu_mailbox_rest(struct mu_mailbox *mb, bool rests)
+{
+    uv_mutex_lock(&mb->lock);
+    mb->rests = rests;
+    if (!rests && mb->first && !mb->waking) {
+        mb->waking = true;
+        uv_async_send(&mb->uv);
+    }
+    uv_mutex_unlock(&mb->lock);
+}
 
 void mu_mailbox_nudge(struct mu_mailbox *mb)
 {

@@ -24,6 +24,10 @@ int mu_mailbox_new(struct mu_mailbox **out, struct mu_loop *loop, mu_mailbox_fn 
 void mu_mailbox_post(struct mu_mailbox *mb, struct mu_msg *msg);
 /* The same without waking the loop: it comes, in its order, with the next message or nudge that does. */
 void mu_mailbox_post_later(struct mu_mailbox *mb, struct mu_msg *msg);
+/* The same where the loop is woken, unless it rests. */
+void mu_mailbox_post_soon(struct mu_mailbox *mb, struct mu_msg *msg);
+/* rests: what is posted soon waits until it rests no more, which is to come soon and by itself (a timer). The loop's thread. */
+void mu_mailbox_rest(struct mu_mailbox *mb, bool rests);
 /* Wake the loop and call fn once with msg == NULL, soon. Async-signal-safe; several calls may be merged. */
 void mu_mailbox_nudge(struct mu_mailbox *mb);
 /* No post may be under way or follow. */

@@ -67,12 +67,13 @@ int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, stru
 /* A result that is not the server's yet: pass is "again" or "pair". It is gone when the server is final. */
 int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const struct mu_step_result *step,
                       struct mu_err *err);
-/* The server is final: put it as it is now. changed: also what was put before may be different. */
+/* The server is final, and settled: put it as it is now. changed: also what was put before may be different. */
 int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t server, bool changed, struct mu_err *err);
 /* All that was put since the last commit is kept, together. Costs nothing when that is nothing. */
 int mu_store_commit(struct mu_store *s, struct mu_err *err);
 /* The run has ended: everything as r has it now, committed. */
 int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err);
+bool mu_store_is_final(const struct mu_store *s, size_t server); /* it was put so; in a run that is written */
 bool mu_store_has_put(const struct mu_store *s); /* something that is not committed yet */
 bool mu_store_is_writing(const struct mu_store *s); /* false before it begins, and when something went wrong */
 

@@ -65,6 +65,8 @@ int mu_query_run(struct mu_query *q, struct mu_err *err)
     return rc;
 }
 
+int mu_query_insert(struct mu_query *q, int64_t *id, struct mu_err *err) { return q->db->ops->insert(q, id, err); }
+
 bool mu_query_is_null(struct mu_query *q, int column) { return q->db->ops->is_null(q, column); }
 int64_t mu_query_get_int(struct mu_query *q, int column) { return q->db->ops->get_int(q, column); }
 double mu_query_get_num(struct mu_query *q, int column) { return q->db->ops->get_num(q, column); }

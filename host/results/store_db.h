@@ -35,6 +35,7 @@ struct mu_db_ops {
     void (*bind_text)(struct mu_query *q, int at, const char *text);
     void (*bind_blob)(struct mu_query *q, int at, const void *bytes, size_t n);
     int (*step)(struct mu_query *q, struct mu_err *err);
+    int (*insert)(struct mu_query *q, int64_t *id, struct mu_err *err);
     void (*reset)(struct mu_query *q);
     bool (*is_null)(struct mu_query *q, int column);
     int64_t (*get_int)(struct mu_query *q, int column);
@@ -78,6 +79,8 @@ int mu_query_step(struct mu_query *q, struct mu_err *err);
 void mu_query_reset(struct mu_query *q);
 /* To the end, for its effect alone; then reset. */
 int mu_query_run(struct mu_query *q, struct mu_err *err);
+/* The same for an INSERT of one row, without RETURNING (which takes SQLite a table of its own each time): the id it got. */
+int mu_query_insert(struct mu_query *q, int64_t *id, struct mu_err *err);
 /* Of the row at hand; column from 0. Text and bytes are valid until the next step or reset; NULL for NULL. */
 bool mu_query_is_null(struct mu_query *q, int column);
 int64_t mu_query_get_int(struct mu_query *q, int column);  /* 0 for NULL */

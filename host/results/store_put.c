@@ -10,7 +10,7 @@ static const char *const sql[MU_SQ_COUNT] = {
                      " worker = coalesce($13, worker) WHERE id = $14",
     [MU_SQ_FACTS] = "UPDATE servers SET facts = $1 WHERE id = $2",
     [MU_SQ_STEP] = "INSERT INTO steps (server, pass, idx, name, status, started_ms, duration_ms, measured, withheld, earlier, log)"
-                   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+                   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     [MU_SQ_METRIC] = "INSERT INTO metrics (step, idx, name, value, unit, samples, mad, judgement, min, max, min_open, max_open,"
                      " reference, lower_kind, lower, upper_kind, upper, rule_unit)"
                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
@@ -215,10 +215,7 @@ int mu_store_insert_step(struct mu_store *s, size_t server, const char *pass, si
         mu_query_text(q, 10, step->earlier);
         if (step->log.len)
             mu_query_blob(q, 11, step->log.data, step->log.len);
-        rc = mu_query_step(q, err);
-        id = rc > 0 ? mu_query_get_int(q, 0) : 0;
-        rc = rc < 0 ? rc : mu_query_run(q, err);
-        mu_query_reset(q);
+        rc = mu_query_insert(q, &id, err);
     }
     for (size_t i = 0; !rc && i < step->n_metrics; i++)
         rc = insert_metric(s, id, i, &step->metrics[i], err);

@@ -18,6 +18,7 @@
 
 #define APPLICATION_ID 0x6d757374 /* "must" */
 #define BUSY_TURN_MS 20
+#define TUNED "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096" /* KiB; pages: 16 MiB each */
 #define CHECKED_ALWAYS ((off_t)4 << 20) /* bytes: checking takes a few milliseconds */
 #define CHECKED_AT_MOST ((off_t)1 << 30)
 
@@ -125,6 +126,14 @@ static void reset(struct mu_query *q)
     sqlite3_reset(stmt_of(q));
     sqlite3_clear_bindings(stmt_of(q));
     ((struct query *)q)->rc = SQLITE_OK;
+}
+
+static int insert(struct mu_query *q, int64_t *id, struct mu_err *err)
+{
+    int rc = step(q, err);
+    reset(q);
+    *id = sqlite3_last_insert_rowid(((struct file *)q->db)->handle);
+    return rc < 0 ? rc : 0;
 }
 
 static bool is_null(struct mu_query *q, int c) { return sqlite3_column_type(stmt_of(q), c) == SQLITE_NULL; }
@@ -238,7 +247,7 @@ static void close_file(struct mu_db *db)
 
 static const struct mu_db_ops ops = {
     .kind = MU_DB_SQLITE, .close = close_file, .exec = exec, .prepare = prepare, .bind_int = bind_int, .bind_num = bind_num,
-    .bind_text = bind_text, .bind_blob = bind_blob, .step = step, .reset = reset, .is_null = is_null, .get_int = get_int,
+    .bind_text = bind_text, .bind_blob = bind_blob, .step = step, .insert = insert, .reset = reset, .is_null = is_null, .get_int = get_int,
     .get_num = get_num, .get_text = get_text, .get_blob = get_blob, .query_free = query_free, .get_version = get_version,
     .set_version = set_version, .lock_run = lock_run, .is_run_locked = is_run_locked,
 };
@@ -327,7 +336,7 @@ int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_
     if (!rc && create)
         rc = settle_journal(f, err);
     if (!rc)
-        rc = exec(&f->db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err);
+        rc = exec(&f->db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; " TUNED, err);
     if (rc)
         close_file(&f->db);
     else

@@ -43,6 +43,7 @@ struct mu_db *mu_store_db(struct mu_store *s) { return s->db; }
 const char *mu_store_where(const struct mu_store *s) { return s->where; }
 bool mu_store_is_writing(const struct mu_store *s) { return s->kept && !s->broken; }
 
+bool mu_store_is_final(const struct mu_store *s, size_t server) { return s->kept[server].final; }
 bool mu_store_has_put(const struct mu_store *s) { return s->open; }
 
 /* ---- transactions ---- */
@@ -114,7 +115,7 @@ static int insert_run(struct mu_store *s, const struct mu_run_result *r, const s
                           " started_ms, duration_ms, interrupted, signal, dry_run, replayed, resumed, n_servers, marks_cap,"
                           " marks_said, marks_candidates, marks_over, params, thresholds, options)"
                           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9, 0, 0, 0, $10, $11, 0, $12, $13, $14, 0, 0,"
-                          " $15, $16, $17) RETURNING id", err);
+                          " $15, $16, $17)", err);
     if (rc)
         return rc;
     mu_query_text(q, 1, r->run_id);
@@ -134,10 +135,9 @@ static int insert_run(struct mu_store *s, const struct mu_run_result *r, const s
     mu_query_text(q, 15, h->params);
     mu_query_text(q, 16, h->thresholds);
     mu_query_text(q, 17, h->options);
-    rc = mu_query_step(q, err);
-    s->run = rc > 0 ? mu_query_get_int(q, 0) : 0;
+    rc = mu_query_insert(q, &s->run, err);
     mu_query_free(q);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 static int insert_servers(struct mu_store *s, const struct mu_run_result *r, mu_store_server_fn *fn, void *arg,
@@ -147,7 +147,7 @@ static int insert_servers(struct mu_store *s, const struct mu_run_result *r, mu_
     int rc = mu_query_new(&q, s->db,
                           "INSERT INTO servers (run, idx, server_id, address, inventory, status, started_ms, duration_ms, dealt,"
                           " finished, final, mark_state, mark_tries, left_behind)"
-                          " VALUES ($1, $2, $3, $4, $5, 'cancelled', 0, 0, 0, 0, 0, 'none', 0, 0) RETURNING id", err);
+                          " VALUES ($1, $2, $3, $4, $5, 'cancelled', 0, 0, 0, 0, 0, 'none', 0, 0)", err);
     for (size_t i = 0; !rc && i < r->n_tasks; i++) {
         struct mu_store_server server = {0};
         if (fn(arg, i, &server)) {
@@ -159,10 +159,7 @@ static int insert_servers(struct mu_store *s, const struct mu_run_result *r, mu_
         mu_query_text(q, 3, r->tasks[i].server_id);
         mu_query_text(q, 4, server.address);
         mu_query_text(q, 5, server.inventory);
-        rc = mu_query_step(q, err);
-        s->kept[i].id = rc > 0 ? mu_query_get_int(q, 0) : 0;
-        rc = rc < 0 ? rc : 0;
-        mu_query_reset(q);
+        rc = mu_query_insert(q, &s->kept[i].id, err);
     }
     mu_query_free(q);
     return rc;
@@ -328,6 +325,12 @@ static int update_run(struct mu_store *s, const struct mu_run_result *r, struct 
     return rc;
 }
 
+/* What may become of a final server: it is marked, or is found to have left something behind. */
+static bool may_differ(const struct mu_store_kept *k, const struct mu_task_result *t)
+{
+    return !k->final || t->mark.state != MU_MARK_NONE || t->mark.reason || t->left_behind || t->claim;
+}
+
 /* Whoever never became final may have been changed in any way by the end. */
 int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err)
 {
@@ -339,7 +342,7 @@ int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_er
             rc = forget(s, i, err);
         if (!rc)
             rc = put_new(s, &r->tasks[i], i, err);
-        if (!rc)
+        if (!rc && may_differ(&s->kept[i], &r->tasks[i]))
             rc = mu_store_update_server(s, &r->tasks[i], i, err);
     }
     if (!rc)

@@ -8,7 +8,7 @@
 #include "run/messages.h"
 #include "run/worker.h"
 
-void mu_ask_post(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)
+static void begin(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)
 {
     ask->ticket = ++w->tickets;
     ask->err.code = 0;
@@ -16,7 +16,18 @@ void mu_ask_post(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)
     mu_list_push(&w->asks, &ask->link);
     m->worker = w->index;
     m->number = ask->ticket;
+}
+
+void mu_ask_post(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)
+{
+    begin(ask, w, m);
     mu_mailbox_post(w->engine->home, &m->head);
+}
+
+void mu_ask_post_soon(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m)
+{
+    begin(ask, w, m);
+    mu_mailbox_post_soon(w->engine->home, &m->head);
 }
 
 void mu_ask_drop(struct mu_ask *ask) { mu_list_remove(&ask->link); }

@@ -23,6 +23,8 @@ struct mu_ask {
 
 /* Make m the question and post it; wait's cancel and abandon are the asker's to set before. */
 void mu_ask_post(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m_take);
+/* The same, with an answer that may take a moment: see mu_mailbox_post_soon(). */
+void mu_ask_post_soon(struct mu_ask *ask, struct mu_worker *w, struct mu_message *m_take);
 /* No longer interested: the answer will go nowhere. Harmless when it has come. */
 void mu_ask_drop(struct mu_ask *ask);
 /* The worker got an answer. */

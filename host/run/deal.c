@@ -203,6 +203,8 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
         if (m->head.kind == MU_MSG_DONE)
             task_done(run, m);
     }
+    if (!m)
+        mu_records_nudged(run);
     mu_message_free(msg);
     mu_run_see_break(run);
     mu_run_deal(run);

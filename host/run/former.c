@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Blank but for its name, as it was before the run began. */
 static void blank(struct mu_task_result *t)
@@ -77,9 +79,26 @@ int mu_former_look(struct mu_former **out, const char *where, const char *run_id
     return give(out, rc);
 }
 
+/* It says which script to run: only whoever may do so anyway is to have written that. */
+static int check_trust(const char *where, struct mu_err *err)
+{
+    struct stat st;
+    if (stat(where, &st))
+        return 0; /* opening it says why */
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return mu_err_set(err, MU_EINVAL, "results %s: it belongs to somebody else, so what it says is not run", where);
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return mu_err_set(err, MU_EINVAL, "results %s: others may write it, so what it says is not run: chmod go-w it", where);
+    return 0;
+}
+
 int mu_former_open(struct mu_former **out, const char *where, const char *run_id, struct mu_err *err)
 {
-    int rc = make(out, where, err);
+    *out = NULL;
+    int rc = check_trust(where, err);
+    if (rc)
+        return rc;
+    rc = make(out, where, err);
     struct mu_former *f = *out;
     if (!rc)
         rc = run_id ? mu_store_find(f->store, run_id, &f->run, err) : mu_store_find_last(f->store, NULL, true, &f->run, err);

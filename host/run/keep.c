@@ -29,7 +29,7 @@ static bool post(struct mu_task *t, struct mu_message *m, void (*then)(struct mu
     t->keep.ask = (struct mu_ask){.then = answered};
     t->keep.then = then;
     t->keep.waiting = true;
-    mu_ask_post(&t->keep.ask, t->worker, m);
+    mu_ask_post_soon(&t->keep.ask, t->worker, m);
     return true;
 }
 

@@ -61,7 +61,14 @@ void mu_records_free(struct mu_run *run)
     *r = (struct mu_records){0};
 }
 
-static void window_closed(void *arg) { ((struct mu_records *)arg)->due = true; }
+static void window_closed(void *arg)
+{
+    struct mu_run *run = arg;
+    mu_mailbox_rest(run->home, false);
+    mu_mailbox_nudge(run->home); /* and with it comes what was posted meanwhile */
+}
+
+void mu_records_nudged(struct mu_run *run) { run->records.due = run->records.waits; }
 
 void mu_records_begin(struct mu_run *run)
 {
@@ -69,7 +76,7 @@ void mu_records_begin(struct mu_run *run)
     struct mu_err err = {0};
     if (!r->store)
         return;
-    r->window = mu_timer_new(run->loop, window_closed, r);
+    r->window = mu_timer_new(run->loop, window_closed, run);
     if (!r->window)
         return;
     int rc = r->former ? mu_store_resume(r->store, &r->former->run, run->results, r->former->anew, &err)
@@ -144,6 +151,15 @@ static void ask(struct mu_run *run, int worker, uint64_t ticket)
     r->asked[r->n_asked++] = (struct mu_record_question){worker, ticket};
 }
 
+/* Its peers, or its partners, are still to decide about it when it has ended. */
+static bool waits_for_others(const struct mu_run *run, const struct mu_task_result *t)
+{
+    bool any = run->pairs.wanted;
+    for (size_t i = 0; i < t->n_steps; i++)
+        any = any || mu_peers_any(&t->steps[i]);
+    return any;
+}
+
 static void put(struct mu_run *run, const struct mu_message *m)
 {
     struct mu_store *s = run->records.store;
@@ -171,11 +187,14 @@ static void put(struct mu_run *run, const struct mu_message *m)
         rc = own ? mu_store_put(s, run->results, m->task, &err) : 0;
         break;
     case MU_MSG_FACTS:
-        rc = mu_store_put_facts(s, m->task, m->text, &err);
+        rc = !m->text ? 0 : mu_store_put_facts(s, m->task, m->text, &err);
         break;
     case MU_MSG_MARK:
-    case MU_MSG_ENDING:
         rc = mu_store_put_server(s, run->results, m->task, &err);
+        break;
+    case MU_MSG_ENDING:
+        rc = waits_for_others(run, t) ? mu_store_put_server(s, run->results, m->task, &err)
+                                      : mu_store_final(s, run->results, m->task, false, &err);
         break;
     default:
         break;
@@ -201,11 +220,11 @@ void mu_records_final(struct mu_run *run, size_t server)
 {
     const struct mu_task_result *t = &run->results->tasks[server];
     struct mu_err err = {0};
-    bool changed = run->pairs.wanted;
     if (!is_kept(run))
         return;
-    for (size_t i = 0; i < t->n_steps; i++)
-        changed = changed || mu_peers_any(&t->steps[i]);
+    bool changed = waits_for_others(run, t);
+    if (!changed && mu_store_is_final(run->records.store, server))
+        return; /* since it ended */
     see(mu_store_final(run->records.store, run->results, server, changed, &err), &err);
 }
 
@@ -215,8 +234,11 @@ static bool waits_for_more(struct mu_run *run)
     struct mu_records *r = &run->records;
     if (r->due || r->n_asked >= run->in_flight || run->interrupts_seen || run->over)
         return false;
-    if (!r->waits)
-        mu_timer_start(r->window, NULL, MU_RECORDS_WINDOW_MS);
+    if (!r->waits) {
+        bool many = run->in_flight >= MU_RECORDS_MANY;
+        mu_timer_start(r->window, NULL, many ? MU_RECORDS_MANY_WINDOW_MS : MU_RECORDS_WINDOW_MS);
+        mu_mailbox_rest(run->home, many);
+    }
     r->waits = true;
     return true;
 }
@@ -229,6 +251,7 @@ void mu_records_flush(struct mu_run *run)
         return;
     r->waits = r->due = false;
     mu_timer_stop(r->window);
+    mu_mailbox_rest(run->home, false);
     if (is_kept(run))
         see(mu_store_commit(r->store, &err), &err);
     for (size_t i = 0; i < r->n_asked; i++)

@@ -20,6 +20,9 @@ struct mu_timer;
 /* A transaction waits so long for more to come, unless all tasks in flight wait for it. It costs as much for one step as for
  * many; nobody notices these milliseconds in a benchmark. */
 #define MU_RECORDS_WINDOW_MS 5
+/* With so many tasks in flight others are at work meanwhile: longer, and the main thread sleeps until then. */
+#define MU_RECORDS_MANY 64
+#define MU_RECORDS_MANY_WINDOW_MS 25
 
 struct mu_records {
     struct mu_store *store; /* NULL: nothing is kept */
@@ -30,7 +33,7 @@ struct mu_records {
     } *asked;
     size_t n_asked, cap;
     struct mu_timer *window; /* NULL: nothing is kept */
-    bool waits, due;         /* for the window to close; it has closed */
+    bool waits, due;         /* for the window to close; it has closed, and the mail of it has come */
 };
 
 /* Open the store that the configuration names, if any. An error only where that was asked for. */
@@ -42,6 +45,7 @@ void mu_records_restore(struct mu_run *run);
 bool mu_records_has(const struct mu_run *run, size_t server); /* it is one of these */
 
 void mu_records_note(struct mu_run *run, struct mu_message *m); /* it was collected */
+void mu_records_nudged(struct mu_run *run); /* the mail that waited comes with this turn */
 void mu_records_final(struct mu_run *run, size_t server);
 /* To be called after each batch of messages: commit, and answer, when it is time. */
 void mu_records_flush(struct mu_run *run);

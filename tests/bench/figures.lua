@@ -1,7 +1,7 @@
 -- figures.lua [-c] BENCH CORES: measurements of tests/bench/run, lines of JSON on standard input, to a table and a line of
 -- JSON a figure. Exit status 1 with -c when a target is missed.
 
-local TARGET = { real_ratio = 1.15, light_ratio = 0.6, light_kb = 40 }
+local TARGET = { real_ratio = 1.15, light_ratio = 0.6, light_kb = 40, store_ratio = 1.05 }
 
 local check = arg[1] == "-c" and table.remove(arg, 1)
 local bench, cores = arg[1], tonumber(arg[2])
@@ -138,7 +138,20 @@ local function slow()
   end
 end
 
-local benches = { real = real, light = light, slow = slow }
+local function store()
+  local size = sizes[1]
+  local base, base_least = of("unkept", size, "cpu_s"), of("unkept", size, "cpu_s", nil, least)
+  row("20 steps a server", "CPU us/step", "ratio", "least ratio", "CPU s", "wall s", "max RSS MB")
+  for _, p in ipairs(programs) do
+    local cpu, cpu_least = of(p, size, "cpu_s"), of(p, size, "cpu_s", nil, least)
+    row(p, cpu / size / 20 * 1e6, cpu / base, cpu_least / base_least, cpu, of(p, size, "wall_s"), of(p, size, "max_rss_kb") / 1024)
+    figure("cpu_us_per_step", p, cpu / size / 20 * 1e6)
+    figure("cpu_ratio", p, cpu / base, p == "kept" and TARGET.store_ratio or nil)
+    figure("cpu_ratio_least", p, cpu_least / base_least)
+  end
+end
+
+local benches = { real = real, light = light, slow = slow, store = store }
 benches[bench]()
 print(table.concat(lines, "\n"))
 os.exit(not (check and missed))

@@ -9,7 +9,8 @@ if(TARGET muster)
 else()
   set(muster_program ${CMAKE_BINARY_DIR}/bin/muster)
 endif()
-set(muster_test_environment MUSTER=${muster_program} MUSTER_SOURCE=${CMAKE_SOURCE_DIR} MUSTER_BUILD=${CMAKE_BINARY_DIR})
+set(muster_test_environment MUSTER=${muster_program} MUSTER_SOURCE=${CMAKE_SOURCE_DIR} MUSTER_BUILD=${CMAKE_BINARY_DIR}
+                            XDG_STATE_HOME=${CMAKE_BINARY_DIR}/tests/state)
 
 function(muster_add_program_test name label)
   cmake_parse_arguments(T "SERIAL" "" "COMMAND" ${ARGN})

@@ -37,7 +37,7 @@ local function file(name) return dir .. "/" .. name end
 -- Until cond() holds; a process that has ended before is an error.
 local function wait_for(job, cond)
   repeat
-    local alive = os.execute("kill -0 " .. job.pid .. " 2>/dev/null")
+    local alive = os.execute("grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/" .. job.pid .. "/status") -- no zombie
     if cond() then return end
     if not alive then error("it has ended: " .. T.read(job.at .. "/err"), 2) end
     os.execute "sleep 0.02"
@@ -94,6 +94,15 @@ describe("a run", function()
     assert.is_nil(io.open(state .. "/results.db"))
   end)
 
+  it("is kept with the facts that its script asked for", function()
+    local db = new_db()
+    local asking = T.write(T.tmpdir() .. "/facts.lua", [[
+return { steps = { { name = "s", run = function(server) return server:facts().cpu.threads end } } }]])
+    assert.equals(0, T.run { "run", asking, "--local", "--db", db, "-q" }.code)
+    local facts = sql(db, "SELECT s.facts, m.value FROM servers s JOIN steps t ON t.server = s.id JOIN metrics m ON m.step = t.id")[1]
+    assert.equals(facts[2], cjson.decode(facts[1]).cpu.threads)
+  end)
+
   it("shares its database with others at the same time", function()
     local db = new_db()
     local names = {}
@@ -119,6 +128,10 @@ describe("muster resume", function()
     result = T.run { "resume", "--db", db, id }
     assert.truthy(result.stderr:find("still at work", 1, true), result.stderr)
     stop(job, "KILL")
+    os.execute("chmod go+w " .. db)
+    result = T.run { "resume", "--db", db }
+    assert.truthy(result.code == 2 and result.stderr:find("others may write it", 1, true), result.stderr)
+    os.execute("chmod go-w " .. db)
     assert.same({ { "a", 1, 2 }, { "b", 1, 2 }, { "c", 0, 1 }, { "d", 0, 1 } }, sql(db, "SELECT server_id, finished,"
       .. " (SELECT count(*) FROM steps t WHERE t.server = s.id) FROM servers s"))
     T.write(job.at .. "/go", "")

@@ -96,7 +96,7 @@ Job.__index = Job
 --- Start muster: as T.run_script on a fleet, but returns at once a job with pid, dir. options: args, env.
 function M.start(script, options)
   local dir = options.dir or T.tmpdir()
-  local words = { "env", "-u", "SSH_AUTH_SOCK", "HOME=" .. T.home() }
+  local words = { "env", "-u", "SSH_AUTH_SOCK", "-u", "XDG_STATE_HOME", "HOME=" .. T.home() }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. value end
   -- An alarm survives exec: what hangs is ended by it, and that is not an exit code. A test that runs in the
   -- background of a shell has SIGINT ignored, and muster would respect that.

@@ -229,6 +229,55 @@ static void put_in_pieces(void **state)
     mu_store_close(s);
 }
 
+/* ---- older forms ---- */
+
+static char *read_data(const char *name)
+{
+    struct mu_buf file = MU_BUF_INIT, text = MU_BUF_INIT;
+    char chunk[4096];
+    size_t n;
+    mu_buf_add(&file, __FILE__, strlen(__FILE__) - strlen("unit/results/test_store.c"));
+    mu_buf_addf(&file, "data/%s", name);
+    FILE *f = fopen(mu_buf_cstr(&file), "r");
+    if (!f)
+        fail_msg("%s is not there", mu_buf_cstr(&file));
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+        mu_buf_add(&text, chunk, n);
+    fclose(f);
+    mu_buf_free(&file);
+    return mu_buf_take(&text);
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* A database as muster 0.1.0 made it, and the report that the run of then wrote: it says the same today. */
+static void of_version_1(void **state)
+{
+    (void)state;
+    char *dump = read_data("results-1.sql"), *report = read_data("results-1.json");
+    struct mu_buf now = MU_BUF_INIT;
+    sql(dump);
+    struct mu_store *s = open_store();
+    int version = 0;
+    OK(mu_db_version(mu_store_db(s), &version, &why));
+    assert_int_equal(version, MU_SCHEMA_VERSION);
+    struct mu_run_result *r = load(s, "20261126T011424Z");
+    mu_report_json(r, &now);
+    assert_string_equal(mu_buf_cstr(&now), report);
+    mu_run_result_free(r);
+    mu_store_close(s);
+    mu_buf_free(&now);
+    free(dump);
+    free(report);
+}
+
 /* ---- what was not committed is not there; a run that is not held was cut off ---- */
 
 static void cut_off(void **state)
@@ -280,6 +329,7 @@ static void cut_off(void **state)
     for (size_t i = 1; i < 3; i++) {
         add_measured(&now->tasks[i], "cpu", "score", 70, ">= 50");
         now->tasks[i].finished = true;
+        mu_task_result_settle(&now->tasks[i]);
         OK(mu_store_final(s, now, i, false, &why));
     }
     settle_all(now);
@@ -304,15 +354,6 @@ static void refused(bool create, int code, const char *why)
     assert_int_equal(mu_store_open(&s, path, create, &err), code);
     if (!strstr(err.msg, why) || !strstr(err.msg, path))
         fail_msg("'%s' does not say '%s' and where", err.msg, why);
-}
-
-static void sql(const char *text)
-{
-    sqlite3 *db = NULL;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", text, sqlite3_errmsg(db));
-    sqlite3_close(db);
 }
 
 static void refuses(void **state)
@@ -440,7 +481,7 @@ int main(void)
 {
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        EACH(comes_back_equal), EACH(put_in_pieces), EACH(cut_off), EACH(refuses), EACH(damaged),
+        EACH(comes_back_equal), EACH(put_in_pieces), EACH(of_version_1), EACH(cut_off), EACH(refuses), EACH(damaged),
         EACH(for_this_user_alone), EACH(trouble_is_told_once), EACH(finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
