@@ -112,6 +112,8 @@ int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_
 
 /* store_postgres.c: */
 bool mu_db_is_url(const char *where); /* a database on another machine, and no path */
+/* It, or "postgresql://…" where there may be a password in it. */
+const char *mu_db_url_shown(const char *url);
 int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err);
 
 /* store_schema.c: make or bring up to date what the database holds. MU_EINVAL: it is of a newer muster. */

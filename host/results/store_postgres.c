@@ -12,6 +12,12 @@ bool mu_db_is_url(const char *where)
     return !strncmp(where, "postgresql:", 11) || !strncmp(where, "postgres:", 9);
 }
 
+/* Without libpq it is not told what is a password: whatever stands before an @ may have one, and so may parameters. */
+const char *mu_db_url_shown(const char *url)
+{
+    return strpbrk(url, "@?") ? "postgresql://\xe2\x80\xa6" : url;
+}
+
 #ifndef MUSTER_POSTGRES
 
 int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err)
