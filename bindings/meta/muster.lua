@@ -167,8 +167,8 @@ function Permit:release() end
 ---  `server`, is a result of both. When it does not pass, each of the two is paired once more, as `server`, with one
 ---  whose pair was good: that result is its own alone. So measure both directions in one step. Where there is no good
 ---  one, the first result stands for both. It may need steps that are not pair steps; it has no `when`, `peers`,
----  `history` or `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a pair
----  step neither can claim or release
+---  `history` or `confirm`, and its script no setup, teardown or on_failure. A peer has all that a server has; in a
+---  pair step neither can claim or release
 
 ---@class muster.Threshold
 ---@field min? number|string "params.NAME": what that parameter says, so that -p sets the threshold

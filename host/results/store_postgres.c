@@ -7,29 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool mu_db_is_url(const char *where)
-{
-    return !strncmp(where, "postgresql:", 11) || !strncmp(where, "postgres:", 9);
-}
-
-/* Without libpq it is not told what is a password: whatever stands before an @ may have one, and so may parameters. */
-const char *mu_db_url_shown(const char *url)
-{
-    return strpbrk(url, "@?") ? "postgresql://\xe2\x80\xa6" : url;
-}
-
-#ifndef MUSTER_POSTGRES
-
-int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err)
-{
-    (void)url;
-    (void)create;
-    *out = NULL;
-    return mu_err_set(err, MU_EINVAL, "this muster was built without libpq, so that it cannot reach PostgreSQL: install libpq-dev and "
-                      "build it again, or name a file");
-}
-
-#else
+#ifdef MUSTER_POSTGRES
 
 #include <libpq-fe.h>
 #include <math.h>
@@ -481,22 +459,16 @@ static int connect_to(struct server *s, struct mu_err *err)
     s->conn = PQconnectdbParams(names, values, 1);
     if (!s->conn)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (PQstatus(s->conn) != CONNECTION_OK) {
-        const char *text = PQerrorMessage(s->conn);
-        mu_err_set(err, MU_EREFUSED, "results %s: %.*s%s", s->url, (int)strcspn(text, "\n"), text,
-                   PQconnectionNeedsPassword(s->conn) ? ": give it in PGPASSWORD or ~/.pgpass" : "");
-        return MU_EREFUSED;
-    }
+    const char *text = PQerrorMessage(s->conn);
+    if (PQstatus(s->conn) != CONNECTION_OK)
+        return mu_err_set(err, MU_EREFUSED, "results %s: %.*s%s", s->url, (int)strcspn(text, "\n"), text,
+                          PQconnectionNeedsPassword(s->conn) ? ": give it in PGPASSWORD or ~/.pgpass" : "");
     return exec(&s->db, "SET search_path = muster, pg_catalog; SET client_min_messages = warning; SET standard_conforming_strings = on",
                 err);
 }
 
 /* What it says beside errors is of no interest, and would go to standard error. */
-static void ignore_notice(void *arg, const PGresult *result)
-{
-    (void)arg;
-    (void)result;
-}
+static void ignore_notice(void *arg __attribute__((unused)), const PGresult *result __attribute__((unused))) {}
 
 int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err)
 {
