@@ -13,7 +13,7 @@ struct muster_kept {
     struct mu_store *store;
 };
 
-/* A row as an embedder sees it; its strings are those of row. */
+/* What a row says, borrowed from it. */
 void mu_api_kept_run(const struct mu_run_row *row, struct muster_kept_run *out);
 
 #endif

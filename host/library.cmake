@@ -11,7 +11,7 @@ foreach(layer ${layers})
   list(APPEND objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
 set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::YAML PkgConfig::PCRE2
-                     PkgConfig::CRYPTO PkgConfig::SQLITE
+                     PkgConfig::CRYPTO PkgConfig::SQLITE ${muster_postgres}
                      Threads::Threads m ${CMAKE_DL_LIBS})
 
 add_library(muster_api OBJECT ${api_sources})

@@ -39,6 +39,8 @@ int cmd_history(int argc, char **argv);
 void cmd_history_help(FILE *to);
 int cmd_compare(int argc, char **argv);
 void cmd_compare_help(FILE *to);
+int cmd_db(int argc, char **argv);
+void cmd_db_help(FILE *to);
 int cmd_cleanup(int argc, char **argv);
 void cmd_cleanup_help(FILE *to);
 int cmd_check(int argc, char **argv);

@@ -6,7 +6,7 @@
 int mu_db_open(struct mu_db **out, const char *where, bool create, struct mu_err *err)
 {
     *out = NULL;
-    int rc = mu_sqlite_open(out, where, create, err);
+    int rc = mu_db_is_url(where) ? mu_postgres_open(out, where, create, err) : mu_sqlite_open(out, where, create, err);
     if (!rc && (rc = mu_schema_settle(*out, where, err)) != 0) {
         mu_db_close(*out);
         *out = NULL;
@@ -24,7 +24,14 @@ int mu_db_exec(struct mu_db *db, const char *sql, struct mu_err *err) { return d
 
 int mu_db_begin(struct mu_db *db, struct mu_err *err)
 {
-    return mu_db_exec(db, db->ops->kind == MU_DB_SQLITE ? "BEGIN IMMEDIATE" : "BEGIN", err);
+    return db->ops->begin ? db->ops->begin(db, err) : mu_db_exec(db, "BEGIN IMMEDIATE", err);
+}
+
+int mu_db_pipe(struct mu_db *db, bool on, struct mu_err *err) { return db->ops->pipe ? db->ops->pipe(db, on, err) : 0; }
+
+int mu_db_settle_ids(struct mu_db *db, const char *table, struct mu_err *err)
+{
+    return db->ops->settle_ids ? db->ops->settle_ids(db, table, err) : 0;
 }
 
 int mu_db_commit(struct mu_db *db, struct mu_err *err)

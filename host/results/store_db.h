@@ -1,4 +1,5 @@
-/* store_db.h: a small door to a database: SQLite in a file (store_sqlite.c), later others, with one form of query for all.
+/* store_db.h: a small door to a database: SQLite in a file (store_sqlite.c), PostgreSQL (store_postgres.c), with one form of query
+ *   for all.
  *
  * Purpose: statements with placeholders $1, $2, … (in the order of their first use), values in and out, transactions, and who
  *   is at work on which run. What differs between databases stays behind it, and in the words of store_schema.c.
@@ -47,6 +48,10 @@ struct mu_db_ops {
     int (*set_version)(struct mu_db *db, int version, struct mu_err *err);
     int (*lock_run)(struct mu_db *db, int64_t run, struct mu_err *err);
     int (*is_run_locked)(struct mu_db *db, int64_t run, bool *locked, struct mu_err *err);
+    /* NULL: nothing is to be done for it. */
+    int (*begin)(struct mu_db *db, struct mu_err *err);
+    int (*pipe)(struct mu_db *db, bool on, struct mu_err *err);
+    int (*settle_ids)(struct mu_db *db, const char *table, struct mu_err *err);
 };
 
 /* The first member of every kind's own. */
@@ -57,7 +62,7 @@ struct mu_query {
     struct mu_db *db;
 };
 
-/* where: a path; with create a file that is missing is made, but no folder. Errors name it, and say what to do. */
+/* where: a path, or postgresql://…, which stands in errors as it is; with create a file that is missing is made, but no folder. Errors name it, and say what to do. */
 int mu_db_open(struct mu_db **out, const char *where, bool create, struct mu_err *err);
 void mu_db_close(struct mu_db *db); /* what is not committed is gone; NULL allowed */
 
@@ -65,6 +70,11 @@ int mu_db_exec(struct mu_db *db, const char *sql, struct mu_err *err); /* one or
 int mu_db_begin(struct mu_db *db, struct mu_err *err);  /* to write: waits until nobody else does */
 int mu_db_commit(struct mu_db *db, struct mu_err *err); /* on an error nothing is committed, and the transaction is over */
 void mu_db_rollback(struct mu_db *db);
+/* While on, statements are sent without waiting for their answers; none may be asked for rows. An error is told by a later one,
+ * or when it is turned off. */
+int mu_db_pipe(struct mu_db *db, bool on, struct mu_err *err);
+/* Rows with ids of their own were put into the table: those that get one from the database go on behind them. */
+int mu_db_settle_ids(struct mu_db *db, const char *table, struct mu_err *err);
 
 int mu_query_new(struct mu_query **out, struct mu_db *db, const char *sql, struct mu_err *err);
 void mu_query_free(struct mu_query *q); /* NULL allowed */
@@ -99,6 +109,12 @@ int mu_db_is_run_locked(struct mu_db *db, int64_t run, bool *locked, struct mu_e
 
 /* store_sqlite.c: */
 int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_err *err);
+
+/* store_postgres.c: */
+bool mu_db_is_url(const char *where); /* a database on another machine, and no path */
+/* It, or "postgresql://…" where there may be a password in it. */
+const char *mu_db_url_shown(const char *url);
+int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err);
 
 /* store_schema.c: make or bring up to date what the database holds. MU_EINVAL: it is of a newer muster. */
 #define MU_SCHEMA_VERSION 3

@@ -99,6 +99,8 @@ static int bring_up(struct mu_db *db, const char *where, struct mu_err *err)
     int version = 0, rc = mu_db_version(db, &version, err); /* somebody may have been quicker */
     if (!rc && version > MU_SCHEMA_VERSION)
         rc = refuse_newer(where, version, err);
+    if (!rc && db->ops->kind == MU_DB_POSTGRES)
+        rc = mu_db_exec(db, "CREATE SCHEMA IF NOT EXISTS muster", err);
     for (; !rc && version < MU_SCHEMA_VERSION; version++) {
         mu_buf_clear(&sql);
         add_step(&sql, db->ops->kind, steps[version]);

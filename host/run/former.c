@@ -55,6 +55,9 @@ static int check(const struct mu_former *f, struct mu_err *err)
 static int make(struct mu_former **out, const char *where, struct mu_err *err)
 {
     struct mu_former *f = *out = calloc(1, sizeof *f);
+    if (mu_db_is_url(where))
+        return mu_err_set(err, MU_EINVAL, "results %s: runs go on, and are run again, from a file: name the one it was kept in",
+                          mu_db_url_shown(where));
     return f ? mu_store_open(&f->store, where, false, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
 }
 

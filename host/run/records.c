@@ -40,7 +40,9 @@ int mu_records_open(struct mu_run *run, struct mu_err *err)
     if (!is_for_keeping(c))
         return 0;
     struct mu_logger *former = mu_logger_use(run->engine.logger);
-    int rc = mu_store_open(&r->store, c->db, true, &why);
+    int rc = mu_db_is_url(c->db) ? mu_err_set(&why, MU_EINVAL, "results %s: a run is kept in a file, each step at once; `muster db push` copies "
+                                              "it there afterwards", mu_db_url_shown(c->db))
+                                 : mu_store_open(&r->store, c->db, true, &why);
     if (rc && !c->db_required)
         mu_log(MU_WARNING, "%s. This run is not kept; --no-db says so without this line.", why.msg);
     mu_logger_use(former);

@@ -47,13 +47,13 @@ DIR/b.lua: the disk's "speed"
       steps = {
         { name = "read", thresholds = {
           { metric = "iops", min = 10, max = cjson.null, min_open = false, max_open = false, unit = "IOPS",
-            peers = false, some_servers = false },
+            peers = false, history = false, some_servers = false },
           { metric = "p99", min = 1, max = 50, min_open = true, max_open = true, unit = "ms",
-            peers = false, some_servers = false },
+            peers = false, history = false, some_servers = false },
           { metric = "wear", min = cjson.null, max = 5, min_open = false, max_open = false, unit = cjson.null,
-            peers = false, some_servers = true },
+            peers = false, history = false, some_servers = true },
           { metric = "wear", min = cjson.null, max = 9, min_open = false, max_open = false, unit = cjson.null,
-            peers = true, some_servers = false } }, destructive = false, pair = false },
+            peers = true, history = false, some_servers = false } }, destructive = false, pair = false },
         { name = "note", thresholds = {}, destructive = false, pair = false },
       } } } }, cjson.decode(result.stdout))
   end)

@@ -103,9 +103,9 @@ describe("a description", function()
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = 5 } } } }",
       "2: threshold m must be a table such as { min = 50 } or a string such as \">= 50\", not a number" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = {} } } } }",
-      "2: threshold m: there is none of min, max, reference and peers" },
+      "2: threshold m: there is none of min, max, reference, peers and history" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { mni = 5 } } } } }",
-      "2: threshold m has no field 'mni'; known fields: min max reference tolerance peers unit where" },
+      "2: threshold m has no field 'mni'; known fields: min max reference tolerance peers history unit where" },
     { "return { steps = { { name = 's', " .. good .. ", thresholds = {\n m = { min = '5' } } } } }",
       "2: threshold m: min must be a number, not a string" },
     { "return { params = { word = 'x' }, steps = { { name = 's', " .. good ..

@@ -223,10 +223,10 @@ c
       ['"thresholds": {"s.x": "> 1"}'] = "variable thresholds: " .. none,
       ['"thresholds": {"t.m": {"min": 1}}'] = "variable thresholds: threshold 't.m' " .. step,
       ['"thresholds": {"s.m": {"mni": 1}}'] =
-        "variable thresholds: threshold s.m has no field 'mni'; known fields: min max reference tolerance peers unit",
+        "variable thresholds: threshold s.m has no field 'mni'; known fields: min max reference tolerance peers history unit",
       ['"thresholds": {"s.m": {"min": "x"}}'] = "variable thresholds: threshold s.m: min must be a number, not a string",
       ['"thresholds": {"s.m": {"min": null}}'] = "variable thresholds: threshold s.m: min must be a number, not null",
-      ['"thresholds": {"s.m": {}}'] = "variable thresholds: threshold s.m: there is none of min, max, reference and peers",
+      ['"thresholds": {"s.m": {}}'] = "variable thresholds: threshold s.m: there is none of min, max, reference, peers and history",
       ['"thresholds": {"s.m": "fast"}'] = "variable thresholds: threshold \"fast\": expected >=, >, <= or <; write it like "
         .. "\">= 50\", \"< 5.5 ms\" or \">= 10, <= 20 MiB/s\"",
       ['"thresholds": {"s.m": 5}'] = "variable thresholds: s.m is neither an object nor a string: write it like "
@@ -340,7 +340,7 @@ describe("a threshold is refused, with the line,", function()
     { "m = { { min = 1 }, unit = 'x' }",
       "6: threshold m is a list of rules and has fields beside them: each belongs into a rule" },
     { "m = { { where = { model = 'a' }, min = 1 }, { mxa = 2 } }",
-      "6: threshold m[2] has no field 'mxa'; known fields: min max reference tolerance peers unit where" },
+      "6: threshold m[2] has no field 'mxa'; known fields: min max reference tolerance peers history unit where" },
     { "m = { { where = { model = 'a' }, min = 1 }, 5 }",
       "6: threshold m[2] must be a table such as { min = 50 } or a string such as \">= 50\", not a number" },
     { "m = { { where = { model = 'a' }, min = 2, max = 1 } }", "6: threshold m[1]: min 2 is above max 1, nothing could pass" },
