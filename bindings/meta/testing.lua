@@ -12,8 +12,8 @@ local testing = {}
 ---@field signal? string
 ---@field error? "timeout"|"lost"
 
----What a request is told: text is its body. json instead of a body is a table. error: there is no answer. What statuses and
----retries come to is as the request says.
+---What a request is told: text is its body. json instead of a body is a table. error: there is no answer. What statuses
+---and retries come to is as the request says.
 ---@class muster.testing.HttpAnswer
 ---@field status? integer 200 when not given
 ---@field body? string
@@ -90,11 +90,12 @@ function testing.load(path, options) end
 ---@return muster.testing.Server
 function testing.server(answers, options) end
 
----What muster.http is told, by request: method and URL, in which * is any text, and which without a ? is compared with the
----URL without its query. A list answers in turn, also retries, which do not wait.
+---What muster.http is told, by request: method and URL, in which * is any text, and which without a ? is compared with
+---the URL without its query. A list answers in turn, also retries, which do not wait.
 ---```lua
 ---local http = testing.http { ["GET http://inventory.example/servers/*"] = { json = { bandwidth = 9000 } } }
----local server = testing.server({ ["sysbench *"] = "(8712.40 MiB/sec)\n", ["sensors *"] = "temp1_input: 61.0\n" }, { http = http })
+---local answers = { ["sysbench *"] = "(8712.40 MiB/sec)\n", ["sensors *"] = "temp1_input: 61.0\n" }
+---local server = testing.server(answers, { http = http })
 ---print(testing.load("burn.lua"):run(server).status) --> passed
 ---```
 ---@param answers table<string, string|muster.testing.HttpAnswer|(string|muster.testing.HttpAnswer)[]>

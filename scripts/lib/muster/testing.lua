@@ -16,9 +16,11 @@
 -- The script is run by the engine itself: its hooks, thresholds, needs, confirm and errors work as in `muster run`, and
 -- what it does on this machine (muster.exec, io.popen) is answered likewise. Nothing is run and nobody is asked:
 -- muster.sleep does not wait, claims are not kept. What muster.http is told stands in an option of the server:
---   testing.server(answers, { http = testing.http { ["GET http://inventory.example/*"] = { json = { bandwidth = 9000 } } } })
--- likewise by pattern (without a ? it is about the URL without its query); an answer is its body, or has status (200), body
--- or json, headers, or error: "connect", "resolve", "timeout", "tls"; a list in turn, also for retries, which do not wait.
+--   local http = testing.http { ["GET http://inventory.example/*"] = { json = { bandwidth = 9000 } } }
+--   testing.server(answers, { http = http })
+-- likewise by pattern (without a ? it is about the URL without its query); an answer is its body, or has status (200),
+-- body or json, headers, or error: "connect", "resolve", "timeout", "tls"; a list in turn, also for retries, which do
+-- not wait.
 --
 -- Pair steps want two: script:run(server, params, peer), where peer is another stand-in:
 --   local peer = testing.server({ ["iperf3 --server *"] = "Server listening on 5201\n" }, { id = "peer" })
@@ -172,7 +174,8 @@ end
 local function web_answer(value, request, level)
   if type(value) == "string" then value = { body = value } end
   if type(value) ~= "table" then
-    error(("the answer to '%s' is a %s: it is text, or { status =, body = or json =, headers = }"):format(request, type(value)), level)
+    local form = "the answer to '%s' is a %s: it is text, or { status =, body = or json =, headers = }"
+    error(form:format(request, type(value)), level)
   end
   for name, v in pairs(value) do
     if not WEB_FIELDS[name] or type(v) ~= WEB_FIELDS[name] then
@@ -183,7 +186,9 @@ local function web_answer(value, request, level)
   if value.status and (math.type(value.status) ~= "integer" or value.status < 100 or value.status > 599) then
     error(("the answer to '%s': %s is no status"):format(request, value.status), level)
   end
-  if value.body and value.json then error(("the answer to '%s' has a body and json: one of them"):format(request), level) end
+  if value.body and value.json then
+    error(("the answer to '%s' has a body and json: one of them"):format(request), level)
+  end
   local body = value.json and cjson.encode(value.json) or value.body or ""
   local answer = { status = value.status or 200, headers = headers_of(value.headers or {}, request, level + 1) }
   if value.json and not answer.headers["content-type"] then answer.headers["content-type"] = "application/json" end
@@ -194,7 +199,8 @@ end
 
 local function web_line(request, value, level)
   if type(request) ~= "string" or not request:find "^[%u*]+ ." then
-    error(("'%s' is no request: it is METHOD URL, like GET https://inventory.example/*"):format(tostring(request)), level)
+    local form = "'%s' is no request: it is METHOD URL, like GET https://inventory.example/*"
+    error(form:format(tostring(request)), level)
   end
   local answers = {}
   for i, v in ipairs(type(value) == "table" and value[1] ~= nil and value or { value }) do
