@@ -63,6 +63,21 @@ server:exec "printf '\\033[31mred'"
     assert.is_nil(result.stdout:find("\n1\n", 1, true))
   end)
 
+  it("says of a pair step that it wants another server", function()
+    local path = T.write(T.tmpdir() .. "/two.lua", [[ return { steps = { { name = "wire", pair = true, run = print } } } ]])
+    says((".load %s\n.step wire\n"):format(path), path .. ": steps wire; the global `script` is its description\n" ..
+      "wire is a pair step, of two servers, and here is one: muster run -s wire " .. path .. " SERVER PEER runs it\n")
+  end)
+
+  it("completes every function that it has", function()
+    local sources, missing = T.read(T.source .. "/host/cli/console_session.c"), {}
+    for _, fn in ipairs(dofile(T.source .. "/tools/reference.lua").read(T.source).functions) do
+      local here = fn.name:find "^server:" or fn.name:find "^muster%." and not fn.name:find "^muster%.testing"
+      if here and not sources:find('"' .. fn.name .. '"', 1, true) then missing[#missing + 1] = fn.name end
+    end
+    assert.same({}, missing)
+  end)
+
   it("is connected to the server, over one connection", function()
     local fleet = T.fleet_start(1)
     local lines = [[
