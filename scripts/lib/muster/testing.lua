@@ -58,6 +58,7 @@ end
 
 -- Where path is meant: beside the spec that calls, else from here.
 local function find(path, level)
+  if type(path) ~= "string" then error(("a path is text, not a %s"):format(type(path)), level + 1) end
   local folder = debug.getinfo(level + 1, "S").source:match "^@(.*/)"
   if not path:find "^/" and folder and exists(folder .. path) then return folder .. path end
   if exists(path) then return path end
@@ -138,6 +139,10 @@ local function answers_of(value, command, level)
   return all
 end
 
+local function must_be_table(value, what, level)
+  if type(value) ~= "table" then error(("%s is a table, not a %s"):format(what, type(value)), level + 1) end
+end
+
 -- The patterns of a table; the one that says most comes first.
 local function by_weight(answers)
   local globs = {}
@@ -213,6 +218,7 @@ local Web = {}
 
 --- What muster.http is told, for the option http of a server: requests, "METHOD URL", with their answers.
 function M.http(answers)
+  must_be_table(answers, "what testing.http is given", 2)
   local self = setmetatable({}, Web)
   for _, request in ipairs(by_weight(answers)) do self[#self + 1] = web_line(request, answers[request], 3) end
   return self
@@ -220,13 +226,17 @@ end
 
 local OPTIONS = { id = true, address = true, user = true, port = true, vars = true, connect = true, http = true }
 
+local Server = {}
+
 --- A stand-in for a server that answers so. options: id, address, user, port and vars, as in an inventory; connect:
 --- how the first connection goes, "refused", "unreachable", "timeout", "auth" or "host_key", or a list of what happens
 --- to one after the other ("ok": it is made); http: what requests are answered, whoever is asked.
 function M.server(answers, options)
   options = options or {}
+  must_be_table(answers, "what a server answers", 2)
+  must_be_table(options, "options of a server", 2)
   for name in pairs(options) do one_of(OPTIONS, name, "options of a server", 2) end
-  local self = { lines = {}, id = options.id or "server", options = options }
+  local self = setmetatable({ lines = {}, id = options.id or "server", options = options }, Server)
   local connects = options.connect or {}
   for _, how in ipairs(type(connects) == "table" and connects or { connects }) do
     local e = how ~= "ok" and one_of(CONNECTS, how, "connect", 2) or nil
@@ -339,6 +349,10 @@ end
 --- stand-in for whom the server is paired with in pair steps. It counts as a good one, so that what the pair comes to
 --- is the server's result; steps of its own are not run on it.
 function Script:run(server, params, peer)
+  if getmetatable(self) ~= Script then error("script:run wants a colon, and the script before it", 2) end
+  if getmetatable(server) ~= Server then error("the server is what testing.server { … } makes", 2) end
+  if peer and getmetatable(peer) ~= Server then error("the peer is what testing.server { … } makes", 2) end
+  must_be_table(params or {}, "what parameters are set to", 2)
   if peer and peer.id == server.id then
     error(("server and peer are both named '%s': give one of them another id"):format(peer.id), 2)
   end
