@@ -75,6 +75,7 @@ server:exec "printf '\\033[31mred'"
       "DIR/broken.lua:2: unexpected symbol near <eof>\nDIR/raises.lua:1: no\nstack traceback:\n"
     assert.equals(want, text:sub(1, #want))
     assert.is_nil(text:find("console.lua", 1, true), text)
+    says("muster.parse.kv(server:exec 'true')\n", "parse.kv reads text, the stdout of a command, not a table\n")
   end)
 
   it("says of a pair step that it wants another server", function()
