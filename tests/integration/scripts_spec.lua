@@ -275,7 +275,7 @@ ln -sf /usr/bin/sysbench "$HOME/bin/sysbench"
     local result = run("cpu", ids, { "seconds=1", "min_events_per_second=1" })
     assert.equals(3, result.code, result.stderr)
     assert.is_truthy(result.stdout:find("sysbench is missing (apt-get install sysbench)", 1, true), result.stdout)
-    assert.is_truthy(T.find_log(result.log, "or -p install_tools=true)"))
+    assert.is_truthy(T.find_log(result.log, "or --install-tools)"))
     assert.equals("", T.read(home "srv01" .. "/apt.log"))
 
     result = run("cpu", ids, { "seconds=1", "min_events_per_second=1", "install_tools=true" })
