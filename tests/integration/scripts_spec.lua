@@ -278,7 +278,7 @@ ln -sf /usr/bin/sysbench "$HOME/bin/sysbench"
     assert.is_truthy(T.find_log(result.log, "or --install-tools)"))
     assert.equals("", T.read(home "srv01" .. "/apt.log"))
 
-    result = run("cpu", ids, { "seconds=1", "min_events_per_second=1", "install_tools=true" })
+    result = run("cpu", ids, { "seconds=1", "min_events_per_second=1" }, nil, { "--install-tools" })
     assert.same({ "passed", "error", "error" }, { result.servers.srv01.status, result.servers.srv02.status,
       result.servers.srv03.status }, result.stderr)
     local options = "noninteractive: -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends "
