@@ -320,11 +320,12 @@ void mu_bind_mark_array(lua_State *L) { luaL_setmetatable(L, ARRAY); }
 
 static int array(lua_State *L)
 {
-    if (lua_isnoneornil(L, 1))
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
         lua_newtable(L);
-    else
-        lua_settop(L, 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
+    }
+    lua_settop(L, 1);
+    luaL_checktype(L, 1, LUA_TTABLE);
     if (!is_array(L, -1)) {
         if (lua_getmetatable(L, -1))
             return luaL_error(L, "json: array: the table has a metatable already");

@@ -111,8 +111,10 @@ static void push_loader(lua_State *L, const char *name, int env)
     if (lua_type(L, env + 1) != LUA_TTABLE || lua_getfield(L, env + 1, "path") != LUA_TSTRING)
         luaL_error(L, "package.path is not a string any more");
     lua_call(L, 2, 2);
-    if (lua_isnil(L, -2))
-        luaL_error(L, "module '%s' not found:%s", name, lua_tostring(L, -1));
+    if (lua_isnil(L, -2)) { /* on one line, since it is a line of the log */
+        const char *where = luaL_gsub(L, lua_tostring(L, -1), "\n\tno file ", ", ");
+        luaL_error(L, "module '%s' not found: %s", name, where);
+    }
     lua_pop(L, 1);
     int file = lua_gettop(L);
     mu_script_push_factory(L, lua_tostring(L, file));

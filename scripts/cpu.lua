@@ -13,7 +13,7 @@ return muster.script {
     -- servers score, and ask for 10 % less; a throttled socket or a missing CPU is then found.
     min_events_per_second = 500.0,
   },
-  timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
+  timeout = "15m", -- with --install-tools on a server that has to fetch lists first
 
   steps = {
     { name = "cpu", timeout = "2h",

@@ -15,7 +15,7 @@ return muster.script {
     min_throughput = 2000.0,
     min_copy = 1000.0, -- a copy reads and writes: half
   },
-  timeout = "15m", -- with -p install_tools=true on a server that has to fetch lists first
+  timeout = "15m", -- with --install-tools on a server that has to fetch lists first
 
   steps = {
     { name = "memory", timeout = "2h",

@@ -12,12 +12,24 @@ local testing = {}
 ---@field signal? string
 ---@field error? "timeout"|"lost"
 
+---What a request is told: text is its body. json instead of a body is a table. error: there is no answer. What statuses
+---and retries come to is as the request says.
+---@class muster.testing.HttpAnswer
+---@field status? integer 200 when not given
+---@field body? string
+---@field json? table
+---@field headers? table<string, string>
+---@field error? "connect"|"resolve"|"timeout"|"tls"
+
+---@class muster.testing.Http
+
 ---@class muster.testing.ServerOptions
 ---@field id? string "server" when not given
 ---@field address? string
 ---@field user? string
 ---@field port? integer
 ---@field vars? table<string, any>
+---@field http? muster.testing.Http what muster.http is told
 ---@field connect? string|string[] how connections go: "ok", "refused", "unreachable", "timeout", "auth", "host_key"
 
 ---@class muster.testing.Server
@@ -46,7 +58,7 @@ local testing = {}
 ---@field reason string
 ---@field steps table<integer|string, muster.testing.Step> by place, and by name
 ---@field failures muster.testing.Failure[] outside steps
----@field asked string[] the commands, in order
+---@field asked string[] the commands and requests, in order
 ---@field log table[] { level, message, … }
 ---@field mark? table { state, reason, note, tries }
 ---@field claim? string what is claimed when all is over, as JSON
@@ -77,6 +89,18 @@ function testing.load(path, options) end
 ---@param options? muster.testing.ServerOptions
 ---@return muster.testing.Server
 function testing.server(answers, options) end
+
+---What muster.http is told, by request: method and URL, in which * is any text, and which without a ? is compared with
+---the URL without its query. A list answers in turn, also retries, which do not wait.
+---```lua
+---local http = testing.http { ["GET http://inventory.example/servers/*"] = { json = { bandwidth = 9000 } } }
+---local answers = { ["sysbench *"] = "(8712.40 MiB/sec)\n", ["sensors *"] = "temp1_input: 61.0\n" }
+---local server = testing.server(answers, { http = http })
+---print(testing.load("burn.lua"):run(server).status) --> passed
+---```
+---@param answers table<string, string|muster.testing.HttpAnswer|(string|muster.testing.HttpAnswer)[]>
+---@return muster.testing.Http
+function testing.http(answers) end
 
 ---What a file holds; beside the spec, or from the current folder.
 ---```lua

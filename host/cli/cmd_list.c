@@ -96,8 +96,9 @@ int cmd_list(int argc, char **argv)
         json = true;
     }
     int first = cli_parser_operands(&parser);
+    const char *last = argv[argc - 1], *usual = NULL;
     if (first >= argc) {
-        const char *usual = cli_scripts_folder(folder, sizeof folder);
+        usual = cli_scripts_folder(folder, sizeof folder);
         if (!usual)
             return cli_misuse("list", "there is no folder scripts here, and none is installed: name one");
         code = cli_scripts_add(&scripts, "list", usual);
@@ -105,7 +106,7 @@ int cmd_list(int argc, char **argv)
     for (int i = first; i < argc && code == CLI_OK; i++)
         code = cli_scripts_add(&scripts, "list", argv[i]);
     if (code == CLI_OK && scripts.n == 0)
-        code = cli_error("list", "no scripts (*.lua) there");
+        code = cli_error("list", "no scripts (*.lua) in %s%s", usual ? usual : last, first + 1 < argc ? ", nor in the others" : "");
     if (code == CLI_OK)
         code = list_all(&scripts, json);
     cli_scripts_free(&scripts);

@@ -11,13 +11,22 @@
 #define STEP_PARAMS 32
 
 const char *const session_words[] = {
-    ".help", ".load", ".quit", ".step", "server:exec", "server:connect", "server:disconnect", "server:reconnect",
-    "server:claim", "server:claimed", "server:update_claim", "server:release", "server.id", "server.address", "server.port",
-    "server.user", "server.vars", "muster.exec", "muster.sleep", "muster.log.info", "muster.log.warning", "muster.log.error",
-    "muster.errors.is", "muster.http.request", "muster.http.client", "muster.secret", "muster.semaphore", "muster.run",
-    "muster.version", "load_script", "script.steps", "function", "return", "local", "require", "string.format",
-    "string.match", "string.gmatch", "string.gsub", "table.concat", "table.sort", "tonumber", "tostring", "ipairs", "pairs",
-    "print", NULL};
+    ".help", ".load", ".quit", ".step", "server:exec", "server:connect", "server:claim", "server:claimed",
+    "server:update_claim", "server:release", "server:spawn", "server:upload", "server:download", "server:write_file",
+    "server:read_file", "server:facts", "server:disconnect", "server:reconnect", "server.id", "server.address",
+    "server.port", "server.user", "server.vars", "server.groups", "muster.script", "muster.use", "muster.sleep",
+    "muster.exec", "muster.semaphore", "muster.gather", "muster.retry", "muster.secret",
+    "muster.errors.PerformanceBelowExpected", "muster.errors.CheckFailed", "muster.errors.ServerOperationError",
+    "muster.errors.ConnectError", "muster.errors.HostKeyError", "muster.errors.AuthError",
+    "muster.errors.CommandError", "muster.errors.TimeoutError", "muster.errors.ScriptError",
+    "muster.errors.HttpError", "muster.errors.ProvisionerError", "muster.errors.ServerStateError", "muster.errors.is",
+    "muster.http.request", "muster.http.escape", "muster.http.client", "muster.json.decode", "muster.json.encode",
+    "muster.json.array", "muster.log.trace", "muster.log.debug", "muster.log.info", "muster.log.warning",
+    "muster.log.warn", "muster.log.error", "muster.log.bind", "muster.parse.kv", "muster.parse.table",
+    "muster.parse.sysbench", "muster.parse.stress_ng", "muster.parse.mbw", "muster.parse.openssl_speed",
+    "muster.parse.fio", "muster.parse.iperf3", "muster.parse.clpeak", "muster.run", "muster.version", "load_script",
+    "script.steps", "function", "return", "local", "require", "string.format", "string.match", "string.gmatch",
+    "string.gsub", "table.concat", "table.sort", "tonumber", "tostring", "ipairs", "pairs", "print", NULL};
 
 /* ---- saying ---- */
 
@@ -123,6 +132,15 @@ static int set_params(struct muster_script *script, char **words, struct muster_
     return 0;
 }
 
+/* It is of two servers, and the console has one. */
+static bool is_pair_step(const struct muster_script *script, const char *name)
+{
+    for (size_t i = 0; i < muster_script_step_count(script); i++)
+        if (strcmp(muster_script_step_name(script, i), name) == 0)
+            return muster_script_step_pair(script, i);
+    return false;
+}
+
 static void run_step(struct session *s, const char *name, char **params)
 {
     const char *steps[] = {name, NULL};
@@ -135,6 +153,11 @@ static void run_step(struct session *s, const char *name, char **params)
     int rc = muster_script_load(s->m, s->script, &script, &err); /* each time anew: it is being worked on */
     if (rc == 0)
         rc = set_params(script, params, &err);
+    if (rc == 0 && is_pair_step(script, name)) {
+        printf("%s is a pair step, of two servers, and here is one: muster run -s %s %s SERVER PEER runs it\n", name, name,
+               s->script);
+        goto out;
+    }
     if (rc == 0)
         rc = muster_run_new(s->m, script, &options, &run, &err);
     if (rc == 0) {
@@ -146,6 +169,7 @@ static void run_step(struct session *s, const char *name, char **params)
         put_lines(err.message);
     else
         say_step(run, name);
+out:
     muster_run_free(run);
     muster_script_free(script);
 }

@@ -77,6 +77,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case OPT_ALLOW_DESTRUCTIVE:
         a->run.allow_destructive = true;
         return 0;
+    case OPT_INSTALL_TOOLS:
+        return param(a, "install_tools=true", argc);
     case 't':
         return threshold(a, v, argc);
     case 'j':

@@ -19,6 +19,7 @@ const struct cli_option run_table[] = {
     {'p', "param", "NAME=VALUE", "set a parameter of the script; repeatable"},
     {'s', "step", "NAME", "only these steps of the script, and mark nobody: names or globs, several with commas between them; repeatable"},
     {OPT_ALLOW_DESTRUCTIVE, "allow-destructive", NULL, "run also steps that the script calls destructive"},
+    {OPT_INSTALL_TOOLS, "install-tools", NULL, "install on the servers what the script needs there: -p install_tools=true"},
     {'t', "threshold", "STEP.METRIC=RULE",
      "judge a metric by this rule, such as 'cpu.score=>= 40' or a JSON object (docs/thresholds.md), whatever script and inventory "
      "say; repeatable"},

@@ -181,7 +181,7 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
         return;
     }
     if (m->kind == MU_TASK_PAIR) {
-        mu_pairs_done(run, m->task, m->peer);
+        mu_pairs_done(run, m->task, m->peer, m->down);
         after_pairs(run);
         return;
     }

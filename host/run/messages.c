@@ -166,5 +166,7 @@ void mu_post_done(const struct mu_task *t, uint64_t took_ms)
         return;
     struct mu_message *m = must_have(t, MU_MSG_DONE);
     m->number = took_ms;
+    m->down[0] = t->remote.state == MU_REMOTE_FAILED;
+    m->down[1] = t->peer.state == MU_REMOTE_FAILED;
     post(t, m);
 }

@@ -28,7 +28,7 @@ enum mu_message_kind {
     MU_MSG_SHARED,   /* plain: what before_all returned */
     MU_MSG_ENDING,   /* worker, number: ticket; took_ms: the server's task has come to its end. Answered when that is kept */
     MU_MSG_FACTS,    /* text: JSON */
-    MU_MSG_DONE,     /* kind; number: duration in ms */
+    MU_MSG_DONE,     /* kind; number: duration in ms; down, of a pair: it, its peer could not be connected to */
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
     MU_MSG_LEAVE,    /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
@@ -51,7 +51,7 @@ struct mu_message {
     struct mu_buf plain;
     enum mu_mark_state mark;
     unsigned tries, amount;
-    bool first;
+    bool first, down[2];
     int code;
 };
 

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "run/pair_results.h"
+#include "run/pairs_internal.h"
 #include "run/run_internal.h"
 
 #define INTERRUPTED "interrupted before it was paired"
@@ -15,10 +16,9 @@
 static const struct mu_script *script_of(const struct mu_run *run) { return run->engine.script; }
 static const char *id_of(const struct mu_run *run, size_t server) { return run->servers[server]->id; }
 
-/* It stands for a good server, and is measured in pairs alone. */
-static bool is_lent(const struct mu_run *run, size_t server) { return run->config.lends_last && server == run->n - 1; }
+bool mu_pairs_is_lent(const struct mu_run *run, size_t server) { return run->config.lends_last && server == run->n - 1; }
 
-static bool is_part(const struct mu_run *run, size_t step)
+bool mu_pairs_is_part(const struct mu_run *run, size_t step)
 {
     return script_of(run)->steps[step].pair && (!run->engine.only || run->engine.only[step]);
 }
@@ -28,7 +28,7 @@ int mu_pairs_init(struct mu_run *run)
     struct mu_pairs *p = &run->pairs;
     bool measures = !run->config.console && !run->config.dry_run && !run->config.left;
     for (size_t i = 0; measures && i < script_of(run)->n_steps; i++)
-        p->wanted = p->wanted || is_part(run, i);
+        p->wanted = p->wanted || mu_pairs_is_part(run, i);
     if (!p->wanted)
         return 0;
     p->servers = calloc(run->n + 1, sizeof *p->servers);
@@ -73,11 +73,11 @@ static struct mu_step_result *add_step(struct mu_task_result *t, const char *nam
     return mu_task_result_add_step_take(t, r) ? NULL : &t->steps[t->n_steps - 1];
 }
 
-static void skip(struct mu_run *run, size_t server, enum mu_status status, const char *why)
+void mu_pairs_skip(struct mu_run *run, size_t server, enum mu_status status, const char *why)
 {
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
         const struct mu_step *st = &script_of(run)->steps[i];
-        if (!is_part(run, i) || mu_pair_find_step(&run->results->tasks[server], st->name))
+        if (!mu_pairs_is_part(run, i) || mu_pair_find_step(&run->results->tasks[server], st->name))
             continue;
         bool withheld = st->destructive && !run->engine.allow_destructive;
         struct mu_step_result *r =
@@ -97,7 +97,7 @@ static void complete(struct mu_run *run, size_t first, struct mu_task_result *fr
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
         const char *name = script_of(run)->steps[i].name;
         const struct mu_step_result *now = mu_pair_find_step(&run->results->tasks[first], name);
-        if (is_part(run, i) && (!now || mu_pair_is_bad(now)) && !mu_pair_find_step(from, name))
+        if (mu_pairs_is_part(run, i) && (!now || mu_pair_is_bad(now)) && !mu_pair_find_step(from, name))
             add_step(from, name, MU_ST_SKIPPED, NULL);
     }
     for (size_t i = from->n_steps; i-- > 0;)
@@ -166,170 +166,7 @@ static void take(struct mu_run *run, size_t server, size_t partner, const struct
     s->tries++;
 }
 
-/* ---- who is fit ---- */
-
-static bool needs_met(const struct mu_task_result *t, const struct mu_step *st)
-{
-    for (size_t i = 0; i < st->n_needs; i++) {
-        const struct mu_step_result *needed = mu_pair_find_step(t, st->needs[i]);
-        if (!needed || needed->status != MU_ST_PASSED)
-            return false;
-    }
-    return true;
-}
-
-/* What its own task made of a pair step: its `when` said no, or did not work. NULL: it takes part. */
-static const struct mu_step_result *declined(const struct mu_run *run, const struct mu_task_result *t)
-{
-    for (size_t i = 0; i < t->n_steps; i++)
-        for (size_t j = 0; j < script_of(run)->n_steps; j++)
-            if (is_part(run, j) && !strcmp(t->steps[i].name, script_of(run)->steps[j].name))
-                return &t->steps[i];
-    return NULL;
-}
-
-/* NULL: it may be paired. In words that fold over servers. */
-static const char *why_not(const struct mu_run *run, const struct mu_task_result *t)
-{
-    for (size_t i = 0; i < t->n_steps; i++)
-        if (t->steps[i].status == MU_ST_UNREACHABLE)
-            return "not paired: it was unreachable";
-    for (size_t i = 0; i < t->n_failures; i++)
-        return t->failures[i].status == MU_ST_UNREACHABLE ? "not paired: it was unreachable" : "not paired: its own task broke off";
-    for (size_t i = 0; i < t->n_steps; i++)
-        if (t->steps[i].status == MU_ST_CANCELLED)
-            return "not paired: its own task broke off";
-    if (run->engine.fail_fast && t->status != MU_ST_PASSED && t->status != MU_ST_SKIPPED)
-        return "not paired: an earlier step did not pass (--fail-fast)";
-    for (size_t i = 0; i < script_of(run)->n_steps; i++)
-        if (is_part(run, i) && !needs_met(t, &script_of(run)->steps[i]))
-            return "not paired: a step that is needed did not pass";
-    return NULL;
-}
-
 /* ---- rounds ---- */
-
-static void add_pair(struct mu_pairs *p, size_t first, size_t second, bool helps)
-{
-    p->round[p->n_round++] = (struct mu_pair){first, second, helps, false};
-}
-
-static void form_first(struct mu_run *run)
-{
-    struct mu_pairs *p = &run->pairs;
-    size_t before = run->n, fit = 0;
-    for (size_t i = 0; i < run->n; i++) {
-        if (is_lent(run, i)) {
-            p->servers[i].good = true;
-            continue;
-        }
-        const struct mu_task_result *t = &run->results->tasks[i];
-        const struct mu_step_result *no = declined(run, t);
-        const char *why = !no ? why_not(run, t) : no->status == MU_ST_SKIPPED ? NULL : "not paired: its when did not work";
-        p->servers[i].fit = !no && !why;
-        fit += !no && !why;
-        if (no || why)
-            skip(run, i, MU_ST_SKIPPED, why);
-    }
-    for (size_t i = 0; i < run->n; i++) {
-        if (!p->servers[i].fit)
-            continue;
-        if (fit == 1 && !run->config.lends_last) {
-            skip(run, i, MU_ST_SKIPPED, "no other server to pair with");
-            p->servers[i].fit = false;
-        } else if (before == run->n) {
-            before = i;
-        } else {
-            add_pair(p, before, i, false);
-            p->servers[before].first = true;
-            before = run->n;
-        }
-    }
-    p->odd = fit > 1 ? before : run->n; /* a lent server is good, so that none has to be tried */
-}
-
-/* Whom to pair a server with that was paired before, or is the odd one; run->n: nobody. `at` goes round among the good. */
-static size_t find_good(const struct mu_run *run, size_t server, size_t *at)
-{
-    const struct mu_pairs_server *s = run->pairs.servers;
-    for (size_t i = 0; i < run->n; i++) {
-        size_t candidate = (*at + i) % run->n;
-        if (candidate == server || !s[candidate].good || (s[server].tries && s[server].partner == candidate))
-            continue;
-        *at = candidate + 1;
-        return candidate;
-    }
-    return run->n;
-}
-
-/* Nobody is good: then it is the odd one that may be, and shows who else is. It is paired with anyone. */
-static bool try_odd(struct mu_run *run)
-{
-    struct mu_pairs *p = &run->pairs;
-    size_t odd = p->odd;
-    for (size_t i = 0; i < run->n; i++)
-        if (p->servers[i].good)
-            return false;
-    if (odd == run->n || p->servers[odd].tries > 1 || (p->servers[odd].tries && !p->servers[odd].doubted))
-        return false;
-    for (size_t i = 0; i < run->n; i++) {
-        if (i == odd || !p->servers[i].fit || (p->servers[odd].tries && p->servers[odd].partner == i))
-            continue;
-        add_pair(p, odd, i, true);
-        return true;
-    }
-    return false;
-}
-
-/* Nobody is good, and no odd one is left to try: every first with the second of the next pair, once. Where a pair had one
- * bad server, this finds who is good, unless they all meet their like. */
-static bool shift(struct mu_run *run)
-{
-    struct mu_pairs *p = &run->pairs;
-    size_t n = 0, firsts = 0;
-    for (size_t i = 0; i < run->n; i++) {
-        if (p->servers[i].good)
-            return false;
-        firsts += p->servers[i].tries && p->servers[i].doubted && p->servers[i].first;
-    }
-    if (p->shifted || firsts < 2)
-        return false;
-    p->shifted = true;
-    size_t *all = calloc(firsts, sizeof *all);
-    if (!all)
-        return false; /* then they are not told apart */
-    for (size_t i = 0; i < run->n; i++)
-        if (p->servers[i].tries && p->servers[i].doubted && p->servers[i].first)
-            all[n++] = i;
-    for (size_t i = 0; i < n; i++) {
-        size_t second = p->servers[all[(i + 1) % n]].partner;
-        if (p->servers[second].doubted && !p->servers[second].first)
-            add_pair(p, all[i], second, false);
-    }
-    free(all);
-    mu_log(MU_WARNING, "No pair did well: %zu are made of others.", p->n_round);
-    return p->n_round > 0;
-}
-
-static void form_next(struct mu_run *run)
-{
-    struct mu_pairs *p = &run->pairs;
-    size_t at = 0, anew = 0;
-    if (try_odd(run) || shift(run))
-        return;
-    for (size_t i = 0; i < run->n; i++) {
-        struct mu_pairs_server *s = &p->servers[i];
-        if (!s->fit || (s->tries && !s->doubted))
-            continue;
-        size_t partner = find_good(run, i, &at);
-        if (partner < run->n)
-            add_pair(p, i, partner, true);
-        anew += s->tries && partner < run->n;
-    }
-    if (anew)
-        mu_log(MU_WARNING, "%zu server%s paired anew, since %s not do well with the first partner.", anew, anew == 1 ? " is" : "s are",
-               anew == 1 ? "it did" : "they did");
-}
 
 /* It was bad with those alone that were bad, too. */
 static void settle_untold(struct mu_run *run)
@@ -338,7 +175,7 @@ static void settle_untold(struct mu_run *run)
         const struct mu_pairs_server *s = &run->pairs.servers[i];
         for (size_t j = 0; s->tries && s->doubted && !s->told && j < script_of(run)->n_steps; j++) {
             struct mu_step_result *r =
-                is_part(run, j) ? mu_pair_find_step(&run->results->tasks[i], script_of(run)->steps[j].name) : NULL;
+                mu_pairs_is_part(run, j) ? mu_pair_find_step(&run->results->tasks[i], script_of(run)->steps[j].name) : NULL;
             if (!r || !mu_pair_is_bad(r))
                 continue;
             mu_pair_untold(r, id_of(run, i), id_of(run, s->partner));
@@ -355,11 +192,14 @@ static void form(struct mu_run *run)
     if (run->interrupts_seen)
         return;
     if (!p->formed)
-        form_first(run);
+        mu_pairs_form_first(run);
     p->formed = true;
     if (!p->n_round)
-        form_next(run);
+        mu_pairs_form_next(run);
     p->over = p->n_round == 0;
+    for (size_t i = 0; p->over && i < run->n; i++)
+        if (run->pairs.servers[i].fit && !run->pairs.servers[i].tries)
+            mu_pairs_skip(run, i, MU_ST_SKIPPED, "no other server to pair with: its partner was unreachable");
     if (p->over)
         settle_untold(run);
 }
@@ -379,7 +219,7 @@ static bool is_doubted(const struct mu_run *run, size_t server, size_t step, str
 {
     const struct mu_script *script = script_of(run);
     const struct mu_step_result *r =
-        is_part(run, step) ? mu_pair_find_step(&run->results->tasks[server], script->steps[step].name) : NULL;
+        mu_pairs_is_part(run, step) ? mu_pair_find_step(&run->results->tasks[server], script->steps[step].name) : NULL;
     if (!r || !mu_pair_is_bad(r))
         return false;
     if (why)
@@ -422,17 +262,59 @@ bool mu_pairs_next(struct mu_run *run, size_t *first, size_t *second, struct mu_
 
 struct mu_task_result *mu_pairs_result(struct mu_run *run, size_t first) { return &run->pairs.servers[first].result; }
 
-void mu_pairs_done(struct mu_run *run, size_t first, size_t second)
+/* The pair came to nothing, and a connection that could not be made is why. */
+static bool was_unreachable(const struct mu_task_result *from)
+{
+    bool unreachable = false;
+    for (size_t i = 0; i < from->n_failures; i++)
+        unreachable = unreachable || from->failures[i].status == MU_ST_UNREACHABLE;
+    for (size_t i = 0; i < from->n_steps; i++) {
+        if (from->steps[i].status == MU_ST_PASSED)
+            return false;
+        unreachable = unreachable || from->steps[i].status == MU_ST_UNREACHABLE;
+    }
+    return unreachable;
+}
+
+/* Its partner is unreachable, and so of no help to anyone. */
+static void leave(struct mu_run *run, size_t server, size_t partner)
+{
+    struct mu_buf why = MU_BUF_INIT;
+    run->pairs.servers[server].left = true;
+    mu_buf_addf(&why, "since %s was unreachable.", id_of(run, partner));
+    say(run, server, NULL, MU_WARNING, "Its pair tells nothing of it, ", mu_buf_cstr(&why));
+    mu_buf_free(&why);
+}
+
+/* The pair's result is the server's, unless it is about the partner alone. */
+static void learn(struct mu_run *run, size_t server, size_t partner, const struct mu_task_result *from, bool down, bool other_down)
+{
+    struct mu_pairs_server *s = &run->pairs.servers[server];
+    if (other_down && !down) {
+        leave(run, server, partner);
+        return;
+    }
+    take(run, server, partner, from);
+    if (down) {
+        s->fit = s->doubted = false;
+        s->told = true;
+    }
+}
+
+void mu_pairs_done(struct mu_run *run, size_t first, size_t second, const bool down[2])
 {
     struct mu_pairs *p = &run->pairs;
     struct mu_task_result *from = mu_pairs_result(run, first);
     bool helps = false;
     for (size_t i = 0; i < p->n_round; i++)
         helps = helps || (p->round[i].first == first && p->round[i].helps);
+    bool unreachable = was_unreachable(from), first_down = unreachable && down[0], second_down = unreachable && down[1];
     complete(run, first, from);
-    take(run, first, second, from);
+    learn(run, first, second, from, first_down, second_down);
     if (!helps)
-        take(run, second, first, from);
+        learn(run, second, first, from, second_down, first_down);
+    if (second_down)
+        p->servers[second].good = p->servers[second].fit = false; /* also one that helped */
     mu_task_result_clear(from);
     p->servers[first].busy = p->servers[second].busy = false;
     if (++p->n_ended == p->n_round)
@@ -445,7 +327,7 @@ void mu_pairs_say_finished(const struct mu_run *run, size_t server)
 {
     const struct mu_task_result *t = &run->results->tasks[server];
     char text[64];
-    if (is_lent(run, server))
+    if (mu_pairs_is_lent(run, server))
         return;
     snprintf(text, sizeof text, "%s (%.1f s).", mu_status_name(t->status), (double)t->duration_ms / 1000.0);
     say(run, server, NULL, t->status == MU_ST_PASSED ? MU_INFO : MU_WARNING, "Server finished: ", text);
@@ -455,7 +337,7 @@ static void not_anew(struct mu_run *run, size_t server)
 {
     struct mu_task_result *t = &run->results->tasks[server];
     for (size_t i = 0; i < script_of(run)->n_steps; i++) {
-        struct mu_step_result *now = is_part(run, i) ? mu_pair_find_step(t, script_of(run)->steps[i].name) : NULL;
+        struct mu_step_result *now = mu_pairs_is_part(run, i) ? mu_pair_find_step(t, script_of(run)->steps[i].name) : NULL;
         struct mu_step_result *r = now && mu_pair_is_bad(now) ? mu_step_result_new(now->name) : NULL;
         if (!r)
             continue;
@@ -474,6 +356,6 @@ void mu_pairs_end(struct mu_run *run)
         if (s->doubted)
             not_anew(run, i);
         else if (run->results->tasks[i].finished && !s->tries && (!p->formed || s->fit))
-            skip(run, i, MU_ST_CANCELLED, INTERRUPTED);
+            mu_pairs_skip(run, i, MU_ST_CANCELLED, INTERRUPTED);
     }
 }

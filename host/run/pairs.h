@@ -7,8 +7,11 @@
  *   already, in the same way; when no pair was good it is the first to be, since all that are good are found with one that
  *   is; and then the pairs are mixed once. Who was bad with bad ones alone is not known to be so: that is an error, no
  *   failure.
+ *   Who cannot be connected to is known at once: it is unreachable, and not paired any more. That says nothing of its partner,
+ *   which is paired anew as if it had not been.
  *   Pairs are made in rounds, the next when the last pair of one has ended, so that who is paired with whom does not depend
  *   on which pair was quicker.
+ * Files: pairs_form.c forms rounds; pairs.c keeps what pairs come to.
  * Owner: the run owns a mu_pairs. Thread: the main one.
  * Must not know: how tasks are dealt, who is marked.
  */
@@ -24,12 +27,13 @@ struct mu_run;
 struct mu_repeat;
 
 struct mu_pairs_server {
-    bool fit;       /* may be paired */
+    bool fit;       /* may be paired (on) */
     bool busy;      /* in a pair that is at work */
     bool good;      /* its last pair was */
     bool told;      /* the partner in its last pair was good, so that what that came to is about this one */
     bool doubted;   /* its last pair was bad, and it is to be paired anew: so may the partner be, or it was the first pair */
     bool first;     /* in a pair of the first round */
+    bool left;      /* its partner was unreachable: it is to be paired as if it had not been */
     unsigned tries; /* pairs whose result is about it */
     size_t partner; /* in the last of these */
     struct mu_task_result result; /* of the pair at work that it is the first of */
@@ -64,8 +68,8 @@ bool mu_pairs_next(struct mu_run *run, size_t *first, size_t *second, struct mu_
 struct mu_task_result *mu_pairs_result(struct mu_run *run, size_t first);
 /* Its own steps and its pairs are over: in the log, as for a server without pair steps. */
 void mu_pairs_say_finished(const struct mu_run *run, size_t server);
-/* A pair's task has ended. */
-void mu_pairs_done(struct mu_run *run, size_t first, size_t second);
+/* A pair's task has ended; down: the first, the second could not be connected to. */
+void mu_pairs_done(struct mu_run *run, size_t first, size_t second, const bool down[2]);
 /* The run is over: who was not paired, or not anew, is told so. */
 void mu_pairs_end(struct mu_run *run);
 

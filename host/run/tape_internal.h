@@ -64,5 +64,7 @@ void mu_tape_web_entry_free(struct mu_tape_web_entry *e); /* NULL allowed */
 /* tape_read.c: the file into entries, once; why not is tape->problem. */
 void mu_tape_read(struct mu_tape *tape);
 void mu_tape_clear(struct mu_tape *tape);
+/* A pattern in which * is any text, and every other character itself. */
+bool mu_tape_like(const char *pattern, const char *text);
 
 #endif

@@ -79,7 +79,7 @@ static bool get_entry(const json_t *line, struct mu_tape_entry *e)
     struct mu_buf command = MU_BUF_INIT;
     const json_t *glob = json_object_get(line, "glob"), *answers = json_object_get(line, "answers"),
                  *env = json_object_get(line, "env");
-    if (json_object_get(line, "http"))
+    if (json_object_get(line, "http") || json_object_get(line, "http_glob"))
         return (e->web = mu_tape_web_read(line)) != NULL;
     if (json_object_get(line, "connect"))
         return mu_tape_get_error(json_object_get(line, "error"), &e->connect);
@@ -172,8 +172,7 @@ void mu_tape_clear(struct mu_tape *tape)
 
 /* ---- finding ---- */
 
-/* A pattern in which * is any text, and every other character itself. */
-static bool like(const char *pattern, const char *text)
+bool mu_tape_like(const char *pattern, const char *text)
 {
     const char *star = NULL, *from = NULL;
     while (*text) {
@@ -249,7 +248,7 @@ static const struct mu_exec_result *find(struct mu_tape *tape, const struct aske
     }
     for (size_t i = 0; i < tape->n; i++) {
         struct mu_tape_entry *e = &tape->entries[i];
-        if (e->glob && like(e->glob, a->q->command))
+        if (e->glob && mu_tape_like(e->glob, a->q->command))
             return &e->answers[e->used + 1 < e->n_answers ? e->used++ : e->n_answers - 1];
     }
     return NULL;

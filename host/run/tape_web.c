@@ -8,19 +8,28 @@
 #include "run/tape_internal.h"
 
 #define SHOWN 5
+#define EXCERPT 200 /* bytes of a body in a message */
 #define NOT_RECORDED "(not recorded)"
 
 struct mu_tape_web {
     char method[8];
     char *url; /* without its query */
     char query[MU_TAPE_HASH], body[MU_TAPE_HASH]; /* "": none */
+    char *text;                  /* "GET URL", with its query: for patterns; NULL in an entry */
+    bool errors;                 /* as in the request */
+    struct mu_http_retry retry;  /* likewise */
+    struct mu_http_response made; /* by a pattern; what it holds is the entry's */
 };
 
-/* Of an entry: the request, and what it got. */
+/* Of an entry: the request, and what it got; or a pattern, and what comes of one request like it after the other. */
 struct mu_tape_web_entry {
     struct mu_tape_web asked;
-    struct mu_http_response answer;
-    char *from;
+    char *glob;
+    struct answer {
+        struct mu_http_response got;
+        char *from;
+    } * answers;
+    size_t n_answers;
     bool unrecorded; /* the body */
 };
 
@@ -29,7 +38,8 @@ struct mu_tape_web_entry {
 static void clear(struct mu_tape_web *w)
 {
     free(w->url);
-    w->url = NULL;
+    free(w->text);
+    w->url = w->text = NULL;
 }
 
 struct mu_tape_web *mu_tape_web_new(struct mu_tapes *t, size_t i, const struct mu_http_request *req)
@@ -39,10 +49,12 @@ struct mu_tape_web *mu_tape_web_new(struct mu_tapes *t, size_t i, const struct m
     size_t len = strcspn(req->url, "?#");
     const char *query = req->url[len] == '?' ? req->url + len + 1 : "";
     mu_tape_ready(t, i);
-    if (!w || !(w->url = strndup(req->url, len))) {
+    if (!w || !(w->url = strndup(req->url, len)) || asprintf(&w->text, "%s %s", req->method, req->url) < 0) {
         mu_tape_web_free(w);
         return NULL;
     }
+    w->errors = req->errors;
+    w->retry = req->retry;
     snprintf(w->method, sizeof w->method, "%s", req->method);
     if (*query)
         mu_tape_hash(tape, query, strlen(query), w->query);
@@ -56,6 +68,12 @@ void mu_tape_web_free(struct mu_tape_web *w)
     if (w)
         clear(w);
     free(w);
+}
+
+const char *mu_tape_web_name(const struct mu_tape_web *w, char *out, size_t size)
+{
+    snprintf(out, size, "%s %s", w->method, w->url);
+    return out;
 }
 
 static bool same_but_body(const struct mu_tape_web *a, const struct mu_tape_web *b)
@@ -182,43 +200,68 @@ static bool get_kind(const json_t *error, struct mu_http_response *r)
     return false;
 }
 
+static bool get_answer(const json_t *line, struct answer *a)
+{
+    const char *from = json_string_value(json_object_get(line, "from"));
+    const json_t *status = json_object_get(line, "status"), *attempts = json_object_get(line, "attempts");
+    if (!json_is_object(line) || (status && !json_is_integer(status)) || (attempts && !json_is_integer(attempts)))
+        return false;
+    a->from = from ? strdup(from) : NULL;
+    a->got.url = a->from;
+    a->got.status = (int)json_integer_value(status);
+    a->got.tries = attempts ? (unsigned)json_integer_value(attempts) : 1;
+    return (!from || a->from) && get_headers(json_object_get(line, "headers"), &a->got) &&
+           mu_tape_get_bytes(line, "response", &a->got.body) && get_kind(json_object_get(line, "error"), &a->got);
+}
+
+static bool get_request(const json_t *line, struct mu_tape_web_entry *e)
+{
+    const char *method = json_string_value(json_object_get(line, "http")), *url = json_string_value(json_object_get(line, "url"));
+    if (!method || !url || strlen(method) >= sizeof e->asked.method)
+        return false;
+    snprintf(e->asked.method, sizeof e->asked.method, "%s", method);
+    e->asked.url = strdup(url);
+    e->unrecorded = json_is_true(json_object_get(line, "response_not_recorded"));
+    return e->asked.url && get_hash(line, "query", e->asked.query) && get_hash(line, "body", e->asked.body);
+}
+
 struct mu_tape_web_entry *mu_tape_web_read(const json_t *line)
 {
     struct mu_tape_web_entry *e = calloc(1, sizeof *e);
-    const char *method = json_string_value(json_object_get(line, "http")), *url = json_string_value(json_object_get(line, "url"));
-    const char *from = json_string_value(json_object_get(line, "from"));
-    const json_t *status = json_object_get(line, "status"), *attempts = json_object_get(line, "attempts");
-    bool ok = e && method && url && strlen(method) < sizeof e->asked.method && (!status || json_is_integer(status)) &&
-              (!attempts || json_is_integer(attempts));
-    if (ok) {
-        snprintf(e->asked.method, sizeof e->asked.method, "%s", method);
-        e->asked.url = strdup(url);
-        e->from = from ? strdup(from) : NULL;
-        e->answer.url = e->from;
-        e->answer.status = (int)json_integer_value(status);
-        e->answer.tries = attempts ? (unsigned)json_integer_value(attempts) : 1;
-        e->unrecorded = json_is_true(json_object_get(line, "response_not_recorded"));
-        ok = e->asked.url && (!from || e->from) && get_hash(line, "query", e->asked.query) && get_hash(line, "body", e->asked.body) &&
-             get_headers(json_object_get(line, "headers"), &e->answer) && mu_tape_get_bytes(line, "response", &e->answer.body) &&
-             get_kind(json_object_get(line, "error"), &e->answer);
-    }
+    const json_t *glob = json_object_get(line, "http_glob"), *answers = json_object_get(line, "answers");
+    size_t n = glob ? json_array_size(answers) : 1;
+    bool ok = e && n && (e->answers = calloc(n, sizeof *e->answers));
+    if (ok && glob)
+        ok = json_is_string(glob) && (e->glob = strdup(json_string_value(glob)));
+    else if (ok)
+        ok = get_request(line, e);
+    for (size_t i = 0; ok && i < n; i++, e->n_answers = i)
+        ok = get_answer(glob ? json_array_get(answers, i) : line, &e->answers[i]);
     if (ok)
         return e;
     mu_tape_web_entry_free(e);
     return NULL;
 }
 
+static void answer_free(struct answer *a)
+{
+    for (size_t i = 0; i < a->got.n_fields; i++) {
+        free(a->got.fields[i].name);
+        free(a->got.fields[i].value);
+    }
+    free(a->got.fields);
+    mu_buf_free(&a->got.body);
+    free(a->from);
+}
+
 void mu_tape_web_entry_free(struct mu_tape_web_entry *e)
 {
     if (!e)
         return;
-    for (size_t i = 0; i < e->answer.n_fields; i++) {
-        free(e->answer.fields[i].name);
-        free(e->answer.fields[i].value);
-    }
-    free(e->answer.fields);
-    mu_buf_free(&e->answer.body);
-    free(e->from);
+    for (size_t i = 0; i < e->n_answers; i++)
+        answer_free(&e->answers[i]);
+    free(e->answers);
+    free(e->glob);
     clear(&e->asked);
     free(e);
 }
@@ -233,10 +276,12 @@ static void explain(const struct mu_tape *tape, const struct mu_tape_web *asked,
         const struct mu_tape_web_entry *e = tape->entries[i].web;
         if (!e)
             continue;
+        if (n++ < SHOWN)
+            mu_buf_addf(&all, "%s%s%s%.80s", n > 1 ? ", " : "", e->glob ? "" : e->asked.method, e->glob ? "" : " ", e->glob ? e->glob : e->asked.url);
+        if (e->glob)
+            continue;
         used += same(&e->asked, asked);
         other += !strcmp(e->asked.method, asked->method) && !strcmp(e->asked.url, asked->url) && !same(&e->asked, asked);
-        if (n++ < SHOWN)
-            mu_buf_addf(&all, "%s%s %.80s", n > 1 ? ", " : "", e->asked.method, e->asked.url);
     }
     if (n > SHOWN)
         mu_buf_addf(&all, " and %zu more", n - SHOWN);
@@ -252,7 +297,74 @@ static void explain(const struct mu_tape *tape, const struct mu_tape_web *asked,
     mu_buf_free(&all);
 }
 
-const struct mu_http_response *mu_tapes_web_answer(struct mu_tapes *t, size_t i, const struct mu_tape_web *asked,
+/* Without a ? in it a pattern is about the URL without its query. */
+static bool is_like(const struct mu_tape_web_entry *e, const struct mu_tape_web *asked)
+{
+    char *plain = strchr(e->glob, '?') ? NULL : strndup(asked->text, strcspn(asked->text, "?#"));
+    bool like = mu_tape_like(e->glob, plain ? plain : asked->text);
+    free(plain);
+    return like;
+}
+
+/* What a server's body says, on a line, for a message. */
+static void add_excerpt(struct mu_buf *what, const struct mu_buf *body)
+{
+    size_t n = body->len < EXCERPT ? body->len : EXCERPT;
+    while (n && n < body->len && ((unsigned char)body->data[n] & 0xc0) == 0x80)
+        n--; /* not half a character */
+    mu_buf_adds(what, n ? ": " : "");
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)body->data[i] > ' ')
+            mu_buf_addc(what, body->data[i]);
+        else if (what->data[what->len - 1] != ' ')
+            mu_buf_addc(what, ' ');
+    while (n && what->data[what->len - 1] == ' ')
+        what->data[--what->len] = '\0';
+    mu_buf_adds(what, n < body->len ? "…" : "");
+}
+
+/* As http/call.c would say it. */
+static void set_error(struct mu_http_response *r, const struct mu_tape_web *asked)
+{
+    struct mu_buf what = MU_BUF_INIT;
+    char tries[32] = "", cause[160];
+    if (r->kind == MU_HTTP_STATUS) {
+        mu_buf_addf(&what, "status %d", r->status);
+        add_excerpt(&what, &r->body);
+        snprintf(cause, sizeof cause, "status %d", r->status);
+    } else {
+        mu_buf_adds(&what, r->error.msg);
+        snprintf(cause, sizeof cause, "%s", r->error.cause);
+    }
+    if (r->tries > 1)
+        snprintf(tries, sizeof tries, " (%u tries)", r->tries);
+    mu_err_set(&r->error, r->error.code ? r->error.code : MU_EIO, "%s %.120s: %s%s", asked->method, asked->url, mu_buf_cstr(&what), tries);
+    mu_err_cause(&r->error, "HTTP: %s", cause);
+    mu_buf_free(&what);
+}
+
+/* One try after the other, as a server's answers would have it; only nobody waits in between. */
+static const struct mu_http_response *make(struct mu_tape_entry *entry, struct mu_tape_web *asked)
+{
+    struct mu_tape_web_entry *e = entry->web;
+    struct mu_http_response *r = &asked->made;
+    struct mu_http_outcome o;
+    uint64_t delay_ms;
+    unsigned tries = 0;
+    do {
+        *r = e->answers[entry->used + 1 < e->n_answers ? entry->used++ : e->n_answers - 1].got;
+        o = (struct mu_http_outcome){.kind = r->kind, .status = r->status, .sent = r->kind == MU_HTTP_TIMEOUT, .retry_after_ms = -1};
+    } while (mu_http_retry(&asked->retry, ++tries, &o, 0, &delay_ms));
+    r->tries = tries;
+    r->retryable = mu_http_retryable(&asked->retry, &o);
+    if (r->kind == MU_HTTP_OK && r->status >= 400 && asked->errors)
+        r->kind = MU_HTTP_STATUS;
+    if (r->kind != MU_HTTP_OK)
+        set_error(r, asked);
+    return r;
+}
+
+const struct mu_http_response *mu_tapes_web_answer(struct mu_tapes *t, size_t i, struct mu_tape_web *asked,
                                                    struct mu_err *err)
 {
     struct mu_tape *tape = mu_tape_of(t, i);
@@ -263,15 +375,18 @@ const struct mu_http_response *mu_tapes_web_answer(struct mu_tapes *t, size_t i,
     }
     for (size_t j = 0; j < tape->n; j++) {
         struct mu_tape_entry *e = &tape->entries[j];
-        if (!e->web || e->used || !same(&e->web->asked, asked))
+        if (!e->web || e->web->glob || e->used || !same(&e->web->asked, asked))
             continue;
         e->used = 1;
         if (!e->web->unrecorded)
-            return &e->web->answer;
+            return &e->web->answers[0].got;
         mu_err_set(err, MU_ENOENT, "the answer to %s %.120s repeated a secret, and is not in the transcript", asked->method, asked->url);
         mu_err_cause(err, "an answer that is not in the transcript");
         return NULL;
     }
+    for (size_t j = 0; j < tape->n; j++)
+        if (tape->entries[j].web && tape->entries[j].web->glob && is_like(tape->entries[j].web, asked))
+            return make(&tape->entries[j], asked);
     explain(tape, asked, err);
     return NULL;
 }

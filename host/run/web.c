@@ -37,13 +37,15 @@ static void tell(const struct mu_http_request *req)
 
 static int replay(struct mu_web_call *c, struct mu_err *err)
 {
+    char name[512];
     c->replayed = mu_tapes_web_answer(tapes_of(c->fiber), c->fiber->task->remote.index, c->asked, err);
     if (!c->replayed) {
         mu_tape_web_free(c->asked);
         c->asked = NULL;
         return err->code;
     }
-    mu_log(MU_DEBUG, "Answered from the transcript.");
+    mu_log_fields(MU_DEBUG, &(struct mu_field){"request", MU_FIELD_STR, {.str = mu_tape_web_name(c->asked, name, sizeof name)}}, 1,
+                  "Answered from the transcript.");
     c->wait.done = true;
     return 0;
 }

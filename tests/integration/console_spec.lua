@@ -63,6 +63,36 @@ server:exec "printf '\\033[31mred'"
     assert.is_nil(result.stdout:find("\n1\n", 1, true))
   end)
 
+  it("says in one line why a script cannot be loaded, and where it broke", function()
+    local dir = T.tmpdir()
+    T.write(dir .. "/five.lua", "return 5")
+    T.write(dir .. "/broken.lua", "return {\n")
+    T.write(dir .. "/raises.lua", "local function deep() error 'no' end\ndeep()")
+    local text = console((".load %s/none.lua\n.load %s/five.lua\n.load %s/broken.lua\n.load %s/raises.lua\n"):gsub("%%s", dir), "--local")
+      .stdout:gsub(dir:gsub("%p", "%%%0"), "DIR")
+    local want = "cannot open DIR/none.lua: No such file or directory\n" ..
+      "DIR/five.lua is no script: it returns no description with steps\n" ..
+      "DIR/broken.lua:2: unexpected symbol near <eof>\nDIR/raises.lua:1: no\nstack traceback:\n"
+    assert.equals(want, text:sub(1, #want))
+    assert.is_nil(text:find("console.lua", 1, true), text)
+    says("muster.parse.kv(server:exec 'true')\n", "parse.kv reads text, the stdout of a command, not a table\n")
+  end)
+
+  it("says of a pair step that it wants another server", function()
+    local path = T.write(T.tmpdir() .. "/two.lua", [[ return { steps = { { name = "wire", pair = true, run = print } } } ]])
+    says((".load %s\n.step wire\n"):format(path), path .. ": steps wire; the global `script` is its description\n" ..
+      "wire is a pair step, of two servers, and here is one: muster run -s wire " .. path .. " SERVER PEER runs it\n")
+  end)
+
+  it("completes every function that it has", function()
+    local sources, missing = T.read(T.source .. "/host/cli/console_session.c"), {}
+    for _, fn in ipairs(dofile(T.source .. "/tools/reference.lua").read(T.source).functions) do
+      local here = fn.name:find "^server:" or fn.name:find "^muster%." and not fn.name:find "^muster%.testing"
+      if here and not sources:find('"' .. fn.name .. '"', 1, true) then missing[#missing + 1] = fn.name end
+    end
+    assert.same({}, missing)
+  end)
+
   it("is connected to the server, over one connection", function()
     local fleet = T.fleet_start(1)
     local lines = [[

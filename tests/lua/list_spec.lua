@@ -86,7 +86,7 @@ DIR/b.lua: the disk's "speed"
   it("says when there is nothing", function()
     local empty = T.tmpdir()
     local result = T.run { "list", empty }
-    assert.same({ 2, "", "muster list: no scripts (*.lua) there\n" }, { result.code, result.stdout, result.stderr })
+    assert.same({ 2, "", "muster list: no scripts (*.lua) in " .. empty .. "\n" }, { result.code, result.stdout, result.stderr })
     result = T.run { "list", empty .. "/none.lua" }
     assert.equals(2, result.code)
     assert.is_truthy(result.stderr:find("none.lua: No such file", 1, true), result.stderr)

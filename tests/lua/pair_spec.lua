@@ -76,9 +76,9 @@ end
 local function run(servers, options)
   options = options or {}
   options.dir = T.tmpdir()
-  local args = { "-i", fleet(servers) }
+  local args = { "-i", options.inventory or fleet(servers) }
   for _, word in ipairs(options.args or {}) do args[#args + 1] = word end
-  local result = describe_result(T.run_local(script(options), { args = args }), options.dir)
+  local result = describe_result((options.inventory and T.run_script or T.run_local)(script(options), { args = args }), options.dir)
   result.dir_of_run = options.dir
   return result
 end
@@ -269,11 +269,65 @@ describe("a pair step", function()
       failing = { "failed", 'error(muster.errors.CheckFailed "bad cable")', 1 },
     }
     for name, way in pairs(ways) do
-      local r = run(healthy(5, { [3] = { "bad", run = way[2] } }), { timeout = "0.5" })
+      -- On a busy machine the others take their time, too.
+      local r = run(healthy(5, { [3] = { "bad", run = way[2] } }), { timeout = name == "hanging" and "3" or nil })
       assert.same({ way[3], way[1], 2 }, { r.code, r.wire.bad.status, r.wire.bad.measured }, name .. r.stderr)
       assert.matches(", with ok%d+", r.wire.bad.failures[1].message)
       for id, wire in pairs(r.wire) do assert.equal(id == "bad" and way[1] or "passed", wire.status, name .. id) end
     end
+  end)
+
+  describe("with servers that cannot be connected to", function()
+    -- Those named gone… are where nobody listens; the others are this machine.
+    local function run_with(ids, vars, code)
+      local list = {}
+      for i, id in ipairs(ids) do
+        list[i] = id:find "^gone" and { id = id, address = "127.0.0.1", port = 1 } or
+          { id = id, transport = "local", vars = vars and vars[id] }
+      end
+      local inventory = T.write(T.tmpdir() .. "/fleet.json", cjson.encode { servers = list })
+      local r = run(nil, { inventory = inventory, args = { "--connect-retries", "0", "--workers", "2" } })
+      assert.equal(code or 3, r.code, r.stderr)
+      for id, wire in pairs(r.wire) do
+        if id:find "^gone" then
+          assert.same({ "unreachable", 1, "ConnectError" }, { wire.status, wire.measured, wire.failures[1].type }, r.stderr)
+          assert.matches("connection refused", wire.failures[1].message)
+        end
+      end
+      return r
+    end
+
+    it("says so of them, and of nobody else", function()
+      for _, ids in ipairs { { "a", "gone" }, { "gone", "a" } } do
+        local r = run_with(ids)
+        assert.same({ "skipped", "passed", "no other server to pair with: its partner was unreachable" },
+          { r.wire.a.status, r.by_id.a.status, r.wire.a.failures[1].message }, r.stderr)
+        assert.same({ { "gone" }, {} }, { r.results.unmeasured_servers, r.results.failed_servers })
+        local line = T.find_log(r.log, "Its pair tells nothing of it, since gone was unreachable.")
+        assert.equal("a", line.server_id)
+      end
+    end)
+
+    it("pairs the others with each other", function()
+      for want, ids in pairs { ["a-b"] = { "a", "gone1", "gone2", "b" },
+        ["b-c"] = { "gone", "b", "c" }, ["d-e f-d"] = { "gone1", "d", "e", "gone2", "gone3", "f" },
+        ["g-h i-g"] = { "g", "h", "i", "gone" } } do
+        local r = run_with(ids)
+        local n = 0
+        for id, wire in pairs(r.wire) do
+          if not id:find "^gone" then assert.same({ "passed", 1 }, { wire.status, wire.measured }, id .. r.stderr) end
+          n = n + 1
+        end
+        assert.same({ #ids, want }, { n, table.concat(sorted(r.pairs), " ") }, r.stderr)
+      end
+    end)
+
+    it("does not know which of two is bad where nobody else is left", function()
+      local r = run_with({ "a", "gone", "slow" }, { slow = { speed = 1 } })
+      assert.same({ "error", "error", {} }, { r.wire.a.status, r.wire.slow.status, r.results.failed_servers }, r.stderr)
+      r = run_with({ "a", "gone", "slow", "b" }, { slow = { speed = 1 } }, 1)
+      assert.same({ "passed", "passed", { "slow" } }, { r.wire.a.status, r.wire.b.status, r.results.failed_servers }, r.stderr)
+    end)
   end)
 
   it("leaves out who was unreachable, or lacks what is needed", function()

@@ -270,6 +270,7 @@ describe("the reference", function()
     elseif fn.example and is_spec(fn) then
       it("has a spec that passes as the example of " .. fn.name, function()
         T.write(dir .. "/cpu.lua", T.read(T.source .. "/README.md"):match "## A first script\n\n```lua\n(.-)```")
+        T.write(dir .. "/burn.lua", T.read(T.source .. "/docs/writing-checks.md"):match "<!%-%- file: burn.lua %-%->\n```lua\n(.-)```")
         T.write(dir .. "/sysbench.txt", "    events per second:   912.4\n")
         T.write(dir .. "/example_spec.lua", ("local testing = require 'muster.testing'\nit('shows', function()\n%send)\n"):format(
           fn.example))

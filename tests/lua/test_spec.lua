@@ -67,8 +67,8 @@ describe("muster test", function()
     for _, case in ipairs {
       { {}, "no *_spec.lua here, in spec or in scripts" },
       { { ["a_spec.lua"] = PASSES }, "missing.lua: no such file or folder", "missing.lua" },
-      { { ["x/a.lua"] = PASSES }, "no *_spec.lua there", "x" },
-      { { ["a_spec.lua"] = "local unused" }, "there is no test in these files" },
+      { { ["x/a.lua"] = PASSES }, "no *_spec.lua in x", "x" },
+      { { ["a_spec.lua"] = "local unused" }, "there is no test in a_spec.lua" },
       { { ["a_spec.lua"] = PASSES }, "no test's name matches the filter", "--filter", "multiplies" },
       { { ["a,b_spec.lua"] = PASSES }, "a,b_spec.lua: busted takes no file with a comma in its name" },
     } do

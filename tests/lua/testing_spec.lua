@@ -87,6 +87,76 @@ describe("muster.testing", function()
       assert.is_truthy(not ok and tostring(e):find("both named 'peer'", 1, true), e)]], { ["pair.lua"] = PAIR })
   end)
 
+  -- In a step: what `ask` returns, with http and a table of answers.
+  local function asks(body, answers, options, checks)
+    works(([[
+      local http = testing.http { %s }
+      local result = testing.load "ask.lua":run(testing.server({}, { id = "srv/1", http = http }))
+      assert.equals("%s", result.status, result.reason)
+      %s]]):format(answers, options, checks), { ["ask.lua"] = [[ local muster = require "muster" return { steps = {
+        { name = "ask", run = function(server) ]] .. body .. " end } } }" })
+  end
+
+  it("answers requests, by the pattern that says most", function()
+    asks([[ local http = muster.http.client { base_url = "https://api.example/v1", token = "t" }
+      local bought = http:get("/servers/" .. server.id:gsub("/", "%%2F")):json()
+      local r = http:post("/jobs?dry=1", { json = { a = 1 } })
+      local plain = muster.http.request { url = "http://other.example/x?y=2" }
+      assert(r.status == 201 and r.headers["x-id"] == "7" and r.url == "https://api.example/v1/jobs?dry=1", r.status)
+      assert(plain.body == "\0\255" and plain.attempts == 1)
+      return { n = bought.n, other = http:get "/servers/7?deep=1".body:byte(), seven = #http:get "/servers/7".body } ]],
+      [[ ["GET https://api.example/v1/servers/*"] = { json = { n = 3 } }, ["GET https://api.example/v1/servers/7"] = "77",
+         ["GET https://api.example/v1/servers/7?deep=*"] = "9", ["* http://other.example/*"] = "\0\255",
+         ["POST https://api.example/v1/jobs"] = { status = 201, headers = { ["X-Id"] = 7 } } ]], "passed", [[
+      assert.same({ n = 3, other = 57, seven = 2 }, result.steps.ask.metrics)
+      assert.same({ "GET https://api.example/v1/servers/srv%2F1", "POST https://api.example/v1/jobs", "GET http://other.example/x",
+        "GET https://api.example/v1/servers/7", "GET https://api.example/v1/servers/7" }, result.asked)]])
+  end)
+
+  it("answers requests with statuses and errors, and retries, as the request says", function()
+    asks([[ local function get(path, options)
+        options = options or {}
+        options.url = "http://x" .. path
+        local ok, e = pcall(muster.http.request, options)
+        if ok then return "status " .. e.status .. " at " .. e.attempts end
+        return ("%s %s at %d: %s; %s"):format(e.kind, e.retryable, e.attempts, e.message, e.cause)
+      end
+      for _, said in ipairs { get "/busy", get("/busy2", { check = false }), get "/gone", get("/gone", { check = false }), get "/silent",
+        get("/silent", { method = "POST", body = "x" }), get("/off", { method = "POST", body = "x", retries = 1 }),
+        get("/late", { retries = 0 }), get("/odd", { retries = 0 }) } do print(said) end ]],
+      [[ ["GET http://x/busy"] = { { status = 503, body = "soon" }, { status = 200 } }, ["GET http://x/busy2"] = { { status = 503 }, "" },
+         ["GET http://x/gone"] = { status = 404, body = "no\n such\n" }, ["* http://x/silent"] = { error = "timeout" },
+         ["POST http://x/off"] = { { error = "connect" }, { error = "connect" }, "never" }, ["GET http://x/late"] = { error = "tls" },
+         ["GET http://x/odd"] = { error = "resolve" } ]], "passed", [[
+      assert.equals(table.concat({ "status 200 at 2", "status 200 at 2",
+        "status false at 1: GET http://x/gone: status 404: no such; HTTP: status 404", "status 404 at 1",
+        "timeout true at 4: GET http://x/silent: no answer in time (4 tries); HTTP: no answer in time",
+        "timeout true at 1: POST http://x/silent: no answer in time; HTTP: no answer in time",
+        "connect true at 2: POST http://x/off: connection refused (2 tries); HTTP: connection refused",
+        "tls true at 1: GET http://x/late: certificate not accepted; HTTP: certificate not accepted",
+        "resolve true at 1: GET http://x/odd: unknown host; HTTP: unknown host" }, "\n") .. "\n", result.steps.ask.log)]])
+  end)
+
+  it("is an error where a request has no answer", function()
+    asks([[ muster.http.request { url = "http://x/what?key=secret" } ]], [[ ["GET http://x/*/y"] = "" ]], "error", [[
+      assert.is_truthy(result.reason:find("nothing is known of GET http://x/what; there are answers to: GET http://x/*/y", 1, true),
+        result.reason)]])
+  end)
+
+  it("answers what is asked for no server, with a peer as well", function()
+    works([[
+      local http = testing.http { ["GET http://x/fleet"] = "4" }
+      local server, peer = testing.server({}, { http = http }), testing.server({}, { id = "peer" })
+      local fleet = testing.load "fleet.lua"
+      assert.equals(4, fleet:run(server).steps.own.metrics.score)
+      local result = fleet:run(server, {}, peer)
+      assert.equals(4, result.steps.both.metrics.score, result.reason)]], { ["fleet.lua"] = [[
+      local muster = require "muster"
+      return { before_all = function() return muster.http.request { url = "http://x/fleet" }.body end,
+        steps = { { name = "own", run = function() return tonumber(muster.run.shared) end },
+          { name = "both", pair = true, run = function() return tonumber(muster.run.shared) end } } }]] })
+  end)
+
   it("tells what a run found out", function()
     works [[
       local result = script:run(testing.server(ANSWERS, { id = "srv/1", port = 2222, vars = { rack = "r1", n = 3 } }),
@@ -175,6 +245,23 @@ describe("muster.testing", function()
     says("the answer to 'a' is a number", [[testing.server { a = 1 }]])
     says("error: there is no 'gone'; there are lost, timeout", [[testing.server { a = { error = "gone" } }]])
     says("connect: there is no 'gone'", [[testing.server({}, { connect = "gone" })]])
+    says("a_spec.lua:5: 'get x' is no request: it is METHOD URL, like GET ", [[testing.http { ["get x"] = "" }]])
+    says("a_spec.lua:5: the answer to 'GET x': state is not one of body, error, headers, json, status",
+      [[testing.http { ["GET x"] = { { state = 1 } } }]])
+    says("a_spec.lua:5: the answer to 'GET x' is a number: ", [[testing.http { ["GET x"] = 1 }]])
+    says("a_spec.lua:5: the answer to 'GET x': 20.5 is no status", [[testing.http { ["GET x"] = { status = 20.5 } }]])
+    says("a_spec.lua:5: the answer to 'GET x' has a body and json: one of them", [[testing.http { ["GET x"] = { body = "", json = {} } }]])
+    says("a_spec.lua:5: the answer to 'GET x': headers are names with texts", [[testing.http { ["GET x"] = { headers = { 1 } } }]])
+    says("a_spec.lua:5: error: there is no 'gone'; there are connect, resolve, timeout, tls",
+      [[testing.http { ["GET x"] = { error = "gone" } }]])
+    says("a_spec.lua:5: options of a server: http is what testing.http { … } makes", [[testing.server({}, { http = {} })]])
+    says("a_spec.lua:5: what a server answers is a table, not a nil", [[testing.server()]])
+    says("a_spec.lua:5: what testing.http is given is a table, not a string", [[testing.http "GET x"]])
+    says("a_spec.lua:5: a path is text, not a nil", [[testing.load()]])
+    says("a_spec.lua:5: the server is what testing.server { … } makes", [[script:run {}]])
+    says("a_spec.lua:5: the peer is what testing.server { … } makes", [[script:run(testing.server {}, {}, {})]])
+    says("a_spec.lua:5: script:run wants a colon, and the script before it", [[script.run(testing.server {})]])
+    says("a_spec.lua:5: what parameters are set to is a table, not a number", [[script:run(testing.server {}, 5)]])
     says("options of a server: there is no 'var'", [[testing.server({}, { var = {} })]])
     says("a_spec.lua:5", [[testing.server { a = 1 }]])
   end)

@@ -74,9 +74,10 @@ end
 
 function Bench:stop() self.fleet:stop() end
 
---- Text without dates, durations, addresses and the columns that these move.
+--- Text without dates, runs, durations, addresses and the columns that these move.
 function M.plain(text)
   text = text:gsub("%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d", "DATE"):gsub("%([%d.]+ s%)", "(S)"):gsub(": [%d.]+ seconds", ": S")
+  text = text:gsub("Run %d+T%d+Z%-%x+, kept in [^%s]-/%.local/", "Run ID, kept in HOME/.local/")
   text = text:gsub("%d+%.%d+%.%d+%.%d+", "ADDRESS"):gsub(" +server_id=", " server_id="):gsub("%s+$", "")
   return text
 end

@@ -47,7 +47,7 @@ function M.run(server, program, package, ...)
   end
   if is_missing(ok, result) then
     error(errors.CommandError(("%s is not on the server: install the Debian package %s there (apt-get install %s, " ..
-      "or -p install_tools=true)"):format(program, package, package),
+      "or --install-tools)"):format(program, package, package),
       { cause = ("%s is missing (apt-get install %s)"):format(program, package), command = result.command,
         exit_status = 127, stderr = result.stderr }))
   end

@@ -117,6 +117,7 @@ local function eval(server, text)
     if type(e) ~= "string" then return e end
     -- Where it came from, when that is not the line itself.
     local trace = debug.traceback("", 2):gsub("\n[^\n]*%[C%]: in function 'xpcall'.*", "")
+    trace = trace:gsub("\n\t[^\n]*/lib/muster/[%w_]+%.lua:[^\n]*", ""):gsub("\n\t%(%.%.%.tail calls%.%.%.%)$", "")
     return trace:find "\n\t[^%[\n]*%.lua:" and e .. trace or e
   end))
   if not values[1] then

@@ -258,4 +258,14 @@ function M.clpeak(text)
   return devices
 end
 
+-- The result of exec as a whole is what is given by mistake.
+for name, read in pairs(M) do
+  M[name] = function(text, options)
+    if type(text) ~= "string" then
+      error(("parse.%s reads text, the stdout of a command, not a %s"):format(name, type(text)), 2)
+    end
+    return read(text, options)
+  end
+end
+
 return M

@@ -48,7 +48,7 @@ local function find(paths)
     end
     if #found == 0 then return nil, "no *_spec.lua here, in spec or in scripts" end
   elseif #found == 0 then
-    return nil, "no *_spec.lua there"
+    return nil, "no *_spec.lua in " .. table.concat(paths, ", ")
   end
   return found
 end
@@ -90,7 +90,8 @@ function M.run(options)
   io.stdout:flush()
   if not ok and problem ~= EXIT then return 2, "busted broke: " .. problem:match "^[^\n]*" end
   if code == 0 and M.tests == 0 and not options.list then
-    return 2, options.filter and "no test's name matches the filter" or "there is no test in these files"
+    if options.filter then return 2, "no test's name matches the filter" end
+    return 2, "there is no test in " .. table.concat(specs, ", ")
   end
   return code == 0 and 0 or 1
 end

@@ -15,7 +15,12 @@
 --
 -- The script is run by the engine itself: its hooks, thresholds, needs, confirm and errors work as in `muster run`, and
 -- what it does on this machine (muster.exec, io.popen) is answered likewise. Nothing is run and nobody is asked:
--- muster.sleep does not wait, claims are not kept, muster.http is an error.
+-- muster.sleep does not wait, claims are not kept. What muster.http is told stands in an option of the server:
+--   local http = testing.http { ["GET http://inventory.example/*"] = { json = { bandwidth = 9000 } } }
+--   testing.server(answers, { http = http })
+-- likewise by pattern (without a ? it is about the URL without its query); an answer is its body, or has status (200),
+-- body or json, headers, or error: "connect", "resolve", "timeout", "tls"; a list in turn, also for retries, which do
+-- not wait.
 --
 -- Pair steps want two: script:run(server, params, peer), where peer is another stand-in:
 --   local peer = testing.server({ ["iperf3 --server *"] = "Server listening on 5201\n" }, { id = "peer" })
@@ -23,7 +28,7 @@
 -- A result has status, reason ("" where it passed), failures, log, asked and steps, each by its place and its name:
 --   { name, status, reason, metrics = { name = number }, units = { name = text }, failures, measured, log = text }
 -- A failure is { status, type, where, metric, cause, message }. log is what was logged, each { level, message, … };
--- asked the commands in order, mark what the script's mark hook was told, if it was to be called.
+-- asked the commands and requests in order, mark what the script's mark hook was told, if it was to be called.
 local cjson = require "cjson"
 local there, engine = pcall(require, "muster.testing.engine")
 if not there then error("muster.testing is for specs: run them with `muster test`", 0) end
@@ -53,6 +58,7 @@ end
 
 -- Where path is meant: beside the spec that calls, else from here.
 local function find(path, level)
+  if type(path) ~= "string" then error(("a path is text, not a %s"):format(type(path)), level + 1) end
   local folder = debug.getinfo(level + 1, "S").source:match "^@(.*/)"
   if not path:find "^/" and folder and exists(folder .. path) then return folder .. path end
   if exists(path) then return path end
@@ -133,31 +139,116 @@ local function answers_of(value, command, level)
   return all
 end
 
-local OPTIONS = { id = true, address = true, user = true, port = true, vars = true, connect = true }
+local function must_be_table(value, what, level)
+  if type(value) ~= "table" then error(("%s is a table, not a %s"):format(what, type(value)), level + 1) end
+end
+
+-- The patterns of a table; the one that says most comes first.
+local function by_weight(answers)
+  local globs = {}
+  for glob in pairs(answers) do globs[#globs + 1] = glob end
+  table.sort(globs, function(a, b)
+    local m, n = #tostring(a):gsub("%*", ""), #tostring(b):gsub("%*", "")
+    if m ~= n then return m > n end
+    return tostring(a) < tostring(b)
+  end)
+  return globs
+end
+
+-- ---- what muster.http is told ----
+
+local WEB_FIELDS = { status = "number", body = "string", json = "table", headers = "table", error = "string" }
+local WEB_ERRORS = {
+  connect = { kind = "connect", code = "MU_EUNREACH", message = "connection refused", cause = "connection refused" },
+  resolve = { kind = "resolve", code = "MU_ERESOLVE", message = "unknown host", cause = "unknown host" },
+  timeout = { kind = "timeout", code = "MU_ETIMEDOUT", message = "no answer in time", cause = "no answer in time" },
+  tls = { kind = "tls", code = "MU_EIO", message = "certificate not accepted", cause = "certificate not accepted" },
+}
+
+local function headers_of(headers, request, level)
+  local all = {}
+  for name, value in pairs(headers) do
+    if type(name) ~= "string" or (type(value) ~= "string" and type(value) ~= "number") then
+      error(("the answer to '%s': headers are names with texts"):format(request), level)
+    end
+    all[name:lower()] = tostring(value)
+  end
+  return all
+end
+
+local function web_answer(value, request, level)
+  if type(value) == "string" then value = { body = value } end
+  if type(value) ~= "table" then
+    local form = "the answer to '%s' is a %s: it is text, or { status =, body = or json =, headers = }"
+    error(form:format(request, type(value)), level)
+  end
+  for name, v in pairs(value) do
+    if not WEB_FIELDS[name] or type(v) ~= WEB_FIELDS[name] then
+      error(("the answer to '%s': %s is not one of %s"):format(request, tostring(name), names_of(WEB_FIELDS)), level)
+    end
+  end
+  if value.error then return { error = one_of(WEB_ERRORS, value.error, "error", level) } end
+  if value.status and (math.type(value.status) ~= "integer" or value.status < 100 or value.status > 599) then
+    error(("the answer to '%s': %s is no status"):format(request, value.status), level)
+  end
+  if value.body and value.json then
+    error(("the answer to '%s' has a body and json: one of them"):format(request), level)
+  end
+  local body = value.json and cjson.encode(value.json) or value.body or ""
+  local answer = { status = value.status or 200, headers = headers_of(value.headers or {}, request, level + 1) }
+  if value.json and not answer.headers["content-type"] then answer.headers["content-type"] = "application/json" end
+  if not next(answer.headers) then answer.headers = nil end -- an empty table would be a list
+  if utf8.len(body) then answer.response = body else answer.response_base64 = base64(body) end
+  return answer
+end
+
+local function web_line(request, value, level)
+  if type(request) ~= "string" or not request:find "^[%u*]+ ." then
+    local form = "'%s' is no request: it is METHOD URL, like GET https://inventory.example/*"
+    error(form:format(tostring(request)), level)
+  end
+  local answers = {}
+  for i, v in ipairs(type(value) == "table" and value[1] ~= nil and value or { value }) do
+    answers[i] = web_answer(v, request, level + 1)
+  end
+  return { http_glob = request, answers = answers }
+end
+
+local Web = {}
+
+--- What muster.http is told, for the option http of a server: requests, "METHOD URL", with their answers.
+function M.http(answers)
+  must_be_table(answers, "what testing.http is given", 2)
+  local self = setmetatable({}, Web)
+  for _, request in ipairs(by_weight(answers)) do self[#self + 1] = web_line(request, answers[request], 3) end
+  return self
+end
+
+local OPTIONS = { id = true, address = true, user = true, port = true, vars = true, connect = true, http = true }
+
+local Server = {}
 
 --- A stand-in for a server that answers so. options: id, address, user, port and vars, as in an inventory; connect:
 --- how the first connection goes, "refused", "unreachable", "timeout", "auth" or "host_key", or a list of what happens
---- to one after the other ("ok": it is made).
+--- to one after the other ("ok": it is made); http: what requests are answered, whoever is asked.
 function M.server(answers, options)
   options = options or {}
+  must_be_table(answers, "what a server answers", 2)
+  must_be_table(options, "options of a server", 2)
   for name in pairs(options) do one_of(OPTIONS, name, "options of a server", 2) end
-  local self = { lines = {}, id = options.id or "server", options = options }
+  local self = setmetatable({ lines = {}, id = options.id or "server", options = options }, Server)
   local connects = options.connect or {}
   for _, how in ipairs(type(connects) == "table" and connects or { connects }) do
     local e = how ~= "ok" and one_of(CONNECTS, how, "connect", 2) or nil
     table.insert(self.lines, { connect = self.id, error = e })
   end
-  local globs = {}
-  for glob in pairs(answers) do globs[#globs + 1] = glob end
-  -- The one that says most of a command comes first.
-  table.sort(globs, function(a, b)
-    local m, n = #a:gsub("%*", ""), #b:gsub("%*", "")
-    if m ~= n then return m > n end
-    return a < b
-  end)
-  for _, glob in ipairs(globs) do
+  for _, glob in ipairs(by_weight(answers)) do
     table.insert(self.lines, { glob = glob, answers = answers_of(answers[glob], glob, 3) })
   end
+  if options.http ~= nil and getmetatable(options.http) ~= Web then
+    error("options of a server: http is what testing.http { … } makes", 2)
+  end
+  for _, line in ipairs(options.http or {}) do table.insert(self.lines, line) end
   return self
 end
 
@@ -200,8 +291,8 @@ local function result_of(report, log)
   end
   for line in log:gmatch "[^\n]+" do
     local entry = plain(cjson.decode(line))
-    if entry.command and entry.here ~= nil then
-      result.asked[#result.asked + 1] = entry.command
+    if entry.request or (entry.command and entry.here ~= nil) then
+      result.asked[#result.asked + 1] = entry.request or entry.command
     else
       entry.message, entry.event = entry.event, nil
       result.log[#result.log + 1] = entry
@@ -239,12 +330,17 @@ local function scratch()
   end, dir
 end
 
--- The stand-in as the engine has it: a transcript, and its line of an inventory.
-local function put_server(put, stem, server)
+-- Its transcript.
+local function text_of(server)
   local lines = { cjson.encode { muster = "transcript", version = 1 } }
   for _, line in ipairs(server.lines) do lines[#lines + 1] = cjson.encode(line) end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- The stand-in as the engine has it: a transcript, and its line of an inventory.
+local function put_server(put, stem, server)
   local id = server.id:gsub("[/%%]", function(c) return ("%%%02X"):format(c:byte()) end)
-  put(stem .. "." .. id .. ".jsonl", table.concat(lines, "\n") .. "\n")
+  put(stem .. "." .. id .. ".jsonl", text_of(server))
   local o = server.options
   return { id = server.id, address = o.address, user = o.user, port = o.port, vars = o.vars }
 end
@@ -253,13 +349,20 @@ end
 --- stand-in for whom the server is paired with in pair steps. It counts as a good one, so that what the pair comes to
 --- is the server's result; steps of its own are not run on it.
 function Script:run(server, params, peer)
+  if getmetatable(self) ~= Script then error("script:run wants a colon, and the script before it", 2) end
+  if getmetatable(server) ~= Server then error("the server is what testing.server { … } makes", 2) end
+  if peer and getmetatable(peer) ~= Server then error("the peer is what testing.server { … } makes", 2) end
+  must_be_table(params or {}, "what parameters are set to", 2)
   if peer and peer.id == server.id then
     error(("server and peer are both named '%s': give one of them another id"):format(peer.id), 2)
   end
   local put, clear, dir = scratch()
   local stem = self.path:match "([^/]*)$":gsub("%.lua$", "")
   local servers, texts = { put_server(put, stem, server) }, {}
-  if peer then servers[2] = put_server(put, stem, peer) end
+  if peer then
+    servers[2] = put_server(put, stem, peer)
+    put(stem .. "%fleet.jsonl", text_of(server)) -- before_all and after_all ask the server's, too
+  end
   for name, value in pairs(params or {}) do texts[name] = tostring(value) end
   local log = put "log"
   local ok, report = pcall(engine.run, { script = self.path, replay = dir, log = log, params = texts,
