@@ -58,10 +58,11 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
 int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const struct mu_run_result *r, const bool *anew,
                     struct mu_err *err);
 
-/* Put what is new of a server: steps and failures that were added to its end. */
-int mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err);
+/* Put what is new of a server: steps and failures that were added to its end. It is read from r with the next commit: many rows
+ * together cost less. */
+void mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server);
 /* And all that is known of it beside them. */
-int mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err);
+void mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server);
 void mu_store_note_worker(struct mu_store *s, size_t server, int worker); /* put with the rest */
 int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, struct mu_err *err);
 /* A result that is not the server's yet: pass is "again" or "pair". It is gone when the server is final. */
