@@ -86,6 +86,7 @@ void muster_stored_free(struct muster_stored *s)
 }
 
 const char *muster_stored_id(const struct muster_stored *s) { return s->former->run.run_id; }
+bool muster_stored_is_finished(const struct muster_stored *s) { return s->former && mu_former_is_finished(s->former); }
 const char *muster_stored_script(const struct muster_stored *s) { return s->former->run.script_path; }
 
 const char *muster_stored_word(const struct muster_stored *s, size_t i)
@@ -271,7 +272,7 @@ int muster_run_resume(struct muster_stored *s, struct muster_script *script, con
         if (!(servers[i] = mu_inventory_find(m->inventory, f->results->tasks[i].server_id)))
             rc = mu_err_set(&e, MU_ENOENT, "server %s of the run %s is not in the inventory", f->results->tasks[i].server_id,
                             f->run.run_id);
-    if (!rc)
+    if (!rc && !mu_former_is_finished(f))
         rc = check_claims(f, options ? options->state_dir : NULL, &e);
     if (!rc) {
         rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, &(struct mu_api_kind){.former = f}, out, &e);
