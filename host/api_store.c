@@ -213,6 +213,30 @@ int muster_stored_select(struct muster_stored *s, const char *statuses, size_t *
     return 0;
 }
 
+/* ---- artefacts ---- */
+
+struct artefact_call {
+    int (*fn)(void *arg, const struct muster_artefact *artefact);
+    void *arg;
+    int answer;
+};
+
+static int pass_artefact(void *arg, const struct mu_store_artefact *a)
+{
+    struct artefact_call *call = arg;
+    call->answer = call->fn(call->arg, &(struct muster_artefact){a->server, a->name, a->kept_ms, a->bytes, a->n});
+    return call->answer;
+}
+
+int muster_stored_artefacts(struct muster_stored *s, bool bytes,
+                            int (*fn)(void *arg, const struct muster_artefact *artefact), void *arg, struct muster_error *err)
+{
+    struct artefact_call call = {fn, arg, 0};
+    struct mu_err e = {0};
+    int rc = mu_store_artefacts(s->former->store, &s->former->run, bytes, pass_artefact, &call, &e);
+    return call.answer ? call.answer : mu_api_give_result(err, rc, &e);
+}
+
 /* ---- going on ---- */
 
 int muster_stored_check_script(const struct muster_stored *s, const struct muster_script *script, struct muster_error *err)

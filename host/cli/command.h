@@ -29,6 +29,8 @@ const char *cli_command_suggest(const char *name);
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(FILE *to);
+int cmd_artefacts(int argc, char **argv);
+void cmd_artefacts_help(FILE *to);
 int cmd_resume(int argc, char **argv);
 void cmd_resume_help(FILE *to);
 int cmd_cleanup(int argc, char **argv);

@@ -7,6 +7,7 @@
 const struct cli_command cli_commands[] = {
     {"run", "run a script against servers", cmd_run, cmd_run_help},
     {"resume", "go on with a run that was cut off", cmd_resume, cmd_resume_help},
+    {"artefacts", "list or write out what steps of a run kept", cmd_artefacts, cmd_artefacts_help},
     {"cleanup", "destroy what earlier runs left behind", cmd_cleanup, cmd_cleanup_help},
     {"check", "load scripts and say whether they are in order", cmd_check, cmd_check_help},
     {"list", "show scripts, with their parameters and thresholds", cmd_list, cmd_list_help},

@@ -324,6 +324,17 @@ MUSTER_API const char *muster_stored_script(const struct muster_stored *s);     
 MUSTER_API const char *muster_stored_word(const struct muster_stored *s, size_t i);       /* of invocation; NULL past the end */
 MUSTER_API const char *muster_stored_server(const struct muster_stored *s, size_t i);     /* id; NULL past the end */
 MUSTER_API const char *muster_stored_status(const struct muster_stored *s, size_t i);     /* "failed"; NULL past the end */
+/* What its servers kept by server:keep(), in their order. bytes is NULL unless they are wanted. fn returns 0 to go on; other
+ * numbers end it, and are returned. */
+struct muster_artefact {
+    const char *server, *name; /* name: letters, digits, ".", "_", "-", and no "." first */
+    int64_t kept_ms;           /* wall clock */
+    const void *bytes;
+    size_t n;
+};
+MUSTER_API int muster_stored_artefacts(struct muster_stored *s, bool bytes,
+                                       int (*fn)(void *arg, const struct muster_artefact *artefact), void *arg,
+                                       struct muster_error *err);
 /* Add the servers of the run that the engine does not have, as the inventory said them then. Secrets are not kept: when one
  * had a variable that is one, by its name, that is an error. */
 MUSTER_API int muster_stored_add_servers(struct muster_stored *s, struct muster_error *err);

@@ -101,7 +101,7 @@ int mu_db_is_run_locked(struct mu_db *db, int64_t run, bool *locked, struct mu_e
 int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_err *err);
 
 /* store_schema.c: make or bring up to date what the database holds. MU_EINVAL: it is of a newer muster. */
-#define MU_SCHEMA_VERSION 2
+#define MU_SCHEMA_VERSION 3
 int mu_schema_settle(struct mu_db *db, const char *where, struct mu_err *err);
 
 #endif

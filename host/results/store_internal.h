@@ -15,6 +15,8 @@ enum mu_store_query {
     MU_SQ_PEERS,
     MU_SQ_FAILURE,
     MU_SQ_UNENDED,
+    MU_SQ_ARTEFACT,
+    MU_SQ_FORGET_ARTEFACTS, /* when it is measured anew */
     MU_SQ_FORGET_FAILURES, /* three that take a server's results away */
     MU_SQ_FORGET_STEPS,
     MU_SQ_FORGET_UNENDED,
@@ -53,6 +55,10 @@ struct mu_store {
     bool broken;                /* an error was told, nothing is taken any more */
     struct mu_buf samples;
 };
+
+/* A transaction is begun with the first thing that is put into it; what goes wrong ends it, and all writing. */
+int mu_store_enter(struct mu_store *s, struct mu_err *err);
+int mu_store_leave(struct mu_store *s, int rc); /* rc again */
 
 /* store_put.c: what follows are parts of a transaction; they return a negative code, and err says why. */
 int mu_store_insert_steps(struct mu_store *s, const struct mu_store_step *steps, size_t n, struct mu_err *err);

@@ -19,6 +19,9 @@ static const char *const sql[MU_SQ_COUNT] = {
     [MU_SQ_FAILURE] = "INSERT INTO failures (server, step, status, type, place, metric, cause, message)"
                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     [MU_SQ_UNENDED] = "INSERT INTO unended (server, idx, command) VALUES ($1, $2, $3)",
+    [MU_SQ_ARTEFACT] = "INSERT INTO artefacts (server, name, kept_ms, bytes) VALUES ($1, $2, $3, $4)"
+                       " ON CONFLICT (server, name) DO UPDATE SET kept_ms = excluded.kept_ms, bytes = excluded.bytes",
+    [MU_SQ_FORGET_ARTEFACTS] = "DELETE FROM artefacts WHERE server = $1",
     [MU_SQ_FORGET_FAILURES] = "DELETE FROM failures WHERE server = $1",
     [MU_SQ_FORGET_STEPS] = "DELETE FROM steps WHERE server = $1",
     [MU_SQ_FORGET_UNENDED] = "DELETE FROM unended WHERE server = $1",

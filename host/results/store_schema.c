@@ -51,6 +51,9 @@ static const char *const steps[MU_SCHEMA_VERSION] = {
     "CREATE INDEX failures_by_step ON failures (step);",
     "ALTER TABLE servers ADD COLUMN connect_retries @INT NOT NULL DEFAULT 0;"
     "ALTER TABLE servers ADD COLUMN retried_connections @INT NOT NULL DEFAULT 0;",
+    /* artefacts: what a step kept by server:keep(); kept_ms: wall clock. */
+    "CREATE TABLE artefacts (server @INT NOT NULL REFERENCES servers (id) ON DELETE CASCADE, name TEXT NOT NULL,"
+    " kept_ms @INT NOT NULL, bytes @BYTES NOT NULL, PRIMARY KEY (server, name))@TABLE;",
 };
 
 /* ---- the words ---- */

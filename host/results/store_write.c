@@ -52,7 +52,7 @@ bool mu_store_has_put(const struct mu_store *s) { return s->open || s->n_noted; 
 /* ---- transactions ---- */
 
 /* A transaction is begun with the first thing that is put into it. */
-static int enter(struct mu_store *s, struct mu_err *err)
+int mu_store_enter(struct mu_store *s, struct mu_err *err)
 {
     if (s->open)
         return 0;
@@ -61,7 +61,7 @@ static int enter(struct mu_store *s, struct mu_err *err)
     return rc;
 }
 
-static int leave(struct mu_store *s, int rc)
+int mu_store_leave(struct mu_store *s, int rc)
 {
     if (!rc)
         return 0;
@@ -79,7 +79,7 @@ static int commit(struct mu_store *s, struct mu_err *err)
         return 0;
     s->open = false;
     int rc = mu_db_commit(s->db, err);
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 /* ---- a run begins ---- */
@@ -182,7 +182,7 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
 {
     int rc = make_room(s, r->n_tasks, err);
     if (!rc)
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
     for (size_t i = 0; !rc && i < head->n_files; i++)
         rc = insert_source(s, &head->files[i], err);
     if (!rc)
@@ -193,7 +193,7 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
         rc = insert_servers(s, r, fn, arg, err);
     if (!rc) /* before others can see it */
         rc = mu_db_lock_run(s->db, s->run, err);
-    return rc ? leave(s, rc) : commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* ---- servers ---- */
@@ -209,13 +209,13 @@ int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, stru
     struct mu_query *q;
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
+    int rc = mu_store_enter(s, err);
     if (!rc && (rc = mu_store_query(s, MU_SQ_FACTS, &q, err)) == 0) {
         mu_query_text(q, 1, json);
         mu_query_int(q, 2, s->kept[server].id);
         rc = mu_query_run(q, err);
     }
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const struct mu_step_result *step,
@@ -223,10 +223,10 @@ int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const
 {
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
+    int rc = mu_store_enter(s, err);
     if (!rc)
         rc = mu_store_insert_steps(s, &(struct mu_store_step){server, s->kept[server].n_passes++, pass, step}, 1, err);
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 static int insert_unended(struct mu_store *s, size_t server, size_t idx, const char *command, struct mu_err *err)
@@ -290,11 +290,11 @@ int mu_store_commit(struct mu_store *s, struct mu_err *err)
 {
     int rc = 0;
     if (s->n_noted && mu_store_is_writing(s)) {
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
         if (!rc)
             rc = put_noted(s, err);
     }
-    return rc ? leave(s, rc) : commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* Metrics and their peers go with their steps. */
@@ -336,13 +336,13 @@ int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t ser
         return 0;
     int rc = 0;
     if (changed || s->kept[server].n_passes) {
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
         if (!rc)
             rc = forget(s, server, err);
     }
     s->kept[server].final = true;
     mu_store_put_server(s, r, server);
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 /* ---- the end ---- */
@@ -385,7 +385,7 @@ int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_er
     if (!mu_store_is_writing(s))
         return 0;
     struct batch b = {.n = 0};
-    int rc = enter(s, err);
+    int rc = mu_store_enter(s, err);
     if (!rc)
         rc = put_noted(s, err);
     for (size_t i = 0; !rc && i < s->n; i++) {
@@ -400,7 +400,7 @@ int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_er
         rc = flush(s, &b, err);
     if (!rc)
         rc = update_run(s, r, err);
-    return rc ? leave(s, rc) : commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* ---- going on ---- */
@@ -436,6 +436,17 @@ static int forget_passes(struct mu_store *s, struct mu_err *err)
     return rc;
 }
 
+/* What it kept was of the measurement that is gone. */
+static int forget_artefacts(struct mu_store *s, size_t server, struct mu_err *err)
+{
+    struct mu_query *q;
+    int rc = mu_store_query(s, MU_SQ_FORGET_ARTEFACTS, &q, err);
+    if (rc)
+        return rc;
+    mu_query_int(q, 1, s->kept[server].id);
+    return mu_query_run(q, err);
+}
+
 static int run_again(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err)
 {
     struct mu_query *q = NULL;
@@ -461,7 +472,7 @@ int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const st
     if (!rc)
         rc = mu_db_lock_run(s->db, s->run, err);
     if (!rc)
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
     if (!rc)
         rc = run_again(s, r, err);
     if (!rc)
@@ -475,7 +486,9 @@ int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const st
         if (anew[i])
             rc = forget(s, i, err);
         if (!rc && anew[i])
+            rc = forget_artefacts(s, i, err);
+        if (!rc && anew[i])
             rc = mu_store_update_server(s, &r->tasks[i], i, err);
     }
-    return rc ? leave(s, rc) : commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }

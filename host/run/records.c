@@ -190,6 +190,9 @@ static void put(struct mu_run *run, const struct mu_message *m)
     case MU_MSG_FACTS:
         rc = !m->text ? 0 : mu_store_put_facts(s, m->task, m->text, &err);
         break;
+    case MU_MSG_KEEP:
+        rc = mu_store_put_artefact(s, m->task, m->text, m->wall_ms, m->plain.data, m->plain.len, &err);
+        break;
     case MU_MSG_MARK:
         mu_store_put_server(s, run->results, m->task);
         break;
