@@ -67,6 +67,7 @@ int mu_bind_write_file(lua_State *L);
 int mu_bind_read_file(lua_State *L);
 /* facts.c: a method of the server, and its groups as a new list; its variables are at index vars */
 int mu_bind_facts(lua_State *L);
+int mu_bind_keep(lua_State *L); /* keep.c: a method of the server */
 void mu_bind_push_groups(lua_State *L, const struct mu_server *srv, int vars);
 /* claim.c: methods of the server */
 void mu_bind_open_claim(lua_State *L);

@@ -202,7 +202,7 @@ static int server_index(lua_State *L)
         push_groups(L, r);
     else
         return luaL_error(L, "a server has no '%s'; it has id, address, port, user, vars, exec, connect, disconnect, "
-                          "reconnect, spawn, upload, download, write_file, read_file, facts, groups, claim, claimed, "
+                          "reconnect, spawn, upload, download, write_file, read_file, facts, keep, groups, claim, claimed, "
                           "update_claim, release",
                           key);
     return 1;
@@ -235,6 +235,7 @@ void mu_bind_open_server(lua_State *L)
                                        {"reconnect", server_reconnect},
                                        {"spawn", mu_bind_spawn},
                                        {"facts", mu_bind_facts},
+                                       {"keep", mu_bind_keep},
                                        {"upload", mu_bind_upload},
                                        {"download", mu_bind_download},
                                        {"write_file", mu_bind_write_file},

@@ -88,6 +88,7 @@ void muster_stored_free(struct muster_stored *s)
 const struct mu_former *mu_api_stored(const struct muster_stored *s) { return s->former; }
 
 const char *muster_stored_id(const struct muster_stored *s) { return s->former->run.run_id; }
+bool muster_stored_is_finished(const struct muster_stored *s) { return s->former && mu_former_is_finished(s->former); }
 const char *muster_stored_script(const struct muster_stored *s) { return s->former->run.script_path; }
 
 const char *muster_stored_word(const struct muster_stored *s, size_t i)
@@ -214,6 +215,30 @@ int muster_stored_select(struct muster_stored *s, const char *statuses, size_t *
     return 0;
 }
 
+/* ---- artefacts ---- */
+
+struct artefact_call {
+    int (*fn)(void *arg, const struct muster_artefact *artefact);
+    void *arg;
+    int answer;
+};
+
+static int pass_artefact(void *arg, const struct mu_store_artefact *a)
+{
+    struct artefact_call *call = arg;
+    call->answer = call->fn(call->arg, &(struct muster_artefact){a->server, a->name, a->kept_ms, a->bytes, a->n});
+    return call->answer;
+}
+
+int muster_stored_artefacts(struct muster_stored *s, bool bytes,
+                            int (*fn)(void *arg, const struct muster_artefact *artefact), void *arg, struct muster_error *err)
+{
+    struct artefact_call call = {fn, arg, 0};
+    struct mu_err e = {0};
+    int rc = mu_store_artefacts(s->former->store, &s->former->run, bytes, pass_artefact, &call, &e);
+    return call.answer ? call.answer : mu_api_give_result(err, rc, &e);
+}
+
 /* ---- going on ---- */
 
 int muster_stored_check_script(const struct muster_stored *s, const struct muster_script *script, struct muster_error *err)
@@ -273,7 +298,7 @@ int muster_run_resume(struct muster_stored *s, struct muster_script *script, con
         if (!(servers[i] = mu_inventory_find(m->inventory, f->results->tasks[i].server_id)))
             rc = mu_err_set(&e, MU_ENOENT, "server %s of the run %s is not in the inventory", f->results->tasks[i].server_id,
                             f->run.run_id);
-    if (!rc)
+    if (!rc && !mu_former_is_finished(f))
         rc = check_claims(f, options ? options->state_dir : NULL, &e);
     if (!rc) {
         rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, &(struct mu_api_kind){.former = f}, out, &e);

@@ -199,6 +199,18 @@ function Server:read_file(remote, options) end
 ---@return muster.Facts
 function Server:facts() end
 
+---Keep text (or any bytes) with the run's results, where they are kept: a diagnostic log, say, or a file that was read. At
+---most 1 MiB each and 16 MiB of a server. The same name again replaces what it was. `muster artefacts` lists and writes them.
+---No secrets: whoever may read the results may read these.
+---```lua
+---server:keep("mounts.txt", server:read_file "/proc/mounts")
+---server:keep("note", "fan 3 is loud")
+---print(pcall(server.keep, server, "../x", "")) --> false …
+---```
+---@param name string up to 100 letters, digits, ".", "_" and "-"; the first is neither "." nor "-"
+---@param text string
+function Server:keep(name, text) end
+
 ---Close the connection; the next command connects again. What another fiber of this task runs over it is cut off.
 ---```lua
 ---server:exec "true"

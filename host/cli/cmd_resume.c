@@ -12,7 +12,9 @@ void cmd_resume_help(FILE *to)
           "\n"
           "Go on with a run that was cut off or interrupted: servers that have no result\n"
           "yet are measured, and the summary and the reports are about all. RUN is its\n"
-          "id, or the beginning of it; by default the last such run.\n"
+          "id, or the beginning of it; by default the last such run. Of a run that came to\n"
+          "its end, named by its id, nothing is run again: its summary and its reports are\n"
+          "written once more, in case that it was killed before they were.\n"
           "\n"
           "Servers, parameters and options are those of then; options given here hold\n"
           "instead (see `muster run --help`). What is not kept, since it is a secret, has\n"
@@ -81,6 +83,8 @@ static int check_again(const struct muster_stored *stored, const struct run_args
 {
     size_t i = 0;
 
+    if (muster_stored_is_finished(stored)) /* nothing is run */
+        return 0;
     while (muster_stored_word(stored, i) && strcmp(muster_stored_word(stored, i), "--") != 0)
         i++;
     for (i += muster_stored_word(stored, i) != NULL; muster_stored_word(stored, i); i++)
@@ -119,11 +123,10 @@ static int resume(struct run_args *now, const char *db)
     if (code == 0 && (!(argv = whole(stored, now, &argc)) || !(id = strdup(muster_stored_id(stored)))))
         code = cli_error("resume", "out of memory");
     if (code == 0)
-        code = run_args_parse(&a, false, argc, argv);
+        code = run_args_parse(&a, RUN_ARGS_RESUMED, argc, argv);
     if (code == 0) {
         struct muster *again = NULL;
         struct muster_stored *to_run = NULL;
-        a.command = "resume";
         a.changed_script = now->changed_script;
         code = cli_run_new(&again, &a);
         if (code == 0)
@@ -146,7 +149,7 @@ int cmd_resume(int argc, char **argv)
     struct run_args now;
     struct muster_error err;
     char *path = NULL;
-    int code = run_args_parse(&now, true, argc, argv);
+    int code = run_args_parse(&now, RUN_ARGS_RESUME, argc, argv);
 
     if (code == 0 && now.help)
         cmd_resume_help(stdout);

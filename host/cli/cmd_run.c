@@ -17,15 +17,15 @@
 #include "targets.h"
 #include "watch.h"
 
-static int complain(const struct muster_error *err)
+static int complain(const struct run_args *a, const struct muster_error *err)
 {
-    return cli_error("run", "%s", err->message);
+    return cli_error(a->command, "%s", err->message);
 }
 
 typedef int set_fn(struct muster_script *, const char *, const char *, struct muster_error *);
 
 /* Each NAME=VALUE of a list, all of which have their =. */
-static int set_all(struct muster_script *script, const struct str_list *list, set_fn *set)
+static int set_all(struct muster_script *script, const struct run_args *a, const struct str_list *list, set_fn *set)
 {
     struct muster_error err;
     int rc = 0;
@@ -34,9 +34,9 @@ static int set_all(struct muster_script *script, const struct str_list *list, se
         const char *equals = strchr(list->items[i], '=');
         char *name = strndup(list->items[i], (size_t)(equals - list->items[i]));
         if (!name)
-            rc = cli_error("run", "out of memory");
+            rc = cli_error(a->command, "out of memory");
         else if (set(script, name, equals + 1, &err) < 0)
-            rc = complain(&err);
+            rc = complain(a, &err);
         free(name);
     }
     return rc;
@@ -54,7 +54,7 @@ static int check_step_name(const struct muster_script *script, const struct run_
             return 0;
         cli_suggestion_offer(&near, muster_script_step_name(script, i));
     }
-    return near.best ? cli_error("run", "%s has no step '%s'; did you mean '%s'?", a->script, name, near.best) : 0;
+    return near.best ? cli_error(a->command, "%s has no step '%s'; did you mean '%s'?", a->script, name, near.best) : 0;
 }
 
 static int check_steps(const struct muster_script *script, const struct run_args *a)
@@ -66,7 +66,7 @@ static int check_steps(const struct muster_script *script, const struct run_args
             size_t len = strcspn(at, ",");
             char *name = strndup(at, len);
             if (!name)
-                rc = cli_error("run", "out of memory");
+                rc = cli_error(a->command, "out of memory");
             else if (!strpbrk(name, "*?["))
                 rc = check_step_name(script, a, name);
             free(name);
@@ -77,18 +77,19 @@ static int check_steps(const struct muster_script *script, const struct run_args
 }
 
 /* A name alone that is no file here may be meant as one of the scripts that came with muster. */
-static int complain_script(const char *path, const struct muster_error *err)
+static int complain_script(const struct run_args *a, const struct muster_error *err)
 {
+    const char *path = a->script;
     char folder[PATH_MAX], there[PATH_MAX + NAME_MAX + 2];
     const char *usual = strchr(path, '/') || access(path, F_OK) == 0 ? NULL : cli_scripts_folder(folder, sizeof folder);
     const char *lua = strlen(path) > 4 && !strcmp(path + strlen(path) - 4, ".lua") ? "" : ".lua";
 
     if (!usual || strlen(path) > NAME_MAX)
-        return complain(err);
+        return complain(a, err);
     snprintf(there, sizeof there, "%s/%s%s", usual, path, lua);
     if (access(there, R_OK) != 0)
-        return complain(err);
-    return cli_error("run", "%s; do you mean %s?", err->message, there);
+        return complain(a, err);
+    return cli_error(a->command, "%s; do you mean %s?", err->message, there);
 }
 
 static int load_script(struct muster *m, const struct run_args *a, struct muster_script **out)
@@ -96,10 +97,10 @@ static int load_script(struct muster *m, const struct run_args *a, struct muster
     struct muster_error err;
 
     if (muster_script_load(m, a->script, out, &err) < 0)
-        return complain_script(a->script, &err);
-    int rc = set_all(*out, &a->params, muster_script_set_param);
+        return complain_script(a, &err);
+    int rc = set_all(*out, a, &a->params, muster_script_set_param);
     if (rc == 0)
-        rc = set_all(*out, &a->thresholds, muster_script_set_threshold);
+        rc = set_all(*out, a, &a->thresholds, muster_script_set_threshold);
     return rc ? rc : check_steps(*out, a);
 }
 
@@ -112,8 +113,8 @@ static int load_recorded(struct muster *m, const struct muster_script *script, c
     if (!a->run.replay_dir || a->n_servers || a->inventories.n)
         return 0;
     if (muster_replay_servers(m, script, a->run.replay_dir, &n, &err) < 0)
-        return complain(&err);
-    return n ? 0 : cli_error("run", "--replay: %s has no transcript of %s", a->run.replay_dir, a->script);
+        return complain(a, &err);
+    return n ? 0 : cli_error(a->command, "--replay: %s has no transcript of %s", a->run.replay_dir, a->script);
 }
 
 /* Of --rerun: the run whose servers are looked at. */
@@ -126,9 +127,9 @@ static int open_former(struct muster *m, const struct run_args *a, struct muster
     options.run = a->of;
     options.script = a->script;
     if (!a->run.db)
-        return cli_error("run", "--rerun: with --no-db there is no earlier run to look at");
+        return cli_error(a->command, "--rerun: with --no-db there is no earlier run to look at");
     if (muster_stored_open(m, &options, out, &err) < 0)
-        return cli_error("run", "--rerun: %s", err.message);
+        return cli_error(a->command, "--rerun: %s", err.message);
     return 0;
 }
 
@@ -138,8 +139,8 @@ static int narrow_to_former(struct muster_stored *former, const struct run_args 
     size_t n = 0;
 
     if (muster_stored_select(former, a->rerun, &n, &err) < 0)
-        return cli_error("run", "--rerun: %s", err.message);
-    return n ? 0 : cli_error("run", "--rerun: in the run %s no server was %s", muster_stored_id(former), a->rerun);
+        return cli_error(a->command, "--rerun: %s", err.message);
+    return n ? 0 : cli_error(a->command, "--rerun: in the run %s no server was %s", muster_stored_id(former), a->rerun);
 }
 
 static int load_servers(struct muster *m, const struct run_args *a, struct muster_stored *former)
@@ -153,14 +154,14 @@ static int load_servers(struct muster *m, const struct run_args *a, struct muste
         muster_inventory_set_timeout(m, a->inventory_timeout_ms);
     for (size_t i = 0; i < a->inventories.n; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
-            return complain(&err);
+            return complain(a, &err);
     if (a->run.local && n == 0 && a->inventories.n == 0 && !former) {
         words = localhost;
         n = 1;
     }
     if (former && n == 0 && a->inventories.n == 0 && muster_stored_add_servers(former, &err) < 0)
-        return cli_error("run", "--rerun: %s", err.message);
-    int rc = targets_choose(m, "run", words, n, a->limits.items, a->limits.n);
+        return cli_error(a->command, "--rerun: %s", err.message);
+    int rc = targets_choose(m, a->command, words, n, a->limits.items, a->limits.n);
     return rc == 0 && former ? narrow_to_former(former, a) : rc;
 }
 
@@ -192,7 +193,7 @@ static int check_reports(const struct run_args *a)
 
     for (size_t i = 0; i < RUN_REPORTS; i++)
         if (a->reports[i] && cli_check_report_path(a->reports[i], why, sizeof why) < 0)
-            return cli_error("run", "--%s: cannot write %s: %s", run_report_names[i], a->reports[i], why);
+            return cli_error(a->command, "--%s: cannot write %s: %s", run_report_names[i], a->reports[i], why);
     return 0;
 }
 
@@ -209,7 +210,7 @@ static int keep_invocation(struct run_args *a, const char ***out)
     for (size_t i = 0; list && i < a->again.n; i++)
         list[n++] = a->again.items[i];
     a->run.invocation = *out = list;
-    return list ? 0 : cli_error("run", "out of memory");
+    return list ? 0 : cli_error(a->command, "out of memory");
 }
 
 static int make_run(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored,
@@ -260,14 +261,15 @@ static void say_start(struct muster *m, const struct run_args *a, size_t servers
     muster_log(m, MUSTER_INFO, line);
 }
 
-static int write_report(struct muster_run *run, enum muster_report kind, const char *path)
+static int write_report(struct muster_run *run, const struct run_args *a, enum muster_report kind)
 {
+    const char *path = a->reports[kind];
     struct muster_error err;
 
     if (!path)
         return 0;
     fflush(stdout);
-    return muster_run_report(run, kind, path, &err) < 0 ? complain(&err) : 0;
+    return muster_run_report(run, kind, path, &err) < 0 ? complain(a, &err) : 0;
 }
 
 /* Reports first: the summary is the last thing an operator sees. */
@@ -277,7 +279,7 @@ static int finish(struct muster_run *run, const struct run_args *a)
     int trouble = 0;
     bool stdout_taken = false;
     for (size_t i = 0; i < RUN_REPORTS; i++) {
-        int rc = write_report(run, (enum muster_report)i, a->reports[i]);
+        int rc = write_report(run, a, (enum muster_report)i);
         trouble = rc ? rc : trouble;
         stdout_taken = stdout_taken || (a->reports[i] && strcmp(a->reports[i], "-") == 0);
     }
@@ -287,10 +289,10 @@ static int finish(struct muster_run *run, const struct run_args *a)
     if (summary)
         fputs(summary, to);
     else
-        trouble = cli_error("run", "out of memory: no summary");
+        trouble = cli_error(a->command, "out of memory: no summary");
     fflush(to);
     if (muster_run_record_problem(run))
-        trouble = cli_error("run", "--record: %s", muster_run_record_problem(run));
+        trouble = cli_error(a->command, "--record: %s", muster_run_record_problem(run));
     return code ? code : trouble;
 }
 
@@ -298,24 +300,26 @@ static int run_all(struct muster *m, struct muster_script *script, struct run_ar
 {
     struct muster_run *run = NULL;
     struct muster_error err;
+    bool finished = stored && muster_stored_is_finished(stored);
     int code = make_run(m, script, a, stored, &run);
 
     if (!a->watch)
         ssh_args_wipe(&a->ssh, &a->run); /* the engine keeps its own copy as long as it needs it */
     if (code == 0) {
-        say_start(m, a, targets_count(m));
+        if (!finished)
+            say_start(m, a, targets_count(m));
         interrupt_begin(run);
         progress_begin(m, run);
         int rc = muster_run_start(run, &err);
         progress_end();
-        code = rc < 0 ? complain(&err) : finish(run, a);
+        code = rc < 0 ? complain(a, &err) : finish(run, a);
         interrupt_end();
     }
     muster_run_free(run);
     return code;
 }
 
-static int cannot_watch(void) { return cli_error("run", "--watch: %s", strerror(errno)); }
+static int cannot_watch(const struct run_args *a) { return cli_error(a->command, "--watch: %s", strerror(errno)); }
 
 /* What was read to load the script; all Lua files beside it, in case it cannot be loaded any more. */
 static int watch_script(struct watch *w, const struct muster_script *script, const struct run_args *a)
@@ -323,10 +327,10 @@ static int watch_script(struct watch *w, const struct muster_script *script, con
     const char *path;
 
     if (watch_add(w, a->script, 1) < 0)
-        return cannot_watch();
+        return cannot_watch(a);
     for (size_t i = 0; script && (path = muster_script_file(script, i)) != NULL; i++)
         if (watch_add(w, path, 0) < 0)
-            return cannot_watch();
+            return cannot_watch(a);
     return 0;
 }
 
@@ -334,14 +338,14 @@ static int watch_script(struct watch *w, const struct muster_script *script, con
 static int run_again_and_again(struct muster *m, struct muster_script **script, struct run_args *a)
 {
     struct watch *w = watch_new();
-    int code = w ? watch_script(w, *script, a) : cannot_watch();
+    int code = w ? watch_script(w, *script, a) : cannot_watch(a);
 
     while (code == 0) {
         if (*script && run_all(m, *script, a, NULL) > 128)
             break;
         fputs("Waiting for a change.\n", stderr);
         if (watch_wait(w) < 0) {
-            code = cannot_watch();
+            code = cannot_watch(a);
             break;
         }
         muster_script_free(*script);
@@ -361,7 +365,7 @@ static int prepare_and_run(struct muster *m, struct muster_script **script, stru
     int code = check_reports(a);
 
     if (code == 0)
-        code = ssh_args_read_secrets(&a->ssh, &a->run, "run", m);
+        code = ssh_args_read_secrets(&a->ssh, &a->run, a->command, m);
     if (code == 0) {
         settle_size(a, targets_count(m));
         code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a, stored);
@@ -395,7 +399,7 @@ int cli_run_new(struct muster **out, struct run_args *a)
     options.level = a->level;
     options.library_dir = cli_library_dir(library, sizeof library);
     if (muster_new(out, &options, &err) < 0)
-        return complain(&err);
+        return complain(a, &err);
     return cli_add_sinks(a->command, *out, &(struct cli_log){a->log_format, a->log_file, a->quiet, a->color});
 }
 
@@ -405,7 +409,7 @@ int cli_run_resumed(struct muster *m, struct run_args *a, struct muster_stored *
     struct muster_error err;
     int code = load_script(m, a, &script);
 
-    if (code == 0 && !a->changed_script && muster_stored_check_script(stored, script, &err) < 0)
+    if (code == 0 && !a->changed_script && !muster_stored_is_finished(stored) && muster_stored_check_script(stored, script, &err) < 0)
         code = cli_error("resume", "%s: results of both would be mixed; --changed-script resumes it all the same", err.message);
     for (size_t i = 0; i < a->inventories.n && code == 0; i++)
         if (muster_inventory_load(m, a->inventories.items[i], &err) < 0)
@@ -428,7 +432,7 @@ int cmd_run(int argc, char **argv)
     struct muster_stored *former = NULL;
     char *db = NULL;
     struct run_args a;
-    int code = run_args_parse(&a, false, argc, argv);
+    int code = run_args_parse(&a, RUN_ARGS_RUN, argc, argv);
 
     if (code != 0)
         goto out;

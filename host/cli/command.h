@@ -31,6 +31,8 @@ int cmd_run(int argc, char **argv);
 void cmd_run_help(FILE *to);
 int cmd_report(int argc, char **argv);
 void cmd_report_help(FILE *to);
+int cmd_artefacts(int argc, char **argv);
+void cmd_artefacts_help(FILE *to);
 int cmd_resume(int argc, char **argv);
 void cmd_resume_help(FILE *to);
 int cmd_runs(int argc, char **argv);

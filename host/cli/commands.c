@@ -12,6 +12,7 @@ const struct cli_command cli_commands[] = {
     {"compare", "show what two runs differ in", cmd_compare, cmd_compare_help},
     {"report", "write the report of a run that was kept", cmd_report, cmd_report_help},
     {"db", "copy runs into a shared PostgreSQL", cmd_db, cmd_db_help},
+    {"artefacts", "list or write out what steps of a run kept", cmd_artefacts, cmd_artefacts_help},
     {"cleanup", "destroy what earlier runs left behind", cmd_cleanup, cmd_cleanup_help},
     {"check", "load scripts and say whether they are in order", cmd_check, cmd_check_help},
     {"list", "show scripts, with their parameters and thresholds", cmd_list, cmd_list_help},

@@ -15,8 +15,8 @@ static int param(struct run_args *a, const char *text, int argc)
     const char *equals = strchr(text, '=');
 
     if (!equals || equals == text)
-        return cli_misuse("run", "--param: '%s' is not NAME=VALUE", text);
-    return cli_list_add("run", &a->params, text, argc);
+        return cli_misuse(a->command, "--param: '%s' is not NAME=VALUE", text);
+    return cli_list_add(a->command, &a->params, text, argc);
 }
 
 static int threshold(struct run_args *a, const char *text, int argc)
@@ -24,8 +24,8 @@ static int threshold(struct run_args *a, const char *text, int argc)
     const char *equals = strchr(text, '=');
 
     if (!equals || equals == text || equals[-1] == '<' || equals[-1] == '>')
-        return cli_misuse("run", "--threshold: '%s' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", text);
-    return cli_list_add("run", &a->thresholds, text, argc);
+        return cli_misuse(a->command, "--threshold: '%s' is not STEP.METRIC=RULE, such as 'cpu.score=>= 40'", text);
+    return cli_list_add(a->command, &a->thresholds, text, argc);
 }
 
 const char *const run_report_names[RUN_REPORTS] = {
@@ -38,7 +38,7 @@ const char *const run_report_names[RUN_REPORTS] = {
 
 static int report(struct run_args *a, enum muster_report kind, const char *path)
 {
-    return cli_value_text("run", run_report_names[kind], path, &a->reports[kind]);
+    return cli_value_text(a->command, run_report_names[kind], path, &a->reports[kind]);
 }
 
 /* What decides the level, in the order of precedence: --log-level, then -v and -q. */
@@ -52,7 +52,7 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
     static const char *const formats[] = {"console", "json", "logfmt", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
-    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "run", id, v, argc);
+    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, a->command, id, v, argc);
 
     if (rc != SSH_ARGS_OTHER)
         return rc;
@@ -61,9 +61,9 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         a->help = true;
         return 0;
     case 'i':
-        return cli_list_add("run", &a->inventories, v, argc);
+        return cli_list_add(a->command, &a->inventories, v, argc);
     case OPT_LIMIT:
-        return cli_list_add("run", &a->limits, v, argc);
+        return cli_list_add(a->command, &a->limits, v, argc);
     case OPT_LIST_HOSTS:
         a->list_hosts = true;
         return 0;
@@ -73,7 +73,7 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case 'p':
         return param(a, v, argc);
     case 's':
-        return cli_list_add("run", &a->steps, v, argc);
+        return cli_list_add(a->command, &a->steps, v, argc);
     case OPT_ALLOW_DESTRUCTIVE:
         a->run.allow_destructive = true;
         return 0;
@@ -82,61 +82,61 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case 't':
         return threshold(a, v, argc);
     case 'j':
-        return cli_value_number("run", "forks", v, 1000000, &a->run.forks);
+        return cli_value_number(a->command, "forks", v, 1000000, &a->run.forks);
     case OPT_WORKERS:
-        return cli_value_number("run", "workers", v, 1024, &a->run.workers);
+        return cli_value_number(a->command, "workers", v, 1024, &a->run.workers);
     case OPT_DB:
         a->run.db_required = true;
-        return cli_value_text("run", "db", v, &a->run.db);
+        return cli_value_text(a->command, "db", v, &a->run.db);
     case OPT_NO_DB:
         a->no_db = true;
         return 0;
     case OPT_RERUN:
-        return cli_value_text("run", "rerun", v, &a->rerun);
+        return cli_value_text(a->command, "rerun", v, &a->rerun);
     case OPT_OF:
-        return cli_value_text("run", "of", v, &a->of);
+        return cli_value_text(a->command, "of", v, &a->of);
     case OPT_CHANGED_SCRIPT:
         if (strcmp(a->command, "resume") != 0)
-            return cli_misuse("run", "--changed-script is for `muster resume`");
+            return cli_misuse(a->command, "--changed-script is for `muster resume`");
         a->changed_script = true;
         return 0;
     case OPT_STATE_DIR:
-        return cli_value_text("run", "state-dir", v, &a->run.state_dir);
+        return cli_value_text(a->command, "state-dir", v, &a->run.state_dir);
     case OPT_WATCH:
         a->watch = true;
         return 0;
     case OPT_RECORD:
-        return cli_value_text("run", "record", v, &a->run.record_dir);
+        return cli_value_text(a->command, "record", v, &a->run.record_dir);
     case OPT_REPLAY:
-        return cli_value_text("run", "replay", v, &a->run.replay_dir);
+        return cli_value_text(a->command, "replay", v, &a->run.replay_dir);
     case OPT_FAIL_FAST:
         a->run.fail_fast = true;
         return 0;
     case OPT_MAX_BROKEN:
-        return cli_value_text("run", "max-broken", v, &a->run.max_broken);
+        return cli_value_text(a->command, "max-broken", v, &a->run.max_broken);
     case OPT_DRY_RUN:
         a->run.dry_run = true;
         return 0;
     case OPT_TASK_MEMORY:
         if (cli_parse_size(v, &a->run.task_memory) == 0)
             return 0;
-        return cli_misuse("run", "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
+        return cli_misuse(a->command, "--task-memory: '%s' is not a size; write %s", v, CLI_SIZE_FORM);
     case OPT_TIMEOUT:
-        return cli_value_duration("run", "timeout", v, &a->run.timeout_ms);
+        return cli_value_duration(a->command, "timeout", v, &a->run.timeout_ms);
     case OPT_INVENTORY_TIMEOUT:
-        return cli_value_duration("run", "inventory-timeout", v, &a->inventory_timeout_ms);
+        return cli_value_duration(a->command, "inventory-timeout", v, &a->inventory_timeout_ms);
     case OPT_TEARDOWN_TIMEOUT:
-        return cli_value_duration("run", "teardown-timeout", v, &a->run.teardown_timeout_ms);
+        return cli_value_duration(a->command, "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
-        return cli_value_duration("run", "grace", v, &a->run.grace_ms);
+        return cli_value_duration(a->command, "grace", v, &a->run.grace_ms);
     case OPT_LOG_FORMAT:
-        rc = cli_value_choice("run", "log-format", v, formats, &i);
+        rc = cli_value_choice(a->command, "log-format", v, formats, &i);
         a->log_format = (enum muster_log_format)i;
         return rc;
     case OPT_LOG_FILE:
-        return cli_value_text("run", "log-file", v, &a->log_file);
+        return cli_value_text(a->command, "log-file", v, &a->log_file);
     case OPT_LOG_LEVEL:
-        return cli_value_choice("run", "log-level", v, levels, &verbosity->level);
+        return cli_value_choice(a->command, "log-level", v, levels, &verbosity->level);
     case 'v':
         verbosity->verbose++;
         return 0;
@@ -144,15 +144,15 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         a->quiet = true;
         return 0;
     case OPT_COLOR:
-        rc = cli_value_choice("run", "color", v, colors, &i);
+        rc = cli_value_choice(a->command, "color", v, colors, &i);
         a->color = (enum cli_color)i;
         return rc;
     case OPT_PROGRESS:
-        rc = cli_value_choice("run", "progress", v, colors, &i); /* the same words */
+        rc = cli_value_choice(a->command, "progress", v, colors, &i); /* the same words */
         a->progress = (enum cli_progress)i;
         return rc;
     case OPT_PROGRESS_INTERVAL:
-        return cli_value_duration("run", "progress-interval", v, &a->progress_interval_ms);
+        return cli_value_duration(a->command, "progress-interval", v, &a->progress_interval_ms);
     case OPT_JUNIT:
         return report(a, MUSTER_REPORT_JUNIT, v);
     case OPT_JSON:
@@ -164,33 +164,33 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case OPT_HTML:
         return report(a, MUSTER_REPORT_HTML, v);
     default:
-        return cli_misuse("run", "option %d is not handled", id);
+        return cli_misuse(a->command, "option %d is not handled", id);
     }
 }
 
 /* What no single option can know. */
 static int together(struct run_args *a, const struct verbosity *verbosity)
 {
-    if (ssh_args_together(&a->ssh, &a->run, "run") != 0)
+    if (ssh_args_together(&a->ssh, &a->run, a->command) != 0)
         return CLI_USAGE;
     if (a->run.db && a->no_db)
-        return cli_misuse("run", "--db and --no-db exclude each other");
+        return cli_misuse(a->command, "--db and --no-db exclude each other");
     if (a->of && !a->rerun)
-        return cli_misuse("run", "--of says of which run --rerun takes its servers, and there is no --rerun");
+        return cli_misuse(a->command, "--of says of which run --rerun takes its servers, and there is no --rerun");
     if (a->run.record_dir && a->run.replay_dir)
-        return cli_misuse("run", "--record and --replay exclude each other");
+        return cli_misuse(a->command, "--record and --replay exclude each other");
     if (a->run.dry_run && (a->run.record_dir || a->run.replay_dir))
-        return cli_misuse("run", "--dry-run runs nothing that --%s could use", a->run.record_dir ? "record" : "replay");
+        return cli_misuse(a->command, "--dry-run runs nothing that --%s could use", a->run.record_dir ? "record" : "replay");
     if (a->run.local && a->run.replay_dir)
-        return cli_misuse("run", "--local and --replay exclude each other: a replay runs nothing anywhere");
+        return cli_misuse(a->command, "--local and --replay exclude each other: a replay runs nothing anywhere");
     if (a->quiet && verbosity->verbose > 0)
-        return cli_misuse("run", "--quiet and --verbose exclude each other");
+        return cli_misuse(a->command, "--quiet and --verbose exclude each other");
     if (a->quiet && a->progress == CLI_PROGRESS_ALWAYS)
-        return cli_misuse("run", "--quiet and --progress=always exclude each other");
+        return cli_misuse(a->command, "--quiet and --progress=always exclude each other");
     for (size_t i = 0; i < RUN_REPORTS; i++)
         for (size_t k = 0; k < i && a->reports[i]; k++)
             if (a->reports[k] && strcmp(a->reports[i], a->reports[k]) == 0)
-                return cli_misuse("run", "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
+                return cli_misuse(a->command, "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
                                   a->reports[i]);
 
     if (verbosity->level >= 0)
@@ -243,22 +243,23 @@ static int remember(struct run_args *a, int id, const char *value)
     if (id == 'p' && muster_name_is_secret(value, strcspn(value, "=")))
         return keep_word(&a->again, asprintf(&word, "--param=%.*s", (int)strcspn(value, "="), value) < 0 ? NULL : word)
                    ? 0
-                   : cli_error("run", "out of memory");
+                   : cli_error(a->command, "out of memory");
     if (path && (cwd = getcwd(NULL, 0)) != NULL)
         n = asprintf(&word, "--%s=%s/%s", o->name, cwd, value);
     else
         n = o->arg ? asprintf(&word, "--%s=%s", o->name, value) : asprintf(&word, "--%s", o->name);
     free(cwd);
-    return keep_word(&a->words, n < 0 ? NULL : word) ? 0 : cli_error("run", "out of memory");
+    return keep_word(&a->words, n < 0 ? NULL : word) ? 0 : cli_error(a->command, "out of memory");
 }
 
-int run_args_parse(struct run_args *a, bool resume, int argc, char **argv)
+int run_args_parse(struct run_args *a, enum run_args_of of, int argc, char **argv)
 {
+    bool resume = of == RUN_ARGS_RESUME;
     struct verbosity verbosity = {0, -1};
     struct cli_parser parser;
     int id;
 
-    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO, .command = resume ? "resume" : "run"};
+    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO, .command = of == RUN_ARGS_RUN ? "run" : "resume"};
     cli_parser_start(&parser, a->command, run_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
         if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0 || remember(a, id, parser.value) != 0)
@@ -274,7 +275,7 @@ int run_args_parse(struct run_args *a, bool resume, int argc, char **argv)
         return together(a, &verbosity);
     }
     if (first >= argc)
-        return cli_misuse("run", "no script given");
+        return cli_misuse(a->command, "no script given");
     a->script = argv[first];
     a->servers = argv + first + 1;
     a->n_servers = (size_t)(argc - first - 1);

@@ -47,8 +47,13 @@ struct run_args {
 };
 extern const char *const run_report_names[RUN_REPORTS]; /* the options that ask for them */
 
-/* 0, or CLI_USAGE when a message was printed; free args either way. resume: of `muster resume [RUN]`. */
-int run_args_parse(struct run_args *args, bool resume, int argc, char **argv);
+enum run_args_of {
+    RUN_ARGS_RUN,
+    RUN_ARGS_RESUME, /* muster resume [RUN] */
+    RUN_ARGS_RESUMED /* the run that is resumed, of then and now: as RUN_ARGS_RUN, but for whose mistakes are told */
+};
+/* 0, or CLI_USAGE when a message was printed; free args either way. */
+int run_args_parse(struct run_args *args, enum run_args_of of, int argc, char **argv);
 void run_args_free(struct run_args *args);
 void run_args_help(FILE *to);
 

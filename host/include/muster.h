@@ -313,17 +313,30 @@ struct muster_stored_options {
     const char *db;     /* as in muster_run_options */
     const char *run;    /* its id, or the beginning of it; NULL: the last one */
     const char *script; /* run is NULL: the last one of this script; NULL: of any */
-    bool resume;        /* it is to be gone on with: one that was cut off or interrupted, of any script */
+    bool resume;        /* it is to be gone on with, of any script: the last one that was cut off or interrupted, or the one that
+                         * `run` names; one that was finished is not measured again, muster_run_start() then does nothing */
 };
 #define MUSTER_STORED_OPTIONS_INIT {.size = sizeof(struct muster_stored_options)}
 MUSTER_API int muster_stored_open(struct muster *m, const struct muster_stored_options *options, struct muster_stored **out,
                                   struct muster_error *err);
 MUSTER_API void muster_stored_free(struct muster_stored *s);
 MUSTER_API const char *muster_stored_id(const struct muster_stored *s);
+MUSTER_API bool muster_stored_is_finished(const struct muster_stored *s);                 /* it came to its end */
 MUSTER_API const char *muster_stored_script(const struct muster_stored *s);               /* absolute path */
 MUSTER_API const char *muster_stored_word(const struct muster_stored *s, size_t i);       /* of invocation; NULL past the end */
 MUSTER_API const char *muster_stored_server(const struct muster_stored *s, size_t i);     /* id; NULL past the end */
 MUSTER_API const char *muster_stored_status(const struct muster_stored *s, size_t i);     /* "failed"; NULL past the end */
+/* What its servers kept by server:keep(), in their order. bytes is NULL unless they are wanted. fn returns 0 to go on; other
+ * numbers end it, and are returned. */
+struct muster_artefact {
+    const char *server, *name; /* name: letters, digits, ".", "_", "-", and no "." first */
+    int64_t kept_ms;           /* wall clock */
+    const void *bytes;
+    size_t n;
+};
+MUSTER_API int muster_stored_artefacts(struct muster_stored *s, bool bytes,
+                                       int (*fn)(void *arg, const struct muster_artefact *artefact), void *arg,
+                                       struct muster_error *err);
 /* Add the servers of the run that the engine does not have, as the inventory said them then. Secrets are not kept: when one
  * had a variable that is one, by its name, that is an error. */
 MUSTER_API int muster_stored_add_servers(struct muster_stored *s, struct muster_error *err);

@@ -242,11 +242,16 @@ static void too_few(struct mu_peer_verdict *p, const struct mu_peers *rule, size
     mu_buf_free(&why);
 }
 
+static double own_noise(const struct mu_metric *m)
+{
+    return m->n_samples > 1 ? MU_MAD_TO_SIGMA * m->mad / sqrt((double)m->n_samples) : 0;
+}
+
 static void compare(struct mu_metric *m, const struct cohort *c)
 {
     const struct mu_peers *rule = &m->th.peers;
     struct mu_peer_verdict *p = &m->peers;
-    double own = m->n_samples > 1 ? MU_MAD_TO_SIGMA * m->mad / sqrt((double)m->n_samples) : 0;
+    double own = own_noise(m);
     double low = c->median - mu_amount_of(&rule->drop, c->median), high = c->median + mu_amount_of(&rule->rise, c->median);
     p->median = c->median;
     p->noise = MU_PEERS_NOISE * MU_MAD_TO_SIGMA * c->mad + own;
@@ -281,6 +286,23 @@ static void judge(const struct mu_cohorts *c, size_t task, const struct mu_step_
             compare(m, found);
     }
     mu_buf_free(&group);
+}
+
+void mu_cohorts_restore(struct mu_cohorts *c, const struct mu_step_result *s)
+{
+    for (size_t i = 0; i < s->n_metrics; i++) {
+        const struct mu_metric *m = &s->metrics[i];
+        const struct mu_peer_verdict *p = &m->peers;
+        struct cohort key = {.step = s->name, .metric = m->name, .by = variable_of(&m->th.peers), .group = p->group ? p->group : ""};
+        struct cohort *found = c->n && m->th.peers.on && p->n ? bsearch(&key, c->list, c->n, sizeof(*c->list), find_cohort) : NULL;
+        if (!found)
+            continue;
+        found->n = p->n;
+        if (p->state == MU_PEERS_NOT_JUDGED)
+            continue;
+        found->median = p->median;
+        found->mad = fmax(p->noise - own_noise(m), 0) / (MU_PEERS_NOISE * MU_MAD_TO_SIGMA);
+    }
 }
 
 static bool missed(const struct mu_metric *m) { return m->peers.state == MU_PEERS_MISSED && m->judgement != MU_MISSED; }

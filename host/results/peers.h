@@ -22,6 +22,8 @@ struct mu_cohorts;
 /* From every finite value in r of a metric that somebody's rule compares; n log n in servers. MU_ENOMEM. */
 int mu_cohorts_new(struct mu_cohorts **out, const struct mu_run_result *r, mu_peers_variable_fn *fn, void *arg);
 void mu_cohorts_free(struct mu_cohorts *c);
+/* A server was judged before, and is not judged now: the cohorts that its metrics were in are again what they were then. */
+void mu_cohorts_restore(struct mu_cohorts *c, const struct mu_step_result *s);
 /* Compare the metrics of a server's step: what came of it goes into each metric's peers, nothing else is changed yet. True
  * when a metric that is in order by its own bounds is missed. */
 bool mu_cohorts_judge(const struct mu_cohorts *c, size_t task, struct mu_step_result *s, mu_peers_variable_fn *fn, void *arg);

@@ -58,12 +58,16 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
 int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const struct mu_run_result *r, const bool *anew,
                     struct mu_err *err);
 
-/* Put what is new of a server: steps and failures that were added to its end. */
-int mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err);
+/* Put what is new of a server: steps and failures that were added to its end. It is read from r with the next commit: many rows
+ * together cost less. */
+void mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server);
 /* And all that is known of it beside them. */
-int mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err);
+void mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server);
 void mu_store_note_worker(struct mu_store *s, size_t server, int worker); /* put with the rest */
 int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, struct mu_err *err);
+/* Bytes that a step kept by this name; those it had by it before are gone. */
+int mu_store_put_artefact(struct mu_store *s, size_t server, const char *name, int64_t kept_ms, const void *bytes, size_t n,
+                          struct mu_err *err);
 /* A result that is not the server's yet: pass is "again" or "pair". It is gone when the server is final. */
 int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const struct mu_step_result *step,
                       struct mu_err *err);
@@ -114,6 +118,17 @@ int mu_store_load_inventory(struct mu_store *s, const struct mu_store_run *run, 
                             struct mu_err *err);
 /* Which of its servers have nothing that could still change: they are not to run again. final has n_servers entries. */
 int mu_store_load_final(struct mu_store *s, const struct mu_store_run *run, bool *final, struct mu_err *err);
+/* What the servers of a run kept, in the order of servers and names. bytes is NULL unless they are wanted. A fn that returns
+ * other than 0 ends it, and is what is returned. */
+struct mu_store_artefact {
+    const char *server, *name;
+    int64_t kept_ms;
+    const void *bytes;
+    size_t n;
+};
+typedef int mu_store_artefact_fn(void *arg, const struct mu_store_artefact *a);
+int mu_store_artefacts(struct mu_store *s, const struct mu_store_run *run, bool bytes, mu_store_artefact_fn *fn, void *arg,
+                       struct mu_err *err);
 /* The text of a source by its hash, malloc'd. MU_ENOENT. */
 int mu_store_load_source(struct mu_store *s, const char *hash, char **text, size_t *len, struct mu_err *err);
 

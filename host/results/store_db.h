@@ -117,7 +117,7 @@ const char *mu_db_url_shown(const char *url);
 int mu_postgres_open(struct mu_db **out, const char *url, bool create, struct mu_err *err);
 
 /* store_schema.c: make or bring up to date what the database holds. MU_EINVAL: it is of a newer muster. */
-#define MU_SCHEMA_VERSION 3
+#define MU_SCHEMA_VERSION 4
 int mu_schema_settle(struct mu_db *db, const char *where, struct mu_err *err);
 
 #endif

@@ -10,10 +10,9 @@ static const char *const sql[MU_SQ_COUNT] = {
                      " worker = coalesce($13, worker), connect_retries = $14, retried_connections = $15 WHERE id = $16",
     [MU_SQ_FACTS] = "UPDATE servers SET facts = $1 WHERE id = $2",
     [MU_SQ_STEP] = "INSERT INTO steps (server, pass, idx, name, status, started_ms, duration_ms, measured, withheld, earlier, log)"
-                   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                   " VALUES ",
     [MU_SQ_METRIC] = "INSERT INTO metrics (step, idx, name, value, unit, samples, mad, judgement, min, max, min_open, max_open,"
-                     " reference, lower_kind, lower, upper_kind, upper, rule_unit)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                     " reference, lower_kind, lower, upper_kind, upper, rule_unit) VALUES ",
     [MU_SQ_PEERS] = "INSERT INTO peers (step, idx, group_by, drop_kind, drop_by, rise_kind, rise_by, min_cohort, state, below,"
                     " above, median, noise, cohort, group_value, note)"
                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
@@ -22,10 +21,35 @@ static const char *const sql[MU_SQ_COUNT] = {
     [MU_SQ_FAILURE] = "INSERT INTO failures (server, step, status, type, place, metric, cause, message)"
                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     [MU_SQ_UNENDED] = "INSERT INTO unended (server, idx, command) VALUES ($1, $2, $3)",
+    [MU_SQ_ARTEFACT] = "INSERT INTO artefacts (server, name, kept_ms, bytes) VALUES ($1, $2, $3, $4)"
+                       " ON CONFLICT (server, name) DO UPDATE SET kept_ms = excluded.kept_ms, bytes = excluded.bytes",
+    [MU_SQ_FORGET_ARTEFACTS] = "DELETE FROM artefacts WHERE server = $1",
     [MU_SQ_FORGET_FAILURES] = "DELETE FROM failures WHERE server = $1",
     [MU_SQ_FORGET_STEPS] = "DELETE FROM steps WHERE server = $1",
     [MU_SQ_FORGET_UNENDED] = "DELETE FROM unended WHERE server = $1",
 };
+
+/* Several rows in one statement: beginning and ending one costs as much as a row does. */
+#define STEP_COLUMNS 11
+#define METRIC_COLUMNS 18
+static const size_t sizes[MU_SQ_SIZES] = {16, 4, 1}; /* rows */
+
+static int rows_query(struct mu_store *s, enum mu_store_query which, int columns, size_t size, struct mu_query **out,
+                      struct mu_err *err)
+{
+    struct mu_query **q = &s->rows[which == MU_SQ_METRIC][size];
+    struct mu_buf text = MU_BUF_INIT;
+    int rc = 0;
+    if (!*q) {
+        mu_buf_adds(&text, sql[which]);
+        for (int at = 1, end = columns * (int)sizes[size]; at <= end; at++)
+            mu_buf_addf(&text, "%s$%d%s", at % columns != 1 ? ", " : at == 1 ? "(" : ", (", at, at % columns ? "" : ")");
+        rc = text.failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : mu_query_new(q, s->db, mu_buf_cstr(&text), err);
+        mu_buf_free(&text);
+    }
+    *out = *q;
+    return rc;
+}
 
 int mu_store_query(struct mu_store *s, enum mu_store_query which, struct mu_query **out, struct mu_err *err)
 {
@@ -155,73 +179,144 @@ static const char *samples_text(struct mu_store *s, const struct mu_metric *m)
     return mu_buf_cstr(&s->samples);
 }
 
-static void bind_rule(struct mu_query *q, const struct mu_threshold *th)
+static void bind_rule(struct mu_query *q, int at, const struct mu_threshold *th)
 {
     if (th->has_min) {
-        mu_query_num(q, 9, th->min);
-        mu_query_int(q, 11, th->min_open);
+        mu_query_num(q, at + 9, th->min);
+        mu_query_int(q, at + 11, th->min_open);
     }
     if (th->has_max) {
-        mu_query_num(q, 10, th->max);
-        mu_query_int(q, 12, th->max_open);
+        mu_query_num(q, at + 10, th->max);
+        mu_query_int(q, at + 12, th->max_open);
     }
     if (th->has_reference) {
-        mu_query_num(q, 13, th->reference);
-        mu_query_int(q, 14, th->lower.kind);
-        mu_query_num(q, 15, th->lower.n);
-        mu_query_int(q, 16, th->upper.kind);
-        mu_query_num(q, 17, th->upper.n);
+        mu_query_num(q, at + 13, th->reference);
+        mu_query_int(q, at + 14, th->lower.kind);
+        mu_query_num(q, at + 15, th->lower.n);
+        mu_query_int(q, at + 16, th->upper.kind);
+        mu_query_num(q, at + 17, th->upper.n);
     }
-    mu_query_text(q, 18, th->unit);
+    mu_query_text(q, at + 18, th->unit);
 }
 
-static int insert_metric(struct mu_store *s, int64_t step, size_t idx, const struct mu_metric *m, struct mu_err *err)
+struct row {
+    int64_t step;
+    size_t idx;
+    const struct mu_metric *metric;
+};
+
+/* at: the placeholder before its first. */
+static void bind_metric(struct mu_store *s, struct mu_query *q, int at, const struct row *row)
 {
     static const char *const judgements[] = {"unjudged", "passed", "missed"};
-    struct mu_query *q;
-    int rc = mu_store_query(s, MU_SQ_METRIC, &q, err);
-    if (rc)
-        return rc;
-    mu_query_int(q, 1, step);
-    mu_query_int(q, 2, (int64_t)idx);
-    mu_query_text(q, 3, m->name);
-    mu_query_num(q, 4, m->value);
-    mu_query_text(q, 5, m->unit);
+    const struct mu_metric *m = row->metric;
+    mu_query_int(q, at + 1, row->step);
+    mu_query_int(q, at + 2, (int64_t)row->idx);
+    mu_query_text(q, at + 3, m->name);
+    mu_query_num(q, at + 4, m->value);
+    mu_query_text(q, at + 5, m->unit);
     if (m->n_samples) {
-        mu_query_text(q, 6, samples_text(s, m));
-        mu_query_num(q, 7, m->mad);
+        mu_query_text(q, at + 6, samples_text(s, m));
+        mu_query_num(q, at + 7, m->mad);
     }
-    mu_query_text(q, 8, judgements[m->judgement]);
-    bind_rule(q, &m->th);
-    rc = s->samples.failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : mu_query_run(q, err);
-    rc = !rc && m->th.peers.on ? insert_peers(s, step, idx, m, err) : rc;
-    return !rc && m->th.history.on ? insert_past(s, step, idx, m, err) : rc;
+    mu_query_text(q, at + 8, judgements[m->judgement]);
+    bind_rule(q, at, &m->th);
 }
 
-int mu_store_insert_step(struct mu_store *s, size_t server, const char *pass, size_t idx, const struct mu_step_result *step,
-                         struct mu_err *err)
+static int insert_metrics(struct mu_store *s, const struct row *rows, size_t size, struct mu_err *err)
 {
     struct mu_query *q;
-    int64_t id = 0;
-    int rc = mu_store_query(s, MU_SQ_STEP, &q, err);
-    if (!rc) {
-        mu_query_int(q, 1, s->kept[server].id);
-        mu_query_text(q, 2, pass);
-        mu_query_int(q, 3, (int64_t)idx);
-        mu_query_text(q, 4, step->name);
-        mu_query_text(q, 5, mu_status_name(step->status));
-        mu_query_int(q, 6, step->started_ms);
-        mu_query_int(q, 7, (int64_t)step->duration_ms);
-        mu_query_int(q, 8, step->measured);
-        mu_query_int(q, 9, step->withheld);
-        mu_query_text(q, 10, step->earlier);
-        if (step->log.len)
-            mu_query_blob(q, 11, step->log.data, step->log.len);
-        rc = mu_query_insert(q, &id, err);
+    int rc = rows_query(s, MU_SQ_METRIC, METRIC_COLUMNS, size, &q, err);
+    for (size_t i = 0; !rc && i < sizes[size]; i++)
+        bind_metric(s, q, (int)i * METRIC_COLUMNS, &rows[i]);
+    if (!rc)
+        rc = s->samples.failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : mu_query_run(q, err);
+    for (size_t i = 0; !rc && i < sizes[size]; i++) {
+        const struct row *row = &rows[i];
+        if (row->metric->th.peers.on)
+            rc = insert_peers(s, row->step, row->idx, row->metric, err);
+        if (!rc && row->metric->th.history.on)
+            rc = insert_past(s, row->step, row->idx, row->metric, err);
     }
-    for (size_t i = 0; !rc && i < step->n_metrics; i++)
-        rc = insert_metric(s, id, i, &step->metrics[i], err);
-    for (size_t i = 0; !rc && i < step->n_failures; i++)
-        rc = mu_store_insert_failure(s, server, id, &step->failures[i], err);
+    return rc;
+}
+
+/* ---- steps ---- */
+
+static void bind_step(struct mu_store *s, struct mu_query *q, int at, const struct mu_store_step *row)
+{
+    const struct mu_step_result *step = row->step;
+    mu_query_int(q, at + 1, s->kept[row->server].id);
+    mu_query_text(q, at + 2, row->pass);
+    mu_query_int(q, at + 3, (int64_t)row->idx);
+    mu_query_text(q, at + 4, step->name);
+    mu_query_text(q, at + 5, mu_status_name(step->status));
+    mu_query_int(q, at + 6, step->started_ms);
+    mu_query_int(q, at + 7, (int64_t)step->duration_ms);
+    mu_query_int(q, at + 8, step->measured);
+    mu_query_int(q, at + 9, step->withheld);
+    mu_query_text(q, at + 10, step->earlier);
+    if (step->log.len)
+        mu_query_blob(q, at + 11, step->log.data, step->log.len);
+}
+
+/* Metrics that have many samples go one by one: the text of them is made in one place. */
+static int add_metrics(struct mu_store *s, struct row rows[], size_t *n, const struct mu_step_result *step, int64_t id,
+                       struct mu_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < step->n_metrics; i++) {
+        struct row row = {id, i, &step->metrics[i]};
+        if (row.metric->n_samples) {
+            rc = insert_metrics(s, &row, MU_SQ_SIZES - 1, err);
+            continue;
+        }
+        rows[(*n)++] = row;
+        if (*n == sizes[0]) {
+            rc = insert_metrics(s, rows, 0, err);
+            *n = 0;
+        }
+    }
+    return rc;
+}
+
+static int insert_steps(struct mu_store *s, const struct mu_store_step *steps, size_t size, struct row rows[], size_t *n_rows,
+                        struct mu_err *err)
+{
+    struct mu_query *q;
+    int64_t last = 0;
+    int rc = rows_query(s, MU_SQ_STEP, STEP_COLUMNS, size, &q, err);
+    for (size_t i = 0; !rc && i < sizes[size]; i++)
+        bind_step(s, q, (int)i * STEP_COLUMNS, &steps[i]);
+    if (!rc)
+        rc = mu_query_insert(q, &last, err);
+    for (size_t i = 0; !rc && i < sizes[size]; i++) {
+        const struct mu_step_result *step = steps[i].step;
+        int64_t id = last - (int64_t)(sizes[size] - 1 - i);
+        rc = add_metrics(s, rows, n_rows, step, id, err);
+        for (size_t j = 0; !rc && j < step->n_failures; j++)
+            rc = mu_store_insert_failure(s, steps[i].server, id, &step->failures[j], err);
+    }
+    return rc;
+}
+
+/* So many that the first of the sizes which fits is taken, until none is left. */
+static size_t size_for(size_t n)
+{
+    size_t size = 0;
+    while (sizes[size] > n)
+        size++;
+    return size;
+}
+
+int mu_store_insert_steps(struct mu_store *s, const struct mu_store_step *steps, size_t n, struct mu_err *err)
+{
+    struct row rows[16];
+    size_t n_rows = 0, size;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i += sizes[size])
+        rc = insert_steps(s, &steps[i], size = size_for(n - i), rows, &n_rows, err);
+    for (size_t i = 0; !rc && i < n_rows; i += sizes[size])
+        rc = insert_metrics(s, &rows[i], size = size_for(n_rows - i), err);
     return rc;
 }

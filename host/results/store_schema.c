@@ -56,6 +56,9 @@ static const char *const steps[MU_SCHEMA_VERSION] = {
     " drop_kind @INT NOT NULL, drop_by @REAL NOT NULL, rise_kind @INT NOT NULL, rise_by @REAL NOT NULL, state TEXT,"
     " below @INT NOT NULL, above @INT NOT NULL, median @REAL, noise @REAL, n @INT NOT NULL, note TEXT,"
     " PRIMARY KEY (step, idx), FOREIGN KEY (step, idx) REFERENCES metrics (step, idx) ON DELETE CASCADE)@KEYED;",
+    /* artefacts: what a step kept by server:keep(); kept_ms: wall clock. */
+    "CREATE TABLE artefacts (server @INT NOT NULL REFERENCES servers (id) ON DELETE CASCADE, name TEXT NOT NULL,"
+    " kept_ms @INT NOT NULL, bytes @BYTES NOT NULL, PRIMARY KEY (server, name))@TABLE;",
 };
 
 /* ---- the words ---- */

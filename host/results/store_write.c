@@ -32,9 +32,12 @@ void mu_store_close(struct mu_store *s)
         mu_db_rollback(s->db);
     for (size_t i = 0; i < MU_SQ_COUNT; i++)
         mu_query_free(s->queries[i]);
+    for (size_t i = 0; i < 2 * MU_SQ_SIZES; i++)
+        mu_query_free(s->rows[i / MU_SQ_SIZES][i % MU_SQ_SIZES]);
     mu_db_close(s->db);
     mu_buf_free(&s->samples);
     free(s->kept);
+    free(s->noted);
     free(s->where);
     free(s);
 }
@@ -44,12 +47,12 @@ const char *mu_store_where(const struct mu_store *s) { return s->where; }
 bool mu_store_is_writing(const struct mu_store *s) { return s->kept && !s->broken; }
 
 bool mu_store_is_final(const struct mu_store *s, size_t server) { return s->kept[server].final; }
-bool mu_store_has_put(const struct mu_store *s) { return s->open; }
+bool mu_store_has_put(const struct mu_store *s) { return s->open || s->n_noted; }
 
 /* ---- transactions ---- */
 
 /* A transaction is begun with the first thing that is put into it. */
-static int enter(struct mu_store *s, struct mu_err *err)
+int mu_store_enter(struct mu_store *s, struct mu_err *err)
 {
     if (s->open)
         return 0;
@@ -58,7 +61,7 @@ static int enter(struct mu_store *s, struct mu_err *err)
     return rc;
 }
 
-static int leave(struct mu_store *s, int rc)
+int mu_store_leave(struct mu_store *s, int rc)
 {
     if (!rc)
         return 0;
@@ -66,16 +69,17 @@ static int leave(struct mu_store *s, int rc)
         mu_db_rollback(s->db);
     s->open = false;
     s->broken = true;
+    s->n_noted = 0;
     return rc;
 }
 
-int mu_store_commit(struct mu_store *s, struct mu_err *err)
+static int commit(struct mu_store *s, struct mu_err *err)
 {
     if (!s->open)
         return 0;
     s->open = false;
     int rc = mu_db_commit(s->db, err);
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 /* ---- a run begins ---- */
@@ -168,8 +172,9 @@ static int insert_servers(struct mu_store *s, const struct mu_run_result *r, mu_
 static int make_room(struct mu_store *s, size_t n, struct mu_err *err)
 {
     s->kept = calloc(n ? n : 1, sizeof *s->kept);
+    s->noted = calloc(n ? n : 1, sizeof *s->noted);
     s->n = n;
-    return s->kept ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
+    return s->kept && s->noted ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
 }
 
 int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const struct mu_store_head *head,
@@ -177,7 +182,7 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
 {
     int rc = make_room(s, r->n_tasks, err);
     if (!rc)
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
     for (size_t i = 0; !rc && i < head->n_files; i++)
         rc = insert_source(s, &head->files[i], err);
     if (!rc)
@@ -188,7 +193,7 @@ int mu_store_begin(struct mu_store *s, const struct mu_run_result *r, const stru
         rc = insert_servers(s, r, fn, arg, err);
     if (!rc) /* before others can see it */
         rc = mu_db_lock_run(s->db, s->run, err);
-    return rc ? leave(s, rc) : mu_store_commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* ---- servers ---- */
@@ -204,13 +209,13 @@ int mu_store_put_facts(struct mu_store *s, size_t server, const char *json, stru
     struct mu_query *q;
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
+    int rc = mu_store_enter(s, err);
     if (!rc && (rc = mu_store_query(s, MU_SQ_FACTS, &q, err)) == 0) {
         mu_query_text(q, 1, json);
         mu_query_int(q, 2, s->kept[server].id);
         rc = mu_query_run(q, err);
     }
-    return leave(s, rc);
+    return mu_store_leave(s, rc);
 }
 
 int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const struct mu_step_result *step,
@@ -218,10 +223,10 @@ int mu_store_put_pass(struct mu_store *s, size_t server, const char *pass, const
 {
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
+    int rc = mu_store_enter(s, err);
     if (!rc)
-        rc = mu_store_insert_step(s, server, pass, s->kept[server].n_passes++, step, err);
-    return leave(s, rc);
+        rc = mu_store_insert_steps(s, &(struct mu_store_step){server, s->kept[server].n_passes++, pass, step}, 1, err);
+    return mu_store_leave(s, rc);
 }
 
 static int insert_unended(struct mu_store *s, size_t server, size_t idx, const char *command, struct mu_err *err)
@@ -236,17 +241,60 @@ static int insert_unended(struct mu_store *s, size_t server, size_t idx, const c
     return mu_query_run(q, err);
 }
 
-static int put_new(struct mu_store *s, const struct mu_task_result *t, size_t server, struct mu_err *err)
+/* Steps that are put together, in one go when there are many. */
+struct batch {
+    struct mu_store_step steps[64];
+    size_t n;
+};
+
+static int flush(struct mu_store *s, struct batch *b, struct mu_err *err)
+{
+    int rc = mu_store_insert_steps(s, b->steps, b->n, err);
+    b->n = 0;
+    return rc;
+}
+
+static int put_new(struct mu_store *s, const struct mu_task_result *t, size_t server, struct batch *b, struct mu_err *err)
 {
     struct mu_store_kept *k = &s->kept[server];
     int rc = 0;
-    for (; !rc && k->n_steps < t->n_steps; k->n_steps++)
-        rc = mu_store_insert_step(s, server, "run", k->n_steps, &t->steps[k->n_steps], err);
+    for (; !rc && k->n_steps < t->n_steps; k->n_steps++) {
+        b->steps[b->n++] = (struct mu_store_step){server, k->n_steps, "run", &t->steps[k->n_steps]};
+        if (b->n == sizeof b->steps / sizeof *b->steps)
+            rc = flush(s, b, err);
+    }
     for (; !rc && k->n_failures < t->n_failures; k->n_failures++)
         rc = mu_store_insert_failure(s, server, 0, &t->failures[k->n_failures], err);
     for (; !rc && k->n_unended < t->n_unended; k->n_unended++)
         rc = insert_unended(s, server, k->n_unended, t->unended[k->n_unended], err);
     return rc;
+}
+
+static int put_noted(struct mu_store *s, struct mu_err *err)
+{
+    struct batch b = {.n = 0};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < s->n_noted; i++) {
+        size_t server = s->noted[i];
+        const struct mu_task_result *t = &s->noted_in->tasks[server];
+        rc = put_new(s, t, server, &b, err);
+        if (!rc && !s->kept[server].begun)
+            rc = mu_store_update_server(s, t, server, err);
+        s->kept[server].noted = false;
+    }
+    s->n_noted = 0;
+    return rc ? rc : flush(s, &b, err);
+}
+
+int mu_store_commit(struct mu_store *s, struct mu_err *err)
+{
+    int rc = 0;
+    if (s->n_noted && mu_store_is_writing(s)) {
+        rc = mu_store_enter(s, err);
+        if (!rc)
+            rc = put_noted(s, err);
+    }
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* Metrics and their peers go with their steps. */
@@ -266,35 +314,35 @@ static int forget(struct mu_store *s, size_t server, struct mu_err *err)
     return rc;
 }
 
-int mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err)
+void mu_store_put(struct mu_store *s, const struct mu_run_result *r, size_t server)
 {
-    const struct mu_task_result *t = &r->tasks[server];
-    if (!mu_store_is_writing(s))
-        return 0;
-    int rc = enter(s, err);
-    if (!rc)
-        rc = put_new(s, t, server, err);
-    if (!rc && !s->kept[server].begun)
-        rc = mu_store_update_server(s, t, server, err);
-    return leave(s, rc);
+    if (!mu_store_is_writing(s) || s->kept[server].noted)
+        return;
+    s->kept[server].noted = true;
+    s->noted_in = r;
+    s->noted[s->n_noted++] = server;
 }
 
-int mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server, struct mu_err *err)
+void mu_store_put_server(struct mu_store *s, const struct mu_run_result *r, size_t server)
 {
     if (mu_store_is_writing(s))
         s->kept[server].begun = false;
-    return mu_store_put(s, r, server, err);
+    mu_store_put(s, r, server);
 }
 
 int mu_store_final(struct mu_store *s, const struct mu_run_result *r, size_t server, bool changed, struct mu_err *err)
 {
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
-    if (!rc && (changed || s->kept[server].n_passes))
-        rc = forget(s, server, err);
+    int rc = 0;
+    if (changed || s->kept[server].n_passes) {
+        rc = mu_store_enter(s, err);
+        if (!rc)
+            rc = forget(s, server, err);
+    }
     s->kept[server].final = true;
-    return rc ? leave(s, rc) : mu_store_put_server(s, r, server, err);
+    mu_store_put_server(s, r, server);
+    return mu_store_leave(s, rc);
 }
 
 /* ---- the end ---- */
@@ -336,18 +384,23 @@ int mu_store_end(struct mu_store *s, const struct mu_run_result *r, struct mu_er
 {
     if (!mu_store_is_writing(s))
         return 0;
-    int rc = enter(s, err);
+    struct batch b = {.n = 0};
+    int rc = mu_store_enter(s, err);
+    if (!rc)
+        rc = put_noted(s, err);
     for (size_t i = 0; !rc && i < s->n; i++) {
         if (!s->kept[i].final && (s->kept[i].n_steps || s->kept[i].n_passes))
             rc = forget(s, i, err);
         if (!rc)
-            rc = put_new(s, &r->tasks[i], i, err);
+            rc = put_new(s, &r->tasks[i], i, &b, err);
         if (!rc && may_differ(&s->kept[i], &r->tasks[i]))
             rc = mu_store_update_server(s, &r->tasks[i], i, err);
     }
     if (!rc)
+        rc = flush(s, &b, err);
+    if (!rc)
         rc = update_run(s, r, err);
-    return rc ? leave(s, rc) : mu_store_commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }
 
 /* ---- going on ---- */
@@ -383,6 +436,17 @@ static int forget_passes(struct mu_store *s, struct mu_err *err)
     return rc;
 }
 
+/* What it kept was of the measurement that is gone. */
+static int forget_artefacts(struct mu_store *s, size_t server, struct mu_err *err)
+{
+    struct mu_query *q;
+    int rc = mu_store_query(s, MU_SQ_FORGET_ARTEFACTS, &q, err);
+    if (rc)
+        return rc;
+    mu_query_int(q, 1, s->kept[server].id);
+    return mu_query_run(q, err);
+}
+
 static int run_again(struct mu_store *s, const struct mu_run_result *r, struct mu_err *err)
 {
     struct mu_query *q = NULL;
@@ -408,7 +472,7 @@ int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const st
     if (!rc)
         rc = mu_db_lock_run(s->db, s->run, err);
     if (!rc)
-        rc = enter(s, err);
+        rc = mu_store_enter(s, err);
     if (!rc)
         rc = run_again(s, r, err);
     if (!rc)
@@ -422,7 +486,9 @@ int mu_store_resume(struct mu_store *s, const struct mu_store_run *run, const st
         if (anew[i])
             rc = forget(s, i, err);
         if (!rc && anew[i])
+            rc = forget_artefacts(s, i, err);
+        if (!rc && anew[i])
             rc = mu_store_update_server(s, &r->tasks[i], i, err);
     }
-    return rc ? leave(s, rc) : mu_store_commit(s, err);
+    return rc ? mu_store_leave(s, rc) : commit(s, err);
 }

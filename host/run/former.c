@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "run/second.h"
+
 /* Blank but for its name, as it was before the run began. */
 static void blank(struct mu_task_result *t)
 {
@@ -44,12 +46,7 @@ void mu_former_all_anew(struct mu_former *f)
 
 static int check(const struct mu_former *f, struct mu_err *err)
 {
-    const struct mu_store_run *r = &f->run;
-    if (r->state == MU_STORE_RUNNING)
-        return mu_err_set(err, MU_ESTATE, "the run %s is still at work", r->run_id);
-    if (r->state == MU_STORE_FINISHED)
-        return mu_err_set(err, MU_ESTATE, "the run %s came to its end: there is nothing to resume", r->run_id);
-    return 0;
+    return f->run.state == MU_STORE_RUNNING ? mu_err_set(err, MU_ESTATE, "the run %s is still at work", f->run.run_id) : 0;
 }
 
 static int make(struct mu_former **out, const char *where, struct mu_err *err)
@@ -116,11 +113,15 @@ int mu_former_open(struct mu_former **out, const char *where, const char *run_id
         rc = f->anew && f->final ? mu_store_load_final(f->store, &f->run, f->final, err)
                                  : mu_err_set(err, MU_ENOMEM, "out of memory");
     }
-    for (size_t i = 0; !rc && i < f->run.n_servers; i++)
+    for (size_t i = 0; !rc && i < f->run.n_servers && !mu_former_is_finished(f); i++)
         if (is_cancelled(&f->results->tasks[i]))
             choose(f, i);
+        else if (mu_second_is_open(&f->results->tasks[i]))
+            f->final[i] = false;
     return give(out, rc);
 }
+
+bool mu_former_is_finished(const struct mu_former *f) { return f->run.state == MU_STORE_FINISHED; }
 
 int mu_former_words(const struct mu_former *f, char ***out)
 {

@@ -96,6 +96,24 @@ void mu_post_facts(const struct mu_task *t, size_t server, const char *json)
     post_later(t, m);
 }
 
+int mu_post_keep(const struct mu_task *t, size_t server, const char *name, const void *bytes, size_t n)
+{
+    if (!t->worker->engine->keeps)
+        return 0;
+    struct mu_message *m = from_task(t, MU_MSG_KEEP);
+    if (!m)
+        return MU_ENOMEM;
+    m->task = server;
+    m->text = strdup(name);
+    mu_buf_add(&m->plain, bytes, n);
+    if (!m->text || m->plain.failed) {
+        mu_message_free(&m->head);
+        return MU_ENOMEM;
+    }
+    post_later(t, m);
+    return 0;
+}
+
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message)
 {

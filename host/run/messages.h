@@ -28,6 +28,7 @@ enum mu_message_kind {
     MU_MSG_SHARED,   /* plain: what before_all returned */
     MU_MSG_ENDING,   /* worker, number: ticket; took_ms: the server's task has come to its end. Answered when that is kept */
     MU_MSG_FACTS,    /* text: JSON */
+    MU_MSG_KEEP,     /* text: the name of an artefact; plain: its bytes */
     MU_MSG_DONE,     /* kind; number: duration in ms; down, of a pair: it, its peer could not be connected to */
     MU_MSG_EXITED,   /* worker */
     MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first. Answered in its turn */
@@ -65,6 +66,8 @@ void mu_post_step_take(const struct mu_task *t, struct mu_step_result *step);
 struct mu_message *mu_message_step_take(const struct mu_task *t, struct mu_step_result *step); /* to be asked; or NULL */
 struct mu_message *mu_message_ending(const struct mu_task *t, uint64_t took_ms);               /* the same */
 void mu_post_facts(const struct mu_task *t, size_t server, const char *json);
+/* MU_ENOMEM. Where nothing is kept it costs nothing. */
+int mu_post_keep(const struct mu_task *t, size_t server, const char *name, const void *bytes, size_t n);
 void mu_post_failure(const struct mu_task *t, enum mu_status status, const char *type, const char *where,
                      const char *cause, const char *message);
 void mu_post_unended(const struct mu_task *t, size_t server, const char *command);

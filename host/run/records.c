@@ -179,24 +179,30 @@ static void put(struct mu_run *run, const struct mu_message *m)
                                           : m->kind == MU_TASK_AGAIN ? mu_second_result(run, m->task)
                                                                      : mu_pairs_result(run, m->task);
         if (own)
-            rc = mu_store_put(s, run->results, m->task, &err);
+            mu_store_put(s, run->results, m->task);
         else if (at->n_steps)
             rc = mu_store_put_pass(s, m->task, m->kind == MU_TASK_AGAIN ? "again" : "pair", &at->steps[at->n_steps - 1], &err);
         break;
     }
     case MU_MSG_FAILURE:
     case MU_MSG_UNENDED:
-        rc = own ? mu_store_put(s, run->results, m->task, &err) : 0;
+        if (own)
+            mu_store_put(s, run->results, m->task);
         break;
     case MU_MSG_FACTS:
         rc = !m->text ? 0 : mu_store_put_facts(s, m->task, m->text, &err);
         break;
+    case MU_MSG_KEEP:
+        rc = mu_store_put_artefact(s, m->task, m->text, m->wall_ms, m->plain.data, m->plain.len, &err);
+        break;
     case MU_MSG_MARK:
-        rc = mu_store_put_server(s, run->results, m->task, &err);
+        mu_store_put_server(s, run->results, m->task);
         break;
     case MU_MSG_ENDING:
-        rc = waits_for_others(run, t) ? mu_store_put_server(s, run->results, m->task, &err)
-                                      : mu_store_final(s, run->results, m->task, false, &err);
+        if (waits_for_others(run, t))
+            mu_store_put_server(s, run->results, m->task);
+        else
+            rc = mu_store_final(s, run->results, m->task, false, &err);
         break;
     default:
         break;

@@ -192,7 +192,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         rc = choose_steps(run, script, err);
     if (!rc && mu_pairs_init(run))
         rc = mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (!rc && c->former && run->pairs.wanted)
+    if (!rc && c->former && run->pairs.wanted && !mu_former_is_finished(c->former))
         mu_former_all_anew(c->former);
     if (!rc)
         rc = mu_loop_new(&run->loop, err);
@@ -347,6 +347,11 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
 {
     struct mu_logger *former = mu_logger_use(run->engine.logger);
     uint64_t started = mu_clock_ms();
+    if (run->records.former && mu_former_is_finished(run->records.former)) {
+        mu_log(MU_INFO, "Run %s came to its end before: nothing is run, its summary and reports are written.", run->id);
+        mu_logger_use(former);
+        return 0;
+    }
     if (!run->results->started_ms) /* else it is gone on with */
         run->results->started_ms = mu_clock_wall_ms();
     run->forks = fit_to_descriptors(run, run->config.forks);

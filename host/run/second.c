@@ -10,6 +10,7 @@
 #include "run/run_internal.h"
 
 #define BEFORE_AGAIN "interrupted before it was measured again"
+#define BEFORE_ALL "the run was interrupted"
 
 struct mu_repeat *mu_repeat_new(size_t n_steps, const char *why)
 {
@@ -181,6 +182,9 @@ static void judge_all(struct mu_run *run, void (*final)(struct mu_run *, size_t)
     struct mu_second *s = &run->second;
     s->judged = true;
     bool ok = mu_cohorts_new(&s->cohorts, run->results, variable, run) == 0;
+    for (size_t i = 0; ok && i < run->n; i++)
+        for (size_t j = 0; !s->waits[i] && mu_records_has(run, i) && j < run->results->tasks[i].n_steps; j++)
+            mu_cohorts_restore(s->cohorts, &run->results->tasks[i].steps[j]);
     for (size_t i = 0; i < run->n; i++) {
         struct mu_task_result *t = &run->results->tasks[i];
         for (size_t j = 0; ok && s->waits[i] && j < t->n_steps; j++)
@@ -193,6 +197,17 @@ static void judge_all(struct mu_run *run, void (*final)(struct mu_run *, size_t)
     if (s->n_queue)
         mu_log(MU_WARNING, "%zu server%s measured again, since %s behind %s peers.", s->n_queue,
                s->n_queue == 1 ? " is" : "s are", s->n_queue == 1 ? "it is" : "they are", s->n_queue == 1 ? "its" : "their");
+}
+
+bool mu_second_is_open(const struct mu_task_result *t)
+{
+    for (size_t i = 0; i < t->n_steps; i++)
+        for (size_t j = 0; j < t->steps[i].n_metrics; j++) {
+            const char *note = t->steps[i].metrics[j].peers.note;
+            if (note && (!strcmp(note, BEFORE_ALL) || !strcmp(note, BEFORE_AGAIN)))
+                return true;
+        }
+    return false;
 }
 
 bool mu_second_waits(struct mu_run *run, size_t server)
@@ -338,5 +353,5 @@ void mu_second_end(struct mu_run *run, void (*final)(struct mu_run *, size_t))
 {
     for (size_t i = 0; run->second.waiting && i < run->n; i++)
         if (run->second.waits[i])
-            give_up(run, i, run->second.judged ? BEFORE_AGAIN : "the run was interrupted", final);
+            give_up(run, i, run->second.judged ? BEFORE_AGAIN : BEFORE_ALL, final);
 }

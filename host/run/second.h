@@ -4,7 +4,8 @@
  *   the cohorts are made, and frozen; who would fail by them alone is dealt again, as a whole task that runs only the steps
  *   in question and what they need. The other steps keep their results: nobody doubted them. What the second measurement
  *   comes to, against the same cohort, is the verdict.
- *   A run of first measurements that was interrupted judges nobody by peers.
+ *   A run of first measurements that was interrupted judges nobody by peers. When it is gone on with, all of then and of now
+ *   are compared; cohorts that somebody was judged by already are those of then.
  * Owner: the run owns a mu_second. Thread: the main one; a mu_repeat goes to a worker with its task.
  * Must not know: how tasks are dealt, who is marked.
  */
@@ -56,6 +57,8 @@ bool mu_second_next(struct mu_run *run, size_t *server, struct mu_repeat **repea
 struct mu_task_result *mu_second_result(struct mu_run *run, size_t server);
 /* A repeated task has ended. */
 void mu_second_done(struct mu_run *run, size_t server, void (*final)(struct mu_run *, size_t server));
+/* A kept result: its peers were not asked, or not for good, since the run was interrupted. */
+bool mu_second_is_open(const struct mu_task_result *t);
 /* The run is over: who still waits was not judged, or not for good, and is final as it is. */
 void mu_second_end(struct mu_run *run, void (*final)(struct mu_run *, size_t server));
 

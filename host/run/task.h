@@ -85,6 +85,7 @@ struct mu_task {
     struct mu_claim claim;
     struct mu_keep keep;
     uint64_t started_ms, deadline_ms, took_ms; /* took_ms: from its beginning to its end */
+    size_t kept_bytes;   /* by server:keep() */
     bool killed;         /* it ends at once, and waits for nothing */
     bool cancelled;      /* as a whole: what is left is skipped, but for teardown */
     bool stop_steps;     /* unreachable, connection lost, setup failed, or fail-fast: the rest is skipped */

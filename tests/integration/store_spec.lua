@@ -150,9 +150,6 @@ describe("muster resume", function()
     assert.truthy(T.find_log(log, "2 of 4 servers have their result already"))
     assert.truthy(result.stdout:find("Out of 4, 1 server failed. failed_servers=[a]", 1, true), result.stdout)
     assert.same({ { "finished", 1, 1, 8 } }, sql(db, "SELECT state, exit_code, resumed, (SELECT count(*) FROM steps) FROM runs"))
-    result = T.run { "resume", "--db", db, id:sub(1, -2) }
-    assert.equals(2, result.code)
-    assert.truthy(result.stderr:find("came to its end", 1, true), result.stderr)
   end)
 
   it("finishes one that was interrupted, with the inventory of then, but not with another script", function()
@@ -273,6 +270,45 @@ describe("a database that is of no use", function()
       assert.truthy(result.stderr:find(why, 1, true) and result.stderr:find("This run is not kept", 1, true), result.stderr)
       assert.equals(1, cjson.decode(T.read(file "r.json")).counts.passed)
     end
+  end)
+
+  it("is told apart from a folder that cannot be written; results are at stdout and in reports all the same", function()
+    local at = T.tmpdir()
+    local db, out = at .. "/state/results.db", at .. "/out"
+    assert.equals(0, run("--local", "--state-dir", at .. "/state").code)
+    os.execute(("chmod 755 %s; chmod -R go+rX %s; mkdir -m 777 %s; rm -f %s-*; chmod a-w %s %s/state"):format(at, at, out, db, db, at))
+    -- Root may write anywhere, so that it is somebody else who tries.
+    local as = T.exec({ "id", "-u" }).stdout == "0\n" and { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups" } or {}
+    local own = T.write(at .. "/s.lua", 'return { steps = { { name = "s", run = function() return 1 end } } }')
+    os.execute("chmod 644 " .. own)
+    local function try(...)
+      local words = { table.unpack(as) }
+      for _, word in ipairs { "env", "HOME=" .. out, T.muster, "run", own, "--local", ... } do words[#words + 1] = word end
+      return T.exec(words)
+    end
+    for _, where in ipairs { { "--db", at .. "/state/new.db" }, { "--db", db } } do
+      local result = try(table.unpack(where))
+      assert.equals(2, result.code, result.stderr)
+      assert.truthy(result.stderr:find("results " .. where[2], 1, true) and result.stderr:find("cannot be", 1, true), result.stderr)
+      assert.equals(1, select(2, result.stderr:gsub("\n", "")), result.stderr)
+    end
+    local result = try("--state-dir", at .. "/state", "--json", out .. "/r.json", "--junit", out .. "/r.xml")
+    assert.equals(0, result.code, result.stderr)
+    assert.truthy(result.stderr:find("This run is not kept; --no-db says so without this line", 1, true), result.stderr)
+    assert.truthy(result.stdout:find("Out of 1, 0 servers failed", 1, true), result.stdout)
+    assert.equals(1, cjson.decode(T.read(out .. "/r.json")).counts.passed)
+    assert.truthy(T.read(out .. "/r.xml"):find('tests="1"', 1, true))
+  end)
+
+  it("is not there at all: each command says so in one line", function()
+    local db = new_db()
+    for _, words in ipairs { { "resume", "--db", db }, { "artefacts", "--db", db }, { "run", script, "--db", db, "--rerun", "failed" } } do
+      local result = T.run(words)
+      assert.equals(2, result.code)
+      assert.truthy(result.stderr:find(db .. ": No such file or directory", 1, true), result.stderr)
+      assert.equals(1, select(2, result.stderr:gsub("\n", "")), result.stderr)
+    end
+    assert.is_false(exists(db))
   end)
 
   it("costs the record of a run, never the run: its disk is full", function()

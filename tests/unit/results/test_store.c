@@ -200,13 +200,13 @@ static void put_in_pieces(void **state)
     struct mu_store *s = open_store();
     begin(s, r);
     add_measured(&r->tasks[1], "cpu", "score", 14, ">= 50");
-    OK(mu_store_put(s, r, 1, &why));
+    mu_store_put(s, r, 1);
     OK(mu_store_commit(s, &why));
     add_measured(&r->tasks[1], "gpu", "fps", 60, ">= 50");
     add_measured(&r->tasks[0], "cpu", "score", 90, ">= 50");
     add_outside(&r->tasks[1], MU_ST_ERROR, NULL, "teardown", "gone");
-    OK(mu_store_put(s, r, 1, &why));
-    OK(mu_store_put(s, r, 0, &why));
+    mu_store_put(s, r, 1);
+    mu_store_put(s, r, 0);
     mu_store_note_worker(s, 0, 3);
     OK(mu_store_put_facts(s, 0, "{\"cpus\":4}", &why));
     OK(mu_store_put_pass(s, 0, "again", &r->tasks[1].steps[0], &why));
@@ -297,7 +297,7 @@ static void cut_off(void **state)
         mu_store_final(s, r, 0, false, NULL);
         mu_store_commit(s, NULL);
         add_measured(&r->tasks[1], "cpu", "score", 80, ">= 50");
-        mu_store_put(s, r, 1, NULL);
+        mu_store_put(s, r, 1);
         if (write(ready[1], "x", 1) == 1)
             pause();
         _exit(1);
@@ -421,10 +421,12 @@ static void trouble_is_told_once(void **state)
     begin(s, r);
     sql("DROP TABLE failures");
     add_measured(&r->tasks[0], "cpu", "score", 14, ">= 50");
-    assert_int_equal(mu_store_put(s, r, 0, &err), MU_EIO);
+    mu_store_put(s, r, 0);
+    assert_int_equal(mu_store_commit(s, &err), MU_EIO);
     assert_non_null(strstr(err.msg, "failures"));
     assert_false(mu_store_is_writing(s));
-    OK(mu_store_put(s, r, 0, &why));
+    mu_store_put(s, r, 0);
+    assert_false(mu_store_has_put(s));
     OK(mu_store_commit(s, &why));
     OK(mu_store_end(s, r, &why));
     struct mu_query *q = NULL;
