@@ -24,7 +24,8 @@ struct table {
 /* In an order in which nothing refers to what is not there yet. */
 static const struct table tables[] = {
     {"servers", "id:S run:R idx:i server_id:t address:t inventory:t facts:t status:t started_ms:i duration_ms:i worker:i dealt:i finished:i"
-                " final:i mark_state:t mark_reason:t mark_note:t mark_tries:i left_behind:i claim:t", " x WHERE x.run = $1"},
+                " final:i mark_state:t mark_reason:t mark_note:t mark_tries:i left_behind:i claim:t"
+                " connect_retries:i retried_connections:i", " x WHERE x.run = $1"},
     {"unended", "server:S idx:i command:t", OF_SERVER},
     {"steps", "id:T server:S pass:t idx:i name:t status:t started_ms:i duration_ms:i measured:i withheld:i earlier:t log:b", OF_SERVER},
     {"metrics", "step:T idx:i name:t value:n unit:t samples:t mad:n judgement:t min:n max:n min_open:i max_open:i reference:n lower_kind:i"
@@ -34,6 +35,7 @@ static const struct table tables[] = {
     {"pasts", "step:T idx:i last:i min_runs:i drop_kind:i drop_by:n rise_kind:i rise_by:n state:t below:i above:i median:n noise:n n:i note:t",
      OF_STEP},
     {"failures", "id:F server:S step:T status:t type:t place:t metric:t cause:t message:t", OF_SERVER},
+    {"artefacts", "server:S name:t kept_ms:i bytes:b", OF_SERVER},
 };
 
 static const struct table sources = {"sources", "hash:t text:b",

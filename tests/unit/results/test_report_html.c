@@ -157,7 +157,7 @@ static void keep_run(const char *path, const char *id, const char *script, doubl
     for (size_t i = 0; i < 3; i += 2) {
         add_measured(&r->tasks[i], "cpu", "score", value + (double)i, NULL);
         mu_store_note_worker(s, i, (int)i);
-        OK(mu_store_put(s, r, i, &why));
+        mu_store_put(s, r, i);
     }
     settle_all(r);
     for (size_t i = 0; i < 3; i++)
