@@ -1,5 +1,5 @@
 /* pairs_internal.h: pairs from inside: what pairs.c (results) and pairs_form.c (rounds) share.
- * Owner, thread: as pairs.h. Must not know: what pairs.h must not.
+ * Owner: the run. Thread: the main one. Must not know: what pairs.h must not.
  */
 #ifndef MU_RUN_PAIRS_INTERNAL_H
 #define MU_RUN_PAIRS_INTERNAL_H
