@@ -199,9 +199,9 @@ function Server:read_file(remote, options) end
 ---@return muster.Facts
 function Server:facts() end
 
----Keep text (or any bytes) with the run's results, where they are kept: a diagnostic log, say, or a file that was read. At
----most 1 MiB each and 16 MiB of a server. The same name again replaces what it was. `muster artefacts` lists and writes them.
----No secrets: whoever may read the results may read these.
+---Keep text (or any bytes) with the run's results, where they are kept: a diagnostic log, say, or a file that was read.
+---At most 1 MiB each and 16 MiB of a server. The same name again replaces what it was. `muster artefacts` lists and
+---writes them. No secrets: whoever may read the results may read these.
 ---```lua
 ---server:keep("mounts.txt", server:read_file "/proc/mounts")
 ---server:keep("note", "fan 3 is loud")

@@ -53,7 +53,7 @@ static void many_with_one_commit(void **state)
     OK(mu_store_begin(s, r, &head, say_server, NULL, &why));
     for (size_t i = 0; i < 23; i++)
         for (size_t j = 0; j < 1 + i % 5; j++) {
-            char name[8], metric[16];
+            char name[32], metric[64];
             snprintf(name, sizeof name, "s%zu", j);
             snprintf(metric, sizeof metric, "m%zu_%zu", i, j);
             add_measured(&r->tasks[i], name, metric, (double)(100 * i + j), i % 2 ? ">= 500" : NULL);
