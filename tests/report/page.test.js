@@ -52,6 +52,11 @@ async function close(page) {
   await page.context().close();
 }
 
+/* What a press comes to is there a moment later. */
+async function says(page, selector, text) {
+  await page.waitForFunction(([s, t]) => document.querySelector(s).textContent === t, [selector, text]);
+}
+
 /* Each chart is drawn when it comes into sight. */
 async function see(page, selector) {
   await page.locator(selector).first().scrollIntoViewIfNeeded();
@@ -104,13 +109,14 @@ test("a press on an outlier, a bar of the histogram, a bar of the timeline", asy
   await page.mouse.click(...await spot(0, 0));
   assert.match(await page.textContent("#server-name"), /^srv000(07|68)$/);
   await page.keyboard.press("Escape");
+  await page.waitForSelector("#server:not([open])", { state: "attached" });
   const [bin, count] = await page.evaluate(() => {
     const data = document.querySelector(".card .chart").chart.data.datasets[1].data;
     const k = data.findIndex((d) => d.y > 3);
     return [k, data[k].y];
   });
   await page.mouse.click(...await spot(1, bin));
-  assert.strictEqual(await page.textContent("#shown"), `${count} of 120 servers shown.`);
+  await says(page, "#shown", `${count} of 120 servers shown.`);
   await see(page, "#timeline-chart canvas");
   assert.match(await page.textContent("#timeline-note"), /^120 servers in .*, at most \d+ at once, 2 workers\./);
   const [server, x, y] = await page.evaluate(() => {
@@ -120,9 +126,9 @@ test("a press on an outlier, a bar of the histogram, a bar of the timeline", asy
     return [S.id[i], box.left + middle, box.top + chart.scales.y.getPixelForValue(lanes.of[i] + 0.5)];
   });
   await page.mouse.move(x, y);
-  assert.ok((await page.textContent("#timeline-at")).startsWith(`${server}: `));
+  await page.waitForFunction((start) => document.querySelector("#timeline-at").textContent.startsWith(start), `${server}: `);
   await page.mouse.click(x, y);
-  assert.strictEqual(await page.textContent("#server-name"), server);
+  await says(page, "#server-name", server);
   await close(page);
 });
 

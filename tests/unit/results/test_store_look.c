@@ -165,7 +165,7 @@ static void test_form_2(void **state)
     struct mu_run_result *r = NULL;
     (void)state;
     keep_run(1, "/s/cpu.lua", "{}", 100, 80, false);
-    sql("DROP TABLE pasts; PRAGMA user_version = 2");
+    sql("DROP TABLE pasts; DROP TABLE artefacts; PRAGMA user_version = 2");
     OK(mu_store_open(&s, path, false, &why));
     OK(mu_store_find(s, "run-01", &run, &why));
     OK(mu_store_load(s, &run, &r, &why));
