@@ -319,7 +319,8 @@ int mu_sqlite_open(struct mu_db **out, const char *path, bool create, struct mu_
     f->lock_fd = -1;
     int rc = create ? make_file(path, err) : 0;
     if (!rc && stat(path, &st))
-        rc = mu_err_sys(err, errno == ENOENT ? MU_ENOENT : MU_EIO, errno, "results %s", path);
+        rc = errno == ENOENT ? mu_err_set(err, MU_ENOENT, "results %s: no run was kept there yet: there is no such file", path)
+                             : mu_err_sys(err, MU_EIO, errno, "results %s", path);
     else if (!rc && !S_ISREG(st.st_mode))
         rc = mu_err_set(err, MU_EINVAL, "results %s: this is no file", path);
     bool unclean = !rc && left_unclean(f);

@@ -188,7 +188,7 @@ describe("muster history", function()
     end
     local r = T.run { "runs", "--db", dir .. "/none.db" }
     assert.equals(2, r.code)
-    assert.equals("muster runs: results " .. dir .. "/none.db: No such file or directory\n", r.stderr)
+    assert.equals("muster runs: results " .. dir .. "/none.db: no run was kept there yet: there is no such file\n", r.stderr)
     for _, words in ipairs { { "history" }, { "compare" }, { "runs", "x" }, { "history", "a", "b", "c" }, { "runs", "--json", "--csv" } } do
       assert.equals(2, muster(words).code)
     end

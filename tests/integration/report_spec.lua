@@ -75,7 +75,8 @@ describe("a misuse is one line", function()
       "muster report: --html and --json would both write to x; see 'muster report --help'" },
     { { "report", "--db", db, "--html", dir .. "/no/x" }, "muster report: cannot write " .. dir .. "/no/x: No such file or directory" },
     { { "report", "--db", db, "--html", "x", "20991231" }, "muster report: results " .. db .. ": there is no run 20991231" },
-    { { "report", "--db", dir .. "/none.db", "--html", "x" }, "muster report: results " .. dir .. "/none.db: No such file or directory" },
+    { { "report", "--db", dir .. "/none.db", "--html", "x" },
+      "muster report: results " .. dir .. "/none.db: no run was kept there yet: there is no such file" },
     { { "run", script, "--local", "--html", dir .. "/no/x" },
       "muster run: --html: cannot write " .. dir .. "/no/x: No such file or directory" },
   } do

@@ -305,7 +305,7 @@ describe("a database that is of no use", function()
     for _, words in ipairs { { "resume", "--db", db }, { "artefacts", "--db", db }, { "run", script, "--db", db, "--rerun", "failed" } } do
       local result = T.run(words)
       assert.equals(2, result.code)
-      assert.truthy(result.stderr:find(db .. ": No such file or directory", 1, true), result.stderr)
+      assert.truthy(result.stderr:find(db .. ": no run was kept there yet", 1, true), result.stderr)
       assert.equals(1, select(2, result.stderr:gsub("\n", "")), result.stderr)
     end
     assert.is_false(exists(db))

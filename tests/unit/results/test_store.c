@@ -361,7 +361,7 @@ static void refused(bool create, int code, const char *why)
 static void refuses(void **state)
 {
     (void)state;
-    refused(false, MU_ENOENT, "No such file");
+    refused(false, MU_ENOENT, "no such file");
     FILE *f = fopen(path, "w");
     for (int i = 0; i < 1000; i++)
         fputs("this is a letter\n", f);
