@@ -36,7 +36,7 @@ void cmd_report_help(FILE *to)
     fputs("Usage: muster report [OPTION...] [RUN]\n"
           "\n"
           "Write reports of a run that was kept. RUN is its id, or the beginning of it;\n"
-          "\"last\", also when none is given, is the last run of any script.\n"
+          "\"last\", also when none is given, is the last run of any script, \"last~1\" the one before.\n"
           "Exit code 0: written; 2: there is no such run, or it could not be written.\n",
           to);
     cli_options_help(to, report_table);

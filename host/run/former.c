@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "results/store_look.h"
 #include "run/second.h"
 
 /* Blank but for its name, as it was before the run began. */
@@ -52,9 +53,6 @@ static int check(const struct mu_former *f, struct mu_err *err)
 static int make(struct mu_former **out, const char *where, struct mu_err *err)
 {
     struct mu_former *f = *out = calloc(1, sizeof *f);
-    if (mu_db_is_url(where))
-        return mu_err_set(err, MU_EINVAL, "results %s: runs go on, and are run again, from a file: name the one it was kept in",
-                          mu_db_url_shown(where));
     return f ? mu_store_open(&f->store, where, false, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
 }
 
@@ -72,7 +70,7 @@ int mu_former_look(struct mu_former **out, const char *where, const char *run_id
     int rc = make(out, where, err);
     struct mu_former *f = *out;
     if (!rc)
-        rc = run_id ? mu_store_find(f->store, run_id, &f->run, err)
+        rc = run_id ? mu_store_find_named(f->store, run_id, &f->run, err)
                     : mu_store_find_last(f->store, script_path, false, &f->run, err);
     if (!rc)
         rc = mu_store_load(f->store, &f->run, &f->results, err);
@@ -83,6 +81,9 @@ int mu_former_look(struct mu_former **out, const char *where, const char *run_id
 static int check_trust(const char *where, struct mu_err *err)
 {
     struct stat st;
+    if (mu_db_is_url(where))
+        return mu_err_set(err, MU_EINVAL, "results %s: runs go on, and are run again, from a file: name the one it was kept in",
+                          mu_db_url_shown(where));
     if (stat(where, &st))
         return 0; /* opening it says why */
     if (st.st_uid != geteuid() && st.st_uid != 0)
@@ -101,7 +102,7 @@ int mu_former_open(struct mu_former **out, const char *where, const char *run_id
     rc = make(out, where, err);
     struct mu_former *f = *out;
     if (!rc)
-        rc = run_id ? mu_store_find(f->store, run_id, &f->run, err) : mu_store_find_last(f->store, NULL, true, &f->run, err);
+        rc = run_id ? mu_store_find_named(f->store, run_id, &f->run, err) : mu_store_find_last(f->store, NULL, true, &f->run, err);
     if (!rc)
         rc = check(f, err);
     if (!rc)

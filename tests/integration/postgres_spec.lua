@@ -11,6 +11,7 @@ return {
     { name = "cpu",
       run = function(server)
         print("printed: \xff \xe2\x98\x83")
+        server:keep("note.txt", "of " .. server.id .. " \xff")
         server:facts()
         return { score = tonumber(server.vars.m), list = { 1, 2.5, 1e-300 }, big = 1e300 }
       end,
@@ -93,6 +94,24 @@ describe("muster db push", function()
       words[#words] = url
       assert.equals(file, output(table.unpack(words)))
     end
+  end)
+
+  it("gives the reports and artefacts that the file gives", function()
+    local told = {}
+    for i, where in ipairs { db, url } do
+      local html, json, to = T.tmpdir() .. "/r.html", T.tmpdir() .. "/r.json", T.tmpdir()
+      output("report", "last~1", "--db", where, "--html", html, "--json", json)
+      local page = T.read(html):gsub('nonce[-=]"?%x+', "nonce"):gsub("odd \\\\xff", "odd \u{fffd}")
+      told[i] = { page, T.read(json), output("artefacts", "last~1", "--db", where) }
+      output("artefacts", "last~1", "srv2", "--to", to, "--db", where)
+      told[i][4] = T.exec { "sh", "-c", "cat $(find " .. T.quote(to) .. " -type f)" }.stdout
+    end
+    assert.equals(told[1][2], told[2][2])
+    for i, line in ipairs(T.lines(told[1][1])) do assert.equals(line, T.lines(told[2][1])[i]) end
+    assert.matches("note%.txt", told[1][3])
+    assert.equals(told[1][3], told[2][3])
+    assert.equals("of srv2 \xff", told[1][4])
+    assert.equals(told[1][4], told[2][4])
   end)
 
   it("takes runs of several files, also of several pushers at once", function()
@@ -198,7 +217,7 @@ describe("the way to a PostgreSQL", function()
       [{ "runs", "--db", "postgresql:///nothere?user=muster&host=" .. host }] = 'database "nothere" does not exist',
       [{ "runs", "--db", "postgresql:///x?user=muster&host=" .. dir }] = "No such file or directory",
       [{ "db", "push", "results.db", "--db", db }] = "runs are pushed to a PostgreSQL: write postgresql://USER@HOST/DATABASE",
-      [{ "db", "push", url, "--db", dir .. "/none.db" }] = "none.db: No such file or directory",
+      [{ "db", "push", url, "--db", dir .. "/none.db" }] = "none.db: no run was kept there yet",
       [{ "db", "pull", url }] = "there is one thing to do with it: muster db push URL",
       [{ "run", script, "--local", "--db", url }] = "a run is kept in a file, each step at once; `muster db push` copies it there afterwards",
       [{ "resume", "--db", url }] = "runs go on, and are run again, from a file",
