@@ -13,7 +13,8 @@
 const char *const session_words[] = {
     ".help", ".load", ".quit", ".step", "server:exec", "server:connect", "server:claim", "server:claimed",
     "server:update_claim", "server:release", "server:spawn", "server:upload", "server:download", "server:write_file",
-    "server:read_file", "server:facts", "server:disconnect", "server:reconnect", "server.id", "server.address",
+    "server:read_file", "server:keep", "server:facts", "server:disconnect", "server:reconnect", "server.id",
+    "server.address",
     "server.port", "server.user", "server.vars", "server.groups", "muster.script", "muster.use", "muster.sleep",
     "muster.exec", "muster.semaphore", "muster.gather", "muster.retry", "muster.secret",
     "muster.errors.PerformanceBelowExpected", "muster.errors.CheckFailed", "muster.errors.ServerOperationError",

@@ -42,6 +42,7 @@ local RAISES = {
   ["server:read_file"] = { [[server:read_file "/nowhere/x"]], "CommandError",
     "read_file /nowhere/x: there is no such file on the server" },
   ["server:facts"] = { [[server:facts()]], "ConnectError", "cannot connect: connection refused" },
+  ["server:keep"] = { [[server:keep("../x", "")]], "text", "keep: a name has 1 to " },
   ["server:disconnect"] = { [[server.disconnect(5)]], "text", "bad argument #1 to 'disconnect'" },
   ["server:reconnect"] = { [[server:reconnect()]], "ConnectError", "cannot connect: connection refused" },
   ["muster.http.request"] = { [[muster.http.request { url = "http://127.0.0.1:1/", retries = 0 }]], "HttpError",

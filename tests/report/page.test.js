@@ -54,7 +54,7 @@ async function close(page) {
 
 /* What a press comes to is there a moment later. */
 async function says(page, selector, text) {
-  await page.waitForFunction(([s, t]) => document.querySelector(s).textContent === t, [selector, text]);
+  await page.waitForFunction(([s, t]) => document.querySelector(s)?.textContent === t, [selector, text]);
 }
 
 /* Each chart is drawn when it comes into sight. */
@@ -126,7 +126,7 @@ test("a press on an outlier, a bar of the histogram, a bar of the timeline", asy
     return [S.id[i], box.left + middle, box.top + chart.scales.y.getPixelForValue(lanes.of[i] + 0.5)];
   });
   await page.mouse.move(x, y);
-  await page.waitForFunction((start) => document.querySelector("#timeline-at").textContent.startsWith(start), `${server}: `);
+  await page.waitForFunction((start) => document.querySelector("#timeline-at")?.textContent.startsWith(start), `${server}: `);
   await page.mouse.click(x, y);
   await says(page, "#server-name", server);
   await close(page);
