@@ -265,7 +265,7 @@ static int push_each(struct mu_store *from, struct mu_store *to, char **known, s
             break;
         if (run.state != MU_STORE_FINISHED) {
             out->not_ended++;
-        } else if (bsearch(&run.run_id, known, n_known, sizeof *known, by_text)) {
+        } else if (n_known && bsearch(&run.run_id, known, n_known, sizeof *known, by_text)) {
             out->there++;
         } else {
             rc = push_one(from, to, &run, &there, err);
