@@ -62,6 +62,7 @@ describe("the page on Jenkins", function()
       assert.equals(0, said.code, said.stderr)
     end
     assert.is_truthy(S.exists(dir .. "/reports/muster.log"))
+    assert.matches("^<!DOCTYPE html>", T.read(dir .. "/reports/muster.html"))
   end
 
   it("has two shell steps", function() assert.equals(2, #STEPS) end)
