@@ -83,6 +83,9 @@ int mu_inventory_add(struct mu_inventory *inv, const char *id, struct mu_server 
 int mu_server_set(struct mu_server *srv, const char *name, const char *value, struct mu_err *err);
 /* Append a variable's value as text: "12", "true"; a list or an object as JSON. */
 void mu_var_text(const struct mu_var *var, struct mu_buf *out);
+struct json_t; /* jansson's */
+/* A variable's value; the caller's. NULL: it is not UTF-8 text, or out of memory. */
+struct json_t *mu_var_json(const struct mu_var *var);
 const struct mu_var *mu_server_var(const struct mu_server *srv, const char *name); /* NULL when it has none */
 
 size_t mu_inventory_count(const struct mu_inventory *inv);

@@ -6,23 +6,6 @@
 
 /* ---- variables ---- */
 
-static json_t *value_of(const struct mu_var *v)
-{
-    switch (v->type) {
-    case MU_VAR_STR:
-        return json_string(v->str);
-    case MU_VAR_INT:
-        return json_integer(v->i);
-    case MU_VAR_NUM:
-        return json_real(v->num);
-    case MU_VAR_BOOL:
-        return json_boolean(v->i);
-    case MU_VAR_JSON:
-        break;
-    }
-    return json_loads(v->str, JSON_DECODE_ANY, NULL);
-}
-
 static bool set_text(json_t *o, const char *name, const char *text)
 {
     return !text || json_object_get(o, name) || json_object_set_new(o, name, json_string(text)) == 0;
@@ -44,7 +27,7 @@ static json_t *vars_of(const struct mu_server *srv)
     bool ok = o != NULL;
 
     for (size_t i = 0; ok && i < srv->n_vars; i++)
-        ok = json_object_set_new(o, srv->vars[i].name, value_of(&srv->vars[i])) == 0;
+        ok = json_object_set_new(o, srv->vars[i].name, mu_var_json(&srv->vars[i])) == 0;
     if (ok && !srv->grouped)
         ok = add_fields(srv, o);
     if (ok)

@@ -152,3 +152,20 @@ int mu_vars_merge(struct mu_server *srv, const struct mu_var *defaults, size_t n
     srv->n_vars = n_all;
     return 0;
 }
+
+json_t *mu_var_json(const struct mu_var *v)
+{
+    switch (v->type) {
+    case MU_VAR_STR:
+        return json_string(v->str);
+    case MU_VAR_INT:
+        return json_integer(v->i);
+    case MU_VAR_NUM:
+        return json_real(v->num);
+    case MU_VAR_BOOL:
+        return json_boolean(v->i);
+    case MU_VAR_JSON:
+        return json_loads(v->str, JSON_DECODE_ANY, NULL);
+    }
+    return NULL;
+}

@@ -34,23 +34,6 @@ static bool set_path(json_t *object, const char *key, const char *path)
     return ok;
 }
 
-static json_t *var_value(const struct mu_var *v)
-{
-    switch (v->type) {
-    case MU_VAR_STR:
-        return json_string(v->str);
-    case MU_VAR_INT:
-        return json_integer(v->i);
-    case MU_VAR_NUM:
-        return json_real(v->num);
-    case MU_VAR_BOOL:
-        return json_boolean(v->i);
-    case MU_VAR_JSON:
-        return json_loads(v->str, JSON_DECODE_ANY, NULL);
-    }
-    return NULL;
-}
-
 /* Groups of Ansible's inventories, as our own formats say them. */
 static bool set_groups(json_t *vars, const struct mu_server *s)
 {
@@ -73,7 +56,7 @@ json_t *mu_server_json(const struct mu_server *s, bool secrets)
               (!s->port || json_object_set_new(o, "port", json_integer(s->port)) == 0);
     for (size_t i = 0; ok && i < s->n_vars; i++)
         ok = json_object_set_new(vars, s->vars[i].name,
-                                 secrets || !mu_name_is_secret(s->vars[i].name) ? var_value(&s->vars[i]) : json_null()) == 0;
+                                 secrets || !mu_name_is_secret(s->vars[i].name) ? mu_var_json(&s->vars[i]) : json_null()) == 0;
     if (!ok || !set_groups(vars, s) || json_object_set(o, "vars", vars) != 0) {
         json_decref(o);
         o = NULL;
