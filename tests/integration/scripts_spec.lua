@@ -237,6 +237,14 @@ exit 0
     assert.is_truthy(result.stdout:find("nvidia-smi is missing", 1, true), result.stdout)
   end)
 
+  it("gpu: the real clpeak, whose OpenCL is PoCL's on the CPU", function()
+    place("srv03", "clpeak", 'exec /usr/bin/clpeak "$@"\n')
+    place("srv03", "nvidia-smi", "echo 'sh: nvidia-smi: not found' >&2; exit 127\n")
+    local result = run("gpu", { "srv03" }, { "min_bandwidth=0.01" })
+    assert.same({ bandwidth = "passed", health = "skipped", ecc = "skipped" }, statuses(result.servers.srv03), result.stderr)
+    assert.is_true(result.servers.srv03.step.bandwidth.metrics.bandwidth.value > 0.01)
+  end)
+
   it("disk: write on a device only when that is allowed", function()
     local device = home "srv01" .. "/device" -- a file in the place of one
     local zeros = ("\0"):rep(4 << 20)
