@@ -11,12 +11,15 @@ foreach(layer ${layers})
   list(APPEND objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
 set(system_libraries PkgConfig::LUA PkgConfig::LIBSSH PkgConfig::LIBUV PkgConfig::CURL PkgConfig::JANSSON PkgConfig::YAML PkgConfig::PCRE2
-                     PkgConfig::CRYPTO PkgConfig::SQLITE ${muster_postgres}
+                     PkgConfig::CRYPTO PkgConfig::SQLITE ${muster_postgres} ${muster_nats} $<$<BOOL:${MUSTER_NATS}>:${MSGPACK_LIBRARY}>
                      Threads::Threads m ${CMAKE_DL_LIBS})
 
 add_library(muster_api OBJECT ${api_sources})
 target_include_directories(muster_api PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_SOURCE_DIR} include)
 target_link_libraries(muster_api PRIVATE ${system_libraries})
+if(MUSTER_NATS)
+  target_compile_definitions(muster_api PRIVATE MUSTER_NATS)
+endif()
 target_compile_definitions(muster_api PRIVATE
   MUSTER_LIBRARY_DIR="${CMAKE_INSTALL_FULL_DATADIR}/muster/scripts/lib")
 
