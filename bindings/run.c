@@ -21,7 +21,7 @@ static int run_index(lua_State *L)
 void mu_bind_open_run(lua_State *L)
 {
     const struct mu_engine *e = mu_worker_of(L)->engine;
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     lua_pushstring(L, e->run_id ? e->run_id : NO_RUN);
     lua_setfield(L, -2, "id");
     lua_pushstring(L, e->owner ? e->owner : "nobody@localhost");
@@ -30,6 +30,8 @@ void mu_bind_open_run(lua_State *L)
     lua_setfield(L, -2, "dry_run");
     lua_pushboolean(L, e->cleanup);
     lua_setfield(L, -2, "cleanup");
+    lua_pushstring(L, e->script && e->script->dir ? e->script->dir : ".");
+    lua_setfield(L, -2, "dir");
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, run_index);
     lua_setfield(L, -2, "__index");
