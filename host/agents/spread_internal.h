@@ -122,7 +122,8 @@ struct mu_spread {
     struct mu_nats_ear *beats;
     struct mu_roster roster;
     char bundle[MU_BUNDLE_NAME_SIZE];
-    struct mu_spread_server *servers;
+    size_t n;
+    struct mu_spread_server *servers; /* one each */
     struct mu_spread_agent **agents;
     size_t n_agents;
     struct mu_spread_queue *queues;
@@ -179,6 +180,7 @@ void mu_spread_say(struct mu_spread *s, const char *agent /* NULL: to all */, co
 /* A line about one server. */
 void mu_spread_log(struct mu_spread *s, size_t index, enum mu_level level, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void mu_spread_mail(struct mu_spread *s, struct mu_message *m_take);
+void mu_spread_pause(void); /* memory is short: a moment */
 
 /* spread_open.c: each waits */
 int mu_spread_choose_queues(struct mu_spread *s, struct mu_err *err);
@@ -207,14 +209,18 @@ void mu_spread_kept(struct mu_crew *c);
 /* spread_results.c */
 void mu_spread_started(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e);
 void mu_spread_result(struct mu_spread *s, uint32_t agent, struct mu_wire_event *e);
+bool mu_spread_counts(const struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e); /* it is about the open task, and the latest */
+bool mu_spread_has(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e); /* the same for one that names no kind of task */
+void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index, uint64_t delivery); /* it is told, when all is committed */
+void mu_spread_say_words(struct mu_spread *s); /* all is committed: who did it is told */
+/* The task has its result, from this agent (or nobody): nothing else counts from now on. To be called before that is mailed. */
+void mu_spread_settle(struct mu_spread *s, uint32_t agent, size_t index, uint64_t delivery);
+
+/* spread_failures.c */
 /* Nobody does the task any more; agent: who said so, or MU_SPREAD_NOBODY. */
 void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery, const char *cause, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e);
-bool mu_spread_counts(const struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e); /* it is about the open task, and the latest */
-bool mu_spread_has(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e); /* the same for one that names no kind of task */
-void mu_spread_say_words(struct mu_spread *s); /* what is committed to those who did it */
-void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index, uint64_t delivery);
 void mu_spread_free_failing(struct mu_spread *s);
 
 /* spread_permits.c */
@@ -232,6 +238,7 @@ void mu_spread_tick(void *s); /* a timer's */
 bool mu_spread_settled(const struct mu_crew *c);
 void mu_spread_settle_soon(struct mu_spread *s); /* something has changed */
 bool mu_spread_is_alive(const struct mu_spread *s, const struct mu_spread_agent *a); /* also one that takes nothing more */
+bool mu_spread_is_leaving(const struct mu_spread *s, const struct mu_spread_agent *a);
 
 /* spread_chores.c */
 void mu_spread_chore(struct mu_spread *s, struct mu_spread_chore *c_take);
