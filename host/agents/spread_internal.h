@@ -1,8 +1,9 @@
 /* spread_internal.h: the coordinator's crew from inside: what the spread_*.c files share.
  *
  * Files: spread.c begins and ends it; spread_open.c says which queue is whose and publishes the script; spread_tasks.c puts tasks
- *   into the queue; spread_letters.c takes in what agents write, spread_results.c what tasks came to, spread_permits.c who waits
- *   for a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server.
+ *   into the queue; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c knows who is at what and
+ *   what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits for a permit; spread_watch.c looks for
+ *   those who are gone; spread_chores.c does what waits for nats-server.
  * Owner: spread.c makes and frees it. Thread: the run's main one, but a chore's work. Must not know: what spread.h hides.
  *
  * Which of several deliveries counts: the latest that has started (spread.h). A task is over here as soon as its result has been
@@ -199,10 +200,13 @@ void mu_spread_soon(struct mu_spread *s, size_t index, uint32_t in_ms); /* post 
 void mu_spread_close_task(struct mu_spread *s, size_t index); /* it has its result */
 void mu_spread_free_posts(struct mu_spread *s);
 
-/* spread_letters.c */
-mu_nats_pull_fn mu_spread_letter;
+/* spread_pull.c */
 int mu_spread_pull(struct mu_spread *s, struct mu_err *err); /* waits; letters come from the first that is not acknowledged */
 void mu_spread_renew(struct mu_spread *s);
+
+/* spread_letters.c */
+mu_nats_pull_fn mu_spread_letter;
+void mu_spread_forget_pieces(struct mu_spread *s); /* of events that go on: they come again */
 void mu_spread_free_letters(struct mu_spread *s);
 void mu_spread_kept(struct mu_crew *c);
 

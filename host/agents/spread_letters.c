@@ -1,8 +1,5 @@
 /* What agents write: letters in the order of their numbers, events of several letters put together, and the lines of their logs, which
- * wait until the results before them are committed.
- *
- * Letters are acknowledged when all that they brought is committed. What is not comes again: from the beginning, and in order, when the
- * consumer is made anew, which is done when the connection was lost, since letters on their way are lost with it. */
+ * wait until the results before them are committed. Letters are acknowledged when all that they brought is committed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,88 +10,6 @@
 #define EVENT_MAX ((size_t)1 << 30)
 
 static struct mu_spread_letter *letter_of(struct mu_list *l) { return mu_list_entry(l, struct mu_spread_letter, link); }
-
-/* ---- the consumer ---- */
-
-static int make_consumer(struct mu_spread *s, struct mu_err *err)
-{
-    struct mu_buf durable = MU_BUF_INIT, filter = MU_BUF_INIT;
-    const struct mu_nats_consumer c = {
-        .stream = MU_STREAM_EVENTS,
-        .durable = mu_subject_run_durable(&durable, s->run_id),
-        .filter = mu_subject_events(&filter, s->run_id),
-        .ack_wait_ms = s->config.ack_wait_ms ? (int64_t)s->config.ack_wait_ms : MU_ACK_WAIT_MS,
-        .max_ack_pending = MU_MAX_ACK_PENDING,
-    };
-    int rc = durable.failed || filter.failed ? mu_err_set(err, MU_ENOMEM, "out of memory")
-                                             : mu_nats_consumer_remove(s->nats, c.stream, c.durable, err);
-    if (!rc)
-        rc = mu_nats_consumer_ensure(s->nats, &c, err);
-    mu_buf_free(&durable);
-    mu_buf_free(&filter);
-    return rc;
-}
-
-static int open_pull(struct mu_spread *s, struct mu_err *err)
-{
-    struct mu_buf durable = MU_BUF_INIT;
-    const char *durables[] = {mu_subject_run_durable(&durable, s->run_id), NULL};
-    int rc = mu_nats_pull_new(&s->pull, s->nats, MU_STREAM_EVENTS, durables, mu_spread_letter, s, err);
-    mu_buf_free(&durable);
-    if (rc)
-        return rc;
-    s->pulls++;
-    mu_nats_pull_want(s->pull, MU_SPREAD_LETTERS);
-    return 0;
-}
-
-int mu_spread_pull(struct mu_spread *s, struct mu_err *err)
-{
-    int rc = make_consumer(s, err);
-    return rc ? rc : open_pull(s, err);
-}
-
-struct renewal {
-    struct mu_spread_chore chore;
-    struct mu_err err;
-    int rc;
-};
-
-static void renew_work(struct mu_spread_chore *c)
-{
-    struct renewal *r = (struct renewal *)c;
-    r->rc = make_consumer(c->s, &r->err);
-}
-
-static void renew_done(struct mu_spread_chore *c)
-{
-    struct renewal *r = (struct renewal *)c;
-    struct mu_spread *s = c->s;
-    s->renews = false;
-    if (!r->rc && !s->over)
-        r->rc = open_pull(s, &r->err);
-    if (r->rc)
-        mu_log(MU_DEBUG, "What agents write cannot be read yet: %s", r->err.msg);
-    s->to_renew = r->rc != 0; /* tried again with the next tick */
-}
-
-static void renew_free(struct mu_spread_chore *c) { free(c); }
-
-void mu_spread_renew(struct mu_spread *s)
-{
-    struct renewal *r = s->renews || s->over || !s->connected ? NULL : calloc(1, sizeof *r);
-    s->to_renew = true;
-    if (!r)
-        return;
-    s->to_renew = false;
-    s->renews = true;
-    mu_nats_pull_free(s->pull);
-    s->pull = NULL;
-    for (size_t i = 0; i < s->n_agents; i++)
-        forget_pieces(s->agents[i]);
-    r->chore = (struct mu_spread_chore){.work = renew_work, .done = renew_done, .free = renew_free};
-    mu_spread_chore(s, &r->chore);
-}
 
 /* ---- letters ---- */
 
@@ -354,11 +269,16 @@ void mu_spread_kept(struct mu_crew *c)
     mu_spread_say_words(s);
 }
 
+void mu_spread_forget_pieces(struct mu_spread *s)
+{
+    for (size_t i = 0; i < s->n_agents; i++)
+        forget_pieces(s->agents[i]);
+}
+
 void mu_spread_free_letters(struct mu_spread *s)
 {
     struct mu_list *l;
-    for (size_t i = 0; i < s->n_agents; i++)
-        forget_pieces(s->agents[i]);
+    mu_spread_forget_pieces(s);
     while ((l = s->letters.next) != &s->letters)
         forget(letter_of(l));
 }

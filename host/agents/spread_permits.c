@@ -2,6 +2,7 @@
  * server each belongs to, so that it comes back when that is over or somebody else's. */
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agents/spread_internal.h"
 #include "core/clock.h"

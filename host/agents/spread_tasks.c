@@ -4,6 +4,7 @@
  * answered in time; or the server's former one, since its agent acknowledges that only after its result has been committed. The latter
  * is waited for, a moment; then it is looked at, and removed if it is the former one: its result is committed, so nobody needs it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

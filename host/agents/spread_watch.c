@@ -1,4 +1,5 @@
 /* Who is there and who is not: agents, agents for a queue, nats-server. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
