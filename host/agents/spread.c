@@ -14,9 +14,18 @@
 
 /* ---- small things ---- */
 
-uint32_t mu_spread_since_ms(const struct mu_spread *s) { return (uint32_t)(mu_clock_ms() - s->born_ms); }
-void mu_spread_pause(void) { usleep(10000); }
-void mu_spread_mail(struct mu_spread *s, struct mu_message *m) { s->home->mail(s->home->run, &m->head); }
+uint32_t mu_spread_since_ms(const struct mu_spread *s)
+{
+    return (uint32_t)(mu_clock_ms() - s->born_ms);
+}
+void mu_spread_pause(void)
+{
+    usleep(10000);
+}
+void mu_spread_mail(struct mu_spread *s, struct mu_message *m)
+{
+    s->home->mail(s->home->run, &m->head);
+}
 
 const char *mu_spread_agent_name(const struct mu_spread *s, uint32_t i)
 {
@@ -114,7 +123,9 @@ static int open_spread(struct mu_crew *c, const struct mu_crew_home *home, struc
         s->servers[i].agent = s->servers[i].next = MU_SPREAD_NOBODY;
     s->again = mu_timer_new(home->loop, mu_spread_again, s);
     s->tick = mu_timer_new(home->loop, mu_spread_tick, s);
-    int rc = s->servers && s->again && s->tick && home->n < MU_SPREAD_NOBODY ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
+    int rc = s->servers && s->again && s->tick && home->n < MU_SPREAD_NOBODY
+                 ? 0
+                 : mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!rc)
         rc = connect_to(s, err);
     if (!rc)
@@ -214,7 +225,10 @@ static void post_brief(struct mu_spread *s, enum mu_brief_state state)
     mu_buf_free(&subject);
 }
 
-static void timed_out(void *arg) { *(bool *)arg = true; }
+static void timed_out(void *arg)
+{
+    *(bool *)arg = true;
+}
 
 /* For the last lines of agents' logs, which follow the results that ended the run. */
 static void await_last(struct mu_spread *s)
@@ -273,9 +287,17 @@ static void end(struct mu_crew *c)
     take_down(s);
 }
 
-static const struct mu_crew_ops ops = {.open = open_spread, .begin = begin, .room = room, .deal = mu_spread_deal, .done = done,
-                                       .cancel = cancel, .kill = kill_all, .answer = mu_spread_answer, .kept = mu_spread_kept,
-                                       .settled = mu_spread_settled, .end = end};
+static const struct mu_crew_ops ops = {.open = open_spread,
+                                       .begin = begin,
+                                       .room = room,
+                                       .deal = mu_spread_deal,
+                                       .done = done,
+                                       .cancel = cancel,
+                                       .kill = kill_all,
+                                       .answer = mu_spread_answer,
+                                       .kept = mu_spread_kept,
+                                       .settled = mu_spread_settled,
+                                       .end = end};
 
 int mu_spread_new(struct mu_crew **out, const struct mu_spread_config *config, struct mu_err *err)
 {
@@ -284,8 +306,12 @@ int mu_spread_new(struct mu_crew **out, const struct mu_spread_config *config, s
     *out = NULL;
     if (!s)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
-    *s = (struct mu_spread){.crew.ops = &ops, .config = *config, .born_ms = mu_clock_ms(), .born_wall_ms = mu_clock_wall_ms(),
-                            .ready.first = MU_SPREAD_NOBODY, .later.first = MU_SPREAD_NOBODY};
+    *s = (struct mu_spread){.crew.ops = &ops,
+                            .config = *config,
+                            .born_ms = mu_clock_ms(),
+                            .born_wall_ms = mu_clock_wall_ms(),
+                            .ready.first = MU_SPREAD_NOBODY,
+                            .later.first = MU_SPREAD_NOBODY};
     if (!s->config.agent_wait_ms)
         s->config.agent_wait_ms = AGENT_WAIT_MS;
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)

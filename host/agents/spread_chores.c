@@ -87,7 +87,10 @@ static void purge_done(struct mu_spread_chore *c)
         mu_log(MU_DEBUG, "What is left in the queue could not be removed: %s", p->err.msg);
 }
 
-static void purge_free(struct mu_spread_chore *c) { free(c); }
+static void purge_free(struct mu_spread_chore *c)
+{
+    free(c);
+}
 
 void mu_spread_purge(struct mu_spread *s, const char *stream, const char *filter)
 {
@@ -110,7 +113,7 @@ struct sweep {
     struct claim {
         size_t index;
         char *data; /* NULL: released */
-    } *items;
+    } * items;
     size_t n, cap;
 };
 

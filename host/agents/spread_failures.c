@@ -1,5 +1,5 @@
-/* Tasks that nobody does any more: they are errors of their servers. What these claim is looked up first, since whoever claimed it may
- * not have told. */
+/* Tasks that nobody does any more: they are errors of their servers. What these claim is looked up first, since whoever
+ * claimed it may not have told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +118,8 @@ static void fail_next(struct mu_spread *s)
     mu_spread_chore(s, &all->chore);
 }
 
-void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery, const char *cause, const char *fmt, ...)
+void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery, const char *cause,
+                    const char *fmt, ...)
 {
     struct mu_spread_server *v = &s->servers[index];
     struct mu_buf text = MU_BUF_INIT;
@@ -132,7 +133,11 @@ void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t 
     va_start(ap, fmt);
     mu_buf_vaddf(&text, fmt, ap);
     va_end(ap);
-    *f = (struct failing){.index = index, .number = v->number, .agent = agent, .delivery = delivery, .cause = strdup(cause),
+    *f = (struct failing){.index = index,
+                          .number = v->number,
+                          .agent = agent,
+                          .delivery = delivery,
+                          .cause = strdup(cause),
                           .text = mu_buf_take(&text)};
     mu_subject_claim(&f->subject, s->run_id, index);
     mu_list_push(&s->failing, &f->link);
@@ -145,7 +150,8 @@ static void add_had(const struct mu_spread *s, struct mu_buf *out, uint32_t agen
 {
     char when[MU_CLOCK_ISO_SIZE];
     mu_clock_local(s->born_wall_ms + 1000 * (int64_t)began_s, when);
-    mu_buf_addf(out, "%s%s had it from %s on (delivery %u)", out->len ? ", " : "", mu_spread_agent_name(s, agent), when, delivery);
+    mu_buf_addf(out, "%s%s had it from %s on (delivery %u)", out->len ? ", " : "", mu_spread_agent_name(s, agent), when,
+                delivery);
 }
 
 void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
@@ -162,9 +168,13 @@ void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wi
         add_had(s, &history, v->agent, v->delivery, v->began_s);
     char cause[64];
     snprintf(cause, sizeof cause, "given up after %llu deliveries", (unsigned long long)e->delivery);
-    mu_spread_fail(s, e->index, agent, e->delivery, cause, "%s: each agent that had it was lost before it had a result; %s", cause,
+    mu_spread_fail(s, e->index, agent, e->delivery, cause,
+                   "%s: each agent that had it was lost before it had a result; %s", cause,
                    history.len ? mu_buf_cstr(&history) : "which these were is not known");
     mu_buf_free(&history);
 }
 
-void mu_spread_free_failing(struct mu_spread *s) { free_items(&s->failing); }
+void mu_spread_free_failing(struct mu_spread *s)
+{
+    free_items(&s->failing);
+}

@@ -1,15 +1,18 @@
-/* What agents write: letters in the order of their numbers, events of several letters put together, and the lines of their logs, which
- * wait until the results before them are committed. Letters are acknowledged when all that they brought is committed. */
+/* What agents write: letters in the order of their numbers, events of several letters put together, and the lines of
+ * their logs, which wait until the results before them are committed. Letters are acknowledged when all that they
+ * brought is committed. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agents/spread_internal.h"
 #include "core/clock.h"
 
-
 #define EVENT_MAX ((size_t)1 << 30)
 
-static struct mu_spread_letter *letter_of(struct mu_list *l) { return mu_list_entry(l, struct mu_spread_letter, link); }
+static struct mu_spread_letter *letter_of(struct mu_list *l)
+{
+    return mu_list_entry(l, struct mu_spread_letter, link);
+}
 
 /* ---- letters ---- */
 
@@ -70,8 +73,12 @@ static void write_line(struct mu_spread *s, uint32_t agent, const struct mu_wire
         if (strcmp(line->fields[i].key, "agent") != 0) /* that is known better here */
             fields[n++] = line->fields[i];
     fields[n++] = (struct mu_field){.key = "agent", .type = MU_FIELD_STR, .v.str = mu_spread_agent_name(s, agent)};
-    const struct mu_record record = {.level = line->level, .wall_ms = line->wall_ms, .msg = mu_buf_cstr(&line->msg),
-                                     .msg_len = line->msg.len, .fields = fields, .n_fields = n};
+    const struct mu_record record = {.level = line->level,
+                                     .wall_ms = line->wall_ms,
+                                     .msg = mu_buf_cstr(&line->msg),
+                                     .msg_len = line->msg.len,
+                                     .fields = fields,
+                                     .n_fields = n};
     mu_log_record(&record);
     if (fields != stack)
         free(fields);
@@ -116,7 +123,8 @@ static void refused(struct mu_spread *s, uint32_t agent, const struct mu_wire_ev
 {
     const char *why = e->text && *e->text ? e->text : "it does not say why";
     if (mu_spread_counts(s, agent, e))
-        mu_spread_fail(s, e->index, agent, e->delivery, why, "agent %s cannot run it: %s", mu_spread_agent_name(s, agent), why);
+        mu_spread_fail(s, e->index, agent, e->delivery, why, "agent %s cannot run it: %s",
+                       mu_spread_agent_name(s, agent), why);
     else
         mu_spread_drop(s, agent, e->index, e->delivery);
 }
@@ -172,7 +180,8 @@ static void take_events(struct mu_spread *s, struct mu_spread_letter *l, const v
         before = at;
     }
     if (rc != MU_ENOENT)
-        mu_log(MU_WARNING, "What agent %s wrote cannot be read, and is left out: %s", mu_spread_agent_name(s, l->agent), err.msg);
+        mu_log(MU_WARNING, "What agent %s wrote cannot be read, and is left out: %s", mu_spread_agent_name(s, l->agent),
+               err.msg);
 }
 
 /* False: it is not the next one, and comes again. */
@@ -242,7 +251,8 @@ void mu_spread_letter(void *arg, struct mu_nats_job *job)
     struct mu_spread_agent *a = s->agents[l->agent];
     mu_spread_heard(s, l->agent);
     if (mu_wire_read_letter(&read, bytes, len, &err)) {
-        mu_log(MU_WARNING, "A letter of agent %s cannot be read, and is left out: %s", mu_spread_agent_name(s, l->agent), err.msg);
+        mu_log(MU_WARNING, "A letter of agent %s cannot be read, and is left out: %s",
+               mu_spread_agent_name(s, l->agent), err.msg);
         acknowledge(s, l);
     } else if (read.number <= a->last && (mu_list_empty(&a->pieces) || read.number < a->first_piece)) {
         mu_list_push(&s->letters, &l->link); /* a duplicate: acknowledged when the first one's content is committed */

@@ -1,4 +1,5 @@
-/* Before anything is dealt: which queue each server's tasks go to, and what agents need to know of the run. Each of these waits. */
+/* Before anything is dealt: which queue each server's tasks go to, and what agents need to know of the run. Each of
+ * these waits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 #include "core/nodeset.h"
 
 #define PIECE_MAX ((size_t)256 << 10)
-#define FRESH_MS ((int64_t)24 * 3600 * 1000) /* a bundle that was put so lately is there whole until long after the run */
+#define FRESH_MS                                                                                                       \
+    ((int64_t)24 * 3600 * 1000) /* a bundle that was put so lately is there whole until long after the run */
 #define QUEUES_MAX UINT16_MAX
 
 /* ---- queues ---- */
@@ -37,13 +39,15 @@ static int add_queue(struct mu_spread *s, const char *group, struct mu_err *err)
     for (size_t i = 0; i < s->n_queues; i++)
         if (group && s->queues[i].group ? !strcmp(group, s->queues[i].group) : group == s->queues[i].group)
             return 0;
-    struct mu_spread_queue *more = s->n_queues < QUEUES_MAX ? realloc(s->queues, (s->n_queues + 1) * sizeof *more) : NULL;
+    struct mu_spread_queue *more =
+        s->n_queues < QUEUES_MAX ? realloc(s->queues, (s->n_queues + 1) * sizeof *more) : NULL;
     if (!more)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     s->queues = more;
     struct mu_spread_queue *q = &s->queues[s->n_queues++];
     mu_subject_queue(&token, group);
-    *q = (struct mu_spread_queue){.group = group ? strdup(group) : NULL, .token = mu_buf_take(&token), .alive_ms = mu_clock_ms()};
+    *q = (struct mu_spread_queue){
+        .group = group ? strdup(group) : NULL, .token = mu_buf_take(&token), .alive_ms = mu_clock_ms()};
     return q->token && (q->group || !group) ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
 }
 
@@ -125,8 +129,8 @@ static void warn_of_versions(const struct mu_spread *s)
         mu_buf_adds(&who, ")");
     }
     if (n)
-        mu_log(MU_WARNING, "%s of another version take%s nothing of this run, which is muster %s's: %s.", n == 1 ? "An agent" : "Agents",
-               n == 1 ? "s" : "", MUSTER_VERSION, mu_buf_cstr(&who));
+        mu_log(MU_WARNING, "%s of another version take%s nothing of this run, which is muster %s's: %s.",
+               n == 1 ? "An agent" : "Agents", n == 1 ? "s" : "", MUSTER_VERSION, mu_buf_cstr(&who));
     mu_buf_free(&who);
 }
 
@@ -137,11 +141,13 @@ static int nobody(struct mu_spread *s, const char **names, size_t n, struct mu_e
     mu_buf_add_escaped(&shown, mu_buf_cstr(&folded), folded.len);
     if (shown.len > 200)
         mu_buf_clear(&shown);
-    int rc = !s->n_queues ? mu_err_set(err, MU_ENOENT, "no agent answers at %s: start `muster agent --nats %s` near the servers",
-                                       mu_nats_where(s->nats), mu_nats_where(s->nats))
-                          : mu_err_set(err, MU_ENOENT, "no agent serves %zu of the %zu servers%s%s: start `muster agent --nats %s` near "
-                                       "them, with --groups for one of their groups or without, for any", n, s->home->n,
-                                       shown.len ? ", " : "", mu_buf_cstr(&shown), mu_nats_where(s->nats));
+    int rc = !s->n_queues
+                 ? mu_err_set(err, MU_ENOENT, "no agent answers at %s: start `muster agent --nats %s` near the servers",
+                              mu_nats_where(s->nats), mu_nats_where(s->nats))
+                 : mu_err_set(err, MU_ENOENT,
+                              "no agent serves %zu of the %zu servers%s%s: start `muster agent --nats %s` near "
+                              "them, with --groups for one of their groups or without, for any",
+                              n, s->home->n, shown.len ? ", " : "", mu_buf_cstr(&shown), mu_nats_where(s->nats));
     mu_buf_free(&folded);
     mu_buf_free(&shown);
     return rc;
@@ -233,8 +239,11 @@ int mu_spread_put_brief(struct mu_spread *s, int state, struct mu_err *err)
         rc = bytes.failed || subject.failed ? mu_err_set(err, MU_ENOMEM, "out of memory") : 0;
     }
     if (!rc && bytes.len > mu_nats_max_payload(s->nats))
-        rc = mu_err_set(err, MU_ELIMIT, "what agents are to know of the run is %zu bytes, and %s takes at most %zu: before_all is to return "
-                        "less, or its max_payload is to be raised", bytes.len, mu_nats_where(s->nats), mu_nats_max_payload(s->nats));
+        rc = mu_err_set(
+            err, MU_ELIMIT,
+            "what agents are to know of the run is %zu bytes, and %s takes at most %zu: before_all is to return "
+            "less, or its max_payload is to be raised",
+            bytes.len, mu_nats_where(s->nats), mu_nats_max_payload(s->nats));
     if (!rc)
         rc = mu_nats_put(s->nats, mu_buf_cstr(&subject), bytes.data, bytes.len, MU_NATS_ANY, NULL, err);
     mu_brief_clear(&brief);

@@ -1,5 +1,5 @@
-/* Permits of the run's semaphores, for tasks at agents: the run counts them (run/semaphore.h), by agent and ticket; here is which
- * server each belongs to, so that it comes back when that is over or somebody else's. */
+/* Permits of the run's semaphores, for tasks at agents: the run counts them (run/semaphore.h), by agent and ticket;
+ * here is which server each belongs to, so that it comes back when that is over or somebody else's. */
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,8 @@ static struct permit *find(const struct mu_spread *s, uint32_t agent, uint64_t t
 static void answer(struct mu_spread *s, uint32_t agent, uint64_t ticket, const struct mu_err *err)
 {
     struct mu_err copy = err ? *err : (struct mu_err){0};
-    const struct mu_wire_word w = {.kind = MU_WORD_ANSWER, .ticket = ticket, .code = copy.code, .text = copy.code ? copy.msg : NULL};
+    const struct mu_wire_word w = {
+        .kind = MU_WORD_ANSWER, .ticket = ticket, .code = copy.code, .text = copy.code ? copy.msg : NULL};
     mu_spread_say(s, s->agents[agent]->id, &w);
 }
 

@@ -1,5 +1,6 @@
-/* Where letters come from: the consumer of the run's events. What was not acknowledged comes again, from the first on and in order, when it
- * is made anew; which is done when the connection was lost, since letters on their way are lost with it. */
+/* Where letters come from: the consumer of the run's events. What was not acknowledged comes again, from the first on
+ * and in order, when it is made anew; which is done when the connection was lost, since letters on their way are lost
+ * with it. */
 #include <stdlib.h>
 
 #include "agents/spread_internal.h"
@@ -66,7 +67,10 @@ static void renew_done(struct mu_spread_chore *c)
     s->to_renew = r->rc != 0; /* tried again with the next tick */
 }
 
-static void renew_free(struct mu_spread_chore *c) { free(c); }
+static void renew_free(struct mu_spread_chore *c)
+{
+    free(c);
+}
 
 void mu_spread_renew(struct mu_spread *s)
 {

@@ -9,7 +9,10 @@
 #define WORDS_MAX ((size_t)32 << 10) /* bytes of words that are said together */
 #define RETRY_MS 10                  /* for the former task to be acknowledged */
 
-static const char *name_of(const struct mu_spread *s, uint32_t agent) { return mu_spread_agent_name(s, agent); }
+static const char *name_of(const struct mu_spread *s, uint32_t agent)
+{
+    return mu_spread_agent_name(s, agent);
+}
 
 /* ---- words, when all is committed ---- */
 
@@ -23,7 +26,8 @@ static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kin
         s->words = more;
         s->cap_words = cap;
     }
-    s->words[s->n_words++] = (struct mu_spread_word){.agent = agent, .kind = kind, .index = index, .delivery = delivery};
+    s->words[s->n_words++] =
+        (struct mu_spread_word){.agent = agent, .kind = kind, .index = index, .delivery = delivery};
 }
 
 void mu_spread_say_words(struct mu_spread *s)
@@ -72,7 +76,8 @@ bool mu_spread_counts(const struct mu_spread *s, uint32_t agent, const struct mu
     const struct mu_spread_server *v = &s->servers[e->index];
     if (!is_open(v) || v->kind != e->task || e->delivery > UINT32_MAX)
         return false;
-    return v->agent == MU_SPREAD_NOBODY || e->delivery > v->delivery || (e->delivery == v->delivery && v->agent == agent);
+    return v->agent == MU_SPREAD_NOBODY || e->delivery > v->delivery ||
+           (e->delivery == v->delivery && v->agent == agent);
 }
 
 /* Of this delivery nothing counts any more. */
@@ -112,7 +117,8 @@ bool mu_spread_has(struct mu_spread *s, uint32_t agent, const struct mu_wire_eve
     if (v->state == MU_SPREAD_STARTED && v->agent == agent && v->delivery == e->delivery)
         return true;
     /* Of a run that is gone on with: that it began was told before. */
-    if (v->state != MU_SPREAD_POSTED || !s->home->resumed || !mu_spread_is(v, MU_SPREAD_PRESENT) || e->delivery > UINT32_MAX)
+    if (v->state != MU_SPREAD_POSTED || !s->home->resumed || !mu_spread_is(v, MU_SPREAD_PRESENT) ||
+        e->delivery > UINT32_MAX)
         return false;
     take_over(s, agent, e->index, e->delivery, mu_clock_wall_ms());
     return true;
@@ -139,14 +145,18 @@ static void tell_again(struct mu_spread *s, uint32_t agent, const struct mu_wire
     const char *id = s->home->servers[e->index]->id;
     unsigned long long delivery = e->delivery;
     if (v->agent == MU_SPREAD_NOBODY)
-        mu_spread_log(s, e->index, MU_WARNING, "Server %s is run again by agent %s: whoever had it was lost, or gave it back (delivery %llu)",
+        mu_spread_log(s, e->index, MU_WARNING,
+                      "Server %s is run again by agent %s: whoever had it was lost, or gave it back (delivery %llu)",
                       id, name_of(s, agent), delivery);
     else if (v->agent == agent)
-        mu_spread_log(s, e->index, MU_WARNING, "Server %s is run again by the same agent, %s, which had lost it (delivery %llu)", id,
+        mu_spread_log(s, e->index, MU_WARNING,
+                      "Server %s is run again by the same agent, %s, which had lost it (delivery %llu)", id,
                       name_of(s, agent), delivery);
     else
-        mu_spread_log(s, e->index, MU_WARNING, "Server %s is run again by agent %s: %s, which had it, %s (delivery %llu)", id, name_of(s, agent),
-                      name_of(s, v->agent), mu_spread_is_leaving(s, s->agents[v->agent]) ? "gave it back" : "was lost", delivery);
+        mu_spread_log(s, e->index, MU_WARNING,
+                      "Server %s is run again by agent %s: %s, which had it, %s (delivery %llu)", id, name_of(s, agent),
+                      name_of(s, v->agent), mu_spread_is_leaving(s, s->agents[v->agent]) ? "gave it back" : "was lost",
+                      delivery);
 }
 
 void mu_spread_started(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
@@ -175,10 +185,14 @@ static void left_out(struct mu_spread *s, uint32_t agent, const struct mu_wire_e
         return;
     mu_spread_set(v, MU_SPREAD_TOLD, true);
     if (v->state == MU_SPREAD_STARTED)
-        mu_spread_log(s, e->index, MU_WARNING, "What agent %s found is left out (delivery %llu): server %s was handed to agent %s then "
-                      "(delivery %u)", name_of(s, agent), (unsigned long long)e->delivery, s->home->servers[e->index]->id, name_of(s, v->agent), v->delivery);
+        mu_spread_log(s, e->index, MU_WARNING,
+                      "What agent %s found is left out (delivery %llu): server %s was handed to agent %s then "
+                      "(delivery %u)",
+                      name_of(s, agent), (unsigned long long)e->delivery, s->home->servers[e->index]->id,
+                      name_of(s, v->agent), v->delivery);
     else
-        mu_spread_log(s, e->index, MU_WARNING, "What agent %s found is left out (delivery %llu): server %s has its result already",
+        mu_spread_log(s, e->index, MU_WARNING,
+                      "What agent %s found is left out (delivery %llu): server %s has its result already",
                       name_of(s, agent), (unsigned long long)e->delivery, s->home->servers[e->index]->id);
 }
 
@@ -249,8 +263,10 @@ void mu_spread_result(struct mu_spread *s, uint32_t agent, struct mu_wire_event 
         return;
     }
     if (!is_usable(v, e)) {
-        mu_spread_fail(s, e->index, agent, e->delivery, "what its agent found cannot be read", "what agent %s found cannot be read: it "
-                       "speaks of something else", name_of(s, agent));
+        mu_spread_fail(s, e->index, agent, e->delivery, "what its agent found cannot be read",
+                       "what agent %s found cannot be read: it "
+                       "speaks of something else",
+                       name_of(s, agent));
         return;
     }
     if (!mu_spread_is(v, MU_SPREAD_BEGUN)) { /* that was told to an earlier process of this run */

@@ -1,8 +1,9 @@
 /* Tasks into the queue: a window of posts, and what becomes of those that nats-server does not take.
  *
- * Each is posted on condition that nothing is on its server's subject. When something is, it is this very task, whose storing was not
- * answered in time; or the server's former one, since its agent acknowledges that only after its result has been committed. The latter
- * is waited for, a moment; then it is looked at, and removed if it is the former one: its result is committed, so nobody needs it.
+ * Each is posted on condition that nothing is on its server's subject. When something is, it is this very task, whose
+ * storing was not answered in time; or the server's former one, since its agent acknowledges that only after its result
+ * has been committed. The latter is waited for, a moment; then it is looked at, and removed if it is the former one:
+ * its result is committed, so nobody needs it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ struct look {
         uint64_t seq;
         enum mu_task_kind kind;
         enum { GONE, SAME, UNKNOWN } is;
-    } *items;
+    } * items;
     size_t n;
 };
 
@@ -137,9 +138,9 @@ static void look_work(struct mu_spread_chore *c)
             l->is = rc == MU_ENOENT ? GONE : UNKNOWN;
             continue;
         }
-        l->is = (l->former ? l->seq > l->former : is_same(l, &bytes))                                          ? SAME
+        l->is = (l->former ? l->seq > l->former : is_same(l, &bytes))                                      ? SAME
                 : mu_nats_purge(c->s->nats, MU_STREAM_TASKS, mu_buf_cstr(&l->subject), NULL, &k->err) == 0 ? GONE
-                                                                                                             : UNKNOWN;
+                                                                                                           : UNKNOWN;
     }
     mu_buf_free(&bytes);
 }
@@ -205,7 +206,10 @@ static void look(struct mu_spread *s, size_t index)
         try_again(s, index);
         return;
     }
-    *l = (struct looked){.index = (uint32_t)index, .number = v->number, .peer = v->peer, .former = v->seq,
+    *l = (struct looked){.index = (uint32_t)index,
+                         .number = v->number,
+                         .peer = v->peer,
+                         .former = v->seq,
                          .kind = (enum mu_task_kind)v->kind};
     mu_subject_task(&l->subject, s->queues[v->queue].token, s->run_id, index);
     mu_list_push(&s->looking, &l->link);
@@ -252,15 +256,18 @@ static bool encode(struct mu_spread *s, size_t index)
     struct mu_message bare = {.task = index, .peer = v->peer, .kind = (enum mu_task_kind)v->kind};
     mu_buf_clear(&s->task);
     mu_wire_add_task(&s->task, s->run_id, v->deal ? v->deal : &bare, s->home->servers[index],
-                     v->kind == MU_TASK_PAIR ? s->home->servers[v->peer] : NULL, e->rules, e->script, e->past, e->past_why);
+                     v->kind == MU_TASK_PAIR ? s->home->servers[v->peer] : NULL, e->rules, e->script, e->past,
+                     e->past_why);
     mu_subject_task(&s->subject, s->queues[v->queue].token, s->run_id, index);
     size_t most = mu_nats_max_payload(s->nats);
     if (s->task.failed || s->subject.failed)
         mu_spread_fail(s, index, MU_SPREAD_NOBODY, 0, "it cannot be sent to an agent",
                        "it cannot be sent to an agent: a variable of it is no UTF-8 text, or memory is short");
     else if (s->task.len > most)
-        mu_spread_fail(s, index, MU_SPREAD_NOBODY, 0, "it is too large to be sent to an agent",
-                       "it is too large to be sent to an agent: %zu bytes, and nats-server takes at most %zu (max_payload)", s->task.len, most);
+        mu_spread_fail(
+            s, index, MU_SPREAD_NOBODY, 0, "it is too large to be sent to an agent",
+            "it is too large to be sent to an agent: %zu bytes, and nats-server takes at most %zu (max_payload)",
+            s->task.len, most);
     else
         return true;
     return false;
@@ -309,7 +316,8 @@ void mu_spread_deal(struct mu_crew *c, struct mu_message *m)
     struct mu_spread *s = (struct mu_spread *)c;
     struct mu_spread_server *v = &s->servers[m->task];
     uint16_t queue = m->kind == MU_TASK_PAIR ? mu_spread_queue_of_pair(s, m->task, m->peer) : v->home_queue;
-    bool present = mu_spread_is(v, MU_SPREAD_PRESENT) && v->kind == m->kind && (m->kind != MU_TASK_PAIR || v->peer == m->peer);
+    bool present =
+        mu_spread_is(v, MU_SPREAD_PRESENT) && v->kind == m->kind && (m->kind != MU_TASK_PAIR || v->peer == m->peer);
     size_t index = m->task;
     v->queue = present ? v->queue : queue;
     v->kind = (uint8_t)m->kind;

@@ -7,9 +7,9 @@
 #include "core/clock.h"
 
 #define TICK_MS 1000
-#define REMIND_MS 60000      /* of a queue that nobody serves */
-#define STILL_AWAY_MS 10000  /* after that it is said again that nats-server is away */
-#define LATE_MS 500          /* after a cancel: for those who began a task just then to say so */
+#define REMIND_MS 60000     /* of a queue that nobody serves */
+#define STILL_AWAY_MS 10000 /* after that it is said again that nats-server is away */
+#define LATE_MS 500         /* after a cancel: for those who began a task just then to say so */
 
 /* ---- agents ---- */
 
@@ -62,8 +62,9 @@ static void look_at_agents(struct mu_spread *s)
         if (a->lost || !a->n_started || mu_spread_is_alive(s, a))
             continue;
         a->lost = true;
-        mu_log(MU_WARNING, "Agent %s was not heard of for %d s: its %zu server%s wait%s for another agent.", mu_spread_agent_name(s, i),
-               MU_BEAT_ALIVE_MS / 1000, a->n_started, a->n_started == 1 ? "" : "s", a->n_started == 1 ? "s" : "");
+        mu_log(MU_WARNING, "Agent %s was not heard of for %d s: its %zu server%s wait%s for another agent.",
+               mu_spread_agent_name(s, i), MU_BEAT_ALIVE_MS / 1000, a->n_started, a->n_started == 1 ? "" : "s",
+               a->n_started == 1 ? "s" : "");
     }
 }
 
@@ -113,9 +114,10 @@ static void look_at_queues(struct mu_spread *s)
             give_up(s, i);
         } else if (!q->said_ms || now - q->said_ms >= REMIND_MS) {
             q->said_ms = now;
-            mu_log(MU_WARNING, "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
-                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open, q->n_open == 1 ? "" : "s",
-                   q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
+            mu_log(MU_WARNING,
+                   "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
+                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open,
+                   q->n_open == 1 ? "" : "s", q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
         }
     }
 }
@@ -130,8 +132,10 @@ void mu_spread_state(void *arg, bool connected, const char *why)
     s->connected = connected;
     if (!connected) {
         s->lost_ms = mu_clock_ms();
-        mu_log(MU_WARNING, "The connection to nats-server at %s was lost%s%s: agents go on, and it is tried again until it is there.",
-               mu_nats_where(s->nats), *why ? ", " : "", why);
+        mu_log(
+            MU_WARNING,
+            "The connection to nats-server at %s was lost%s%s: agents go on, and it is tried again until it is there.",
+            mu_nats_where(s->nats), *why ? ", " : "", why);
         return;
     }
     s->back_ms = mu_clock_ms();
@@ -150,7 +154,8 @@ static void look_at_connection(struct mu_spread *s)
     if (s->connected || now - s->lost_ms < STILL_AWAY_MS || s->lost_said_ms == s->lost_ms)
         return;
     s->lost_said_ms = s->lost_ms;
-    mu_log(MU_WARNING, "nats-server at %s is still away: nothing is lost by it, but nothing new is known until it is back.",
+    mu_log(MU_WARNING,
+           "nats-server at %s is still away: nothing is lost by it, but nothing new is known until it is back.",
            mu_nats_where(s->nats));
 }
 
