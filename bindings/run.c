@@ -1,9 +1,10 @@
-/* muster.run: what a script may know of the run that it is part of. The same for all tasks of a state, but for what
- * before_all shares. */
+/* muster.run: what a script may know of the run that it is part of. The same for all tasks of a state, but for the attempt,
+ * and what before_all shares. */
 #include <lauxlib.h>
 #include <string.h>
 
 #include "bindings/open.h"
+#include "run/task.h"
 #include "run/worker.h"
 
 /* While a script is being loaded there is no run; what its top level makes of the id must work all the same. */
@@ -12,9 +13,15 @@
 /* What before_all returned is a copy of the task's, made when it is first asked for. */
 static int run_index(lua_State *L)
 {
-    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "shared") != 0)
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    if (!strcmp(name, "shared")) {
+        mu_bind_push_shared(L);
+    } else if (!strcmp(name, "attempt")) {
+        const struct mu_task *t = mu_task_current(L);
+        lua_pushinteger(L, t && t->attempt ? (lua_Integer)t->attempt : 1);
+    } else {
         return 0;
-    mu_bind_push_shared(L);
+    }
     return 1;
 }
 
