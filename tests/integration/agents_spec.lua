@@ -276,6 +276,17 @@ describe("a script at agents", function()
     end
   end)
 
+  it("has the files with it that it names, and nothing else of its folder", function()
+    local dir = T.tmpdir()
+    assert(os.execute("mkdir " .. dir .. "/payload"))
+    local result = run([[return { files = { "payload/*.sh" }, steps = { { name = "s", run = function()
+      assert(not io.open(muster.run.dir .. "/other.txt"))
+      return tonumber(muster.exec("sh %s/payload/score.sh", muster.run.dir).stdout)
+    end } } }]], { dir = dir, files = { ["payload/score.sh"] = "echo 42\n", ["other.txt"] = "secret" } })
+    assert.equals(0, result.code, result.stderr)
+    assert.equals(42, result.results.servers[1].steps[1].metrics.score.value)
+  end)
+
   it("tells its dry run, its timeouts and its memory limit as ever", function()
     local text = [[return { timeout = "20s", steps = {
       { name = "late", timeout = 0.1, run = function() muster.sleep(10) end },
