@@ -86,6 +86,7 @@ struct mu_task {
     struct mu_claim claim;
     uint64_t attempt;       /* from 1 */
     bool tidies;            /* the teardown at work is for what an earlier attempt left behind: setup is still to come */
+    uint64_t tidied_ms;     /* since when */
     struct mu_keep keep;
     uint64_t started_ms, deadline_ms, took_ms; /* took_ms: from its beginning to its end */
     size_t kept_bytes;   /* by server:keep() */
