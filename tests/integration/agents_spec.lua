@@ -75,16 +75,18 @@ describe("agents", function()
     local closed = tonumber(T.exec { T.fleet_program, "port" }.stdout)
     local servers, ids = A.servers(fleet, 300, function(server, i) if i == 120 then server.port = closed end end)
     local one, two = { marks = T.tmpdir(), state = T.tmpdir() }, { marks = T.tmpdir(), state = T.tmpdir() }
-    A.three(nats, { fleet = fleet, forks = 5 })
+    local patience = { "--connect-retries", "0", "--connect-timeout", "2m" }
+    A.three(nats, { fleet = fleet, forks = 5, args = patience })
     local function run(of, ...)
       local dir = T.tmpdir()
       local result = T.run_script(SCRIPT, { args = { "-i", servers, "--state-dir", of.state, "-p", "dir=" .. of.marks,
-        "--junit", dir .. "/junit.xml", "--connect-retries", "0", "--connect-timeout", "2m", ... } })
+        "--junit", dir .. "/junit.xml", ... } })
       result.junit = result.results and T.read(dir .. "/junit.xml")
       of.result = result
       return result
     end
-    local ours = run(one, "--key", fleet.key, "--known-hosts", fleet.known_hosts, "--no-agent", "-j", "15")
+    local ours = run(one, "--key", fleet.key, "--known-hosts", fleet.known_hosts, "--no-agent", "-j", "15",
+      table.unpack(patience))
     local theirs = run(two, "--nats", nats.url)
     assert.equals(1, ours.code, ours.stdout .. ours.stderr:sub(-2000))
     assert.equals(1, theirs.code, theirs.stdout .. theirs.stderr:sub(-2000))

@@ -15,10 +15,13 @@ M.ACK_WAIT = 2 -- seconds; what agents are started with
 local Nats = {}
 Nats.__index = Nats
 
---- Start one. config: text of its configuration (tests/support/nats says what it may hold), or nil. Fields: dir, url, port.
-function M.nats(config)
+--- Start one. config: text of its configuration (tests/support/nats says what it may hold), or nil; files: name → text of
+--- more files beside it; prepare(dir): what else is to be there. Fields: dir, url, port.
+function M.nats(config, files, prepare)
   local self = setmetatable({ dir = T.tmpdir() }, Nats)
   if config then self.config = T.write(self.dir .. "/nats.conf", config) end
+  for name, text in pairs(files or {}) do T.write(self.dir .. "/" .. name, text) end
+  if prepare then prepare(self.dir) end
   return self:open()
 end
 
@@ -105,7 +108,7 @@ local function add(words, ...)
 end
 
 --- Start an agent, and wait until it takes work. at: a nats-server or a network. options: name, forks (4), groups, fleet
---- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds). Returns what S.spawn
+--- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds), program (instead of muster). Returns what S.spawn
 --- returns, with name.
 function M.agent(at, options)
   local dir = T.tmpdir()
@@ -116,7 +119,7 @@ function M.agent(at, options)
   if options.groups then add(words, "--groups", options.groups) end
   if options.fleet then add(words, "--key", options.fleet.key, "--known-hosts", options.fleet.known_hosts, "--no-agent") end
   add(words, table.unpack(options.args or {}))
-  local agent = S.spawn(words, { dir = dir, env = options.env }, 600)
+  local agent = S.spawn(words, { dir = dir, env = options.env, program = options.program }, 600)
   agent.name = name
   agents[#agents + 1] = agent
   if not options.unready then M.wait_ready(agent) end
