@@ -117,7 +117,7 @@ describe("a nats-server with the documented permissions", function()
   local WHO = { coordinator = "change-1", agent = "change-2", ["agent-dc1"] = "change-3", look = "change-4" }
   setup(function()
     local dir = T.tmpdir()
-    nats = A.nats(("authorization { include %q }\n"):format("permissions.conf"), {
+    nats = A.nats('authorization { include "permissions.conf" }\n', {
       ["permissions.conf"] = T.read(T.source .. "/tests/data/nats/permissions.conf") })
     files = {}
     for user, password in pairs(WHO) do
