@@ -293,6 +293,29 @@ describe("trouble with agents", function()
     assert_empty_queues()
   end)
 
+  -- The same by a cable that is pulled, where this machine lets us have one.
+  local namespace = A.namespace()
+  if namespace then
+    it("an agent in a network of its own, whose cable is pulled: its servers are done elsewhere, and counted once", function()
+      local network = A.network(nats, namespace.address)
+      local away = A.agent(network, { name = "away", unready = true, program = namespace.program, env = { AGENT = "away" },
+        args = { "--insecure-nats" } })
+      A.wait_ready(away)
+      local job, machines = provision(4)
+      job:wait_log("> at work", 4)
+      A.agent(nats, { name = "near", env = { AGENT = "near" } })
+      namespace:cut()
+      job:wait_log("is run again by agent near", 4)
+      open_gate "near"
+      S.wait_for("the other one does it", function() return job:stderr():find("Server finished", 1, true) end)
+      namespace:heal()
+      local result = job:wait()
+      assert_whole(result, 4)
+      assert_all_destroyed(machines)
+      assert.same({ near = 4 }, A.workers(result.log))
+    end)
+  end
+
   it("a connection that is reset costs nothing", function()
     local network = A.network(nats)
     three({ ack_wait = 30 }, { a = network, b = network })

@@ -99,6 +99,37 @@ function Network:cut() self:tell "cut" end
 function Network:heal() self:tell "heal" end
 function Network:reset() self:tell "reset" end
 
+-- ---- the kernel's own network ----
+
+local Namespace = {}
+Namespace.__index = Namespace
+
+local function ip(...) return T.exec { "ip", ... } end
+
+--- A network namespace with one way to this machine, whose cable can be pulled; nil where none can be made: it takes root,
+--- iproute2, and a kernel that has them. Fields: program (the words that run muster in it), address (of this machine there).
+function M.namespace()
+  if T.exec { "id", "-u" }.stdout ~= "0\n" or not T.exec { "sh", "-c", "command -v ip" }.stdout:find "ip" then return nil end
+  local tag = T.exec { "sh", "-c", "od -An -N3 -tx1 /dev/urandom | tr -d ' \\n'" }.stdout
+  local self = setmetatable({ name = "muster-test-" .. tag, link = "mt" .. tag }, Namespace)
+  if ip("netns", "add", self.name).code ~= 0 then return nil end
+  T.register("netns", self.name)
+  local net = ("10.%d.%d."):format(200 + tonumber(tag:sub(1, 1), 16), tonumber(tag:sub(2, 3), 16))
+  self.address = net .. "1"
+  for _, words in ipairs { { "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name },
+    { "addr", "add", net .. "1/30", "dev", self.link }, { "link", "set", self.link, "up" },
+    { "-n", self.name, "addr", "add", net .. "2/30", "dev", "eth0" }, { "-n", self.name, "link", "set", "eth0", "up" },
+    { "-n", self.name, "link", "set", "lo", "up" } } do
+    local r = ip(table.unpack(words))
+    if r.code ~= 0 then return nil end
+  end
+  self.program = { "ip", "netns", "exec", self.name, T.muster }
+  return self
+end
+
+function Namespace:cut() assert(ip("link", "set", self.link, "down").code == 0) end
+function Namespace:heal() assert(ip("link", "set", self.link, "up").code == 0) end
+
 -- ---- agents ----
 
 local agents = {}
@@ -108,7 +139,7 @@ local function add(words, ...)
 end
 
 --- Start an agent, and wait until it takes work. at: a nats-server or a network. options: name, forks (4), groups, fleet
---- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds), program (instead of muster). Returns what S.spawn
+--- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds), program (a list of words instead of muster). Returns what S.spawn
 --- returns, with name.
 function M.agent(at, options)
   local dir = T.tmpdir()
