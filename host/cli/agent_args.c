@@ -54,10 +54,10 @@ void agent_args_help(FILE *to)
     fputs("Usage: muster agent --nats URL [OPTION...]\n"
           "\n"
           "Stay, and do servers of runs that are begun elsewhere with `muster run --nats`:\n"
-          "near the servers, with the SSH keys, ssh_config and provisioner credentials that\n"
-          "are here and stay here. It takes no more than it has room for; what it was at\n"
-          "when it is lost goes to another agent. It runs whatever scripts come with runs,\n"
-          "so NATS' permissions decide who may have it run something: docs/agents.md.\n",
+          "near the servers, with SSH keys, ssh_config and provisioner credentials that are\n"
+          "here and stay here. It takes no more than it has room for; what it was at when\n"
+          "it is lost goes to another agent. It runs whatever scripts come with runs, so\n"
+          "NATS' permissions decide who may have it run something: docs/agents.md.\n",
           to);
     cli_options_help(to, agent_table);
     fputs("\n"
@@ -69,8 +69,8 @@ void agent_args_help(FILE *to)
           "  2  it could not begin: usage, keys, NATS\n"
           "\n"
           "Examples:\n"
-          "  muster agent --nats tls://nats.example.org:4222 --nats-creds agent.creds -j 200\n"
-          "  muster agent --nats tls://nats.example.org:4222 --nats-creds dc1.creds \\\n"
+          "  muster agent --nats tls://nats.example.org --nats-creds agent.creds -j 200\n"
+          "  muster agent --nats tls://nats.example.org --nats-creds dc1.creds \\\n"
           "      --groups dc1 --ssh-config /etc/muster/ssh_config --key /etc/muster/id_ops\n",
           to);
 }

@@ -45,7 +45,7 @@ void cmd_agents_help(FILE *to)
     cli_options_help(to, agents_table);
     fputs("\n"
           "Examples:\n"
-          "  muster agents --nats tls://nats.example.org:4222 --nats-creds look.creds\n"
+          "  muster agents --nats tls://nats.example.org --nats-creds look.creds\n"
           "  muster agents --json\n",
           to);
 }
