@@ -35,16 +35,11 @@ return muster.script {
   mark = function(server, verdict, params)
     local file <close> = assert(io.open(params.dir .. "/" .. server.id, "a"))
     file:write(verdict.status, "\n")
-    return "marked"
   end,
   after_all = function(results) muster.log.info("> after all") end,
 }]]
 
--- What changes from one run to the next in words: times, and ids of runs.
-local function still(text)
-  return (text:gsub("%d+T%d+Z%-%x+", "RUN"):gsub("%d%d%d%d%-%d%d%-%d%dT[%d:.]+Z?", "TIME"):gsub("time=\"[%d.]+\"", "time")
-    :gsub("in [%d.]+ ?m?s", "in TIME"):gsub("/tmp/muster%-test%.%w+", "DIR"):gsub("hostname=\"[^\"]*\"", "hostname"))
-end
+local still = A.still
 
 -- By server, what was said of it, in order.
 local function said(log)

@@ -251,12 +251,19 @@ end
 
 -- ---- what came of it ----
 
--- What differs from one run to the next, whoever does it.
+--- A text without what differs from one run to the next, whoever does it: times, ids of runs, folders.
+function M.still(text)
+  return (text:gsub("%d+T%d+Z%-%x+", "RUN"):gsub("%d%d%d%d%-%d%d%-%d%dT[%d:.]+Z?", "TIME"):gsub("time=\"[%d.]+\"", "time")
+    :gsub("%([%d.]+ s%)", "(TIME)"):gsub("/tmp/muster%-test%.%w+", "DIR"):gsub("hostname=\"[^\"]*\"", "hostname"))
+end
+
+-- Fields that differ likewise.
 local CHANGING = { id = true, started = true, duration_s = true, script = true }
 
 --- A report without what differs from one run of the same to the next.
 function M.normal(results)
   local function strip(value, is_server)
+    if type(value) == "string" then return M.still(value) end
     if type(value) ~= "table" then return value end
     local clean = {}
     for key, part in pairs(value) do
