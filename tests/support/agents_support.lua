@@ -182,14 +182,28 @@ end
 
 --- End it as a crash would, with all that it has started here.
 function M.kill(agent)
-  agent:signal "KILL"
+  os.execute("kill -KILL " .. agent.pid .. " 2>/dev/null")
   agent.ended = true
   agent.pipe:close()
 end
 
---- End every agent that is still there: for after_each.
+local function has_ended(pid)
+  return os.execute("grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/" .. pid .. "/status") == nil
+end
+
+--- End every agent that is still there: for after_each. In order, so that no roster takes it for alive, but at once.
 function M.end_all()
+  for _ = 1, 2 do
+    for _, agent in ipairs(agents) do
+      if not agent.ended then os.execute("kill -TERM " .. agent.pid .. " 2>/dev/null") end
+    end
+    S.pause(0.05)
+  end
   for _, agent in ipairs(agents) do
+    for _ = 1, 200 do
+      if agent.ended or has_ended(agent.pid) then break end
+      S.pause()
+    end
     if not agent.ended then M.kill(agent) end
   end
   agents = {}
