@@ -77,16 +77,16 @@ esac
 ]]
 
 describe("trouble with agents", function()
-  local fleet, nats, gate
+  local fleet, nats, gate, homes
   local program = T.read(T.muster)
   local sanitized = program:find("__asan_init", 1, true) or program:find("__tsan_init", 1, true)
   setup(function()
     fleet = T.fleet_start(5)
-    gate = fleet.dir .. "/gate"
+    gate, homes = fleet.dir .. "/gate", fleet.dir .. "/*/home"
     nats = A.nats()
   end)
   before_each(function()
-    assert(os.execute(("rm -rf %s/*/home/ran.* %s/*/home/installed.* %s && mkdir %s"):format(fleet.dir, fleet.dir, gate, gate)))
+    assert(os.execute(("rm -rf %s/ran.* %s/installed.* %s && mkdir %s"):format(homes, homes, gate, gate)))
   end)
   after_each(A.end_all)
 
@@ -94,7 +94,7 @@ describe("trouble with agents", function()
 
   local function at_servers(glob)
     local names = {}
-    for name in T.exec { "sh", "-c", "ls -d " .. fleet.dir .. "/*/home/" .. glob .. " 2>/dev/null" }.stdout:gmatch "[^/]+\n" do
+    for name in T.exec { "sh", "-c", ("ls -d %s/%s 2>/dev/null"):format(homes, glob) }.stdout:gmatch "[^/]+\n" do
       names[#names + 1] = name:sub(1, -2)
     end
     return names
@@ -103,7 +103,7 @@ describe("trouble with agents", function()
   --- By server, on which agents it was measured.
   local function measured()
     local by = {}
-    for _, line in ipairs(T.lines(T.exec { "sh", "-c", "cd " .. fleet.dir .. " && grep . */home/ran.*" }.stdout)) do
+    for _, line in ipairs(T.lines(T.exec { "sh", "-c", ("grep -H . %s/ran.*"):format(homes) }.stdout)) do
       local id, agent = line:match "ran%.([^:]+):(.*)"
       by[id] = (by[id] and by[id] .. " " or "") .. agent
     end
