@@ -86,7 +86,7 @@ describe("trouble with agents", function()
     nats = A.nats()
   end)
   before_each(function()
-    assert(os.execute(("rm -rf %s/ran.* %s/installed.* %s && mkdir %s"):format(homes, homes, gate, gate)))
+    assert(os.execute(("rm -rf %s/ran.* %s/installed.* %s/found.* %s && mkdir %s"):format(homes, homes, homes, gate, gate)))
   end)
   after_each(A.end_all)
 
