@@ -37,8 +37,8 @@ static bool teardown(struct mu_task *t)
     return mu_phase_start(t, MU_PHASE_TEARDOWN, engine_of(t)->teardown_timeout_ms, "teardown") == 0;
 }
 
-/* An earlier attempt was cut off: what its claim stands for is destroyed before anything is set up anew. That is not to cost this one
- * its time. */
+/* An earlier attempt was cut off: what its claim stands for is destroyed before anything is set up anew. That is not to
+ * cost this one its time. */
 static bool tidy(struct mu_task *t)
 {
     if (!t->claim.data || !teardown(t))
@@ -90,6 +90,8 @@ static bool run(struct mu_task *t)
         if (!t->tidies || t->killed)
             return false;
         tidied(t);
+        if (ok && t->cancelled) /* meanwhile, and so teardown was not; nothing else tells of it */
+            mu_task_add_failure(t, MU_ST_CANCELLED, NULL, NULL, "interrupted", "interrupted");
         if (!ok || t->cancelled)
             return false; /* nothing was begun that could be taken back */
         if (setup(t))
