@@ -35,16 +35,11 @@ return muster.script {
   mark = function(server, verdict, params)
     local file <close> = assert(io.open(params.dir .. "/" .. server.id, "a"))
     file:write(verdict.status, "\n")
-    return "marked"
   end,
   after_all = function(results) muster.log.info("> after all") end,
 }]]
 
--- What changes from one run to the next in words: times, and ids of runs.
-local function still(text)
-  return (text:gsub("%d+T%d+Z%-%x+", "RUN"):gsub("%d%d%d%d%-%d%d%-%d%dT[%d:.]+Z?", "TIME"):gsub("time=\"[%d.]+\"", "time")
-    :gsub("in [%d.]+ ?m?s", "in TIME"):gsub("/tmp/muster%-test%.%w+", "DIR"):gsub("hostname=\"[^\"]*\"", "hostname"))
-end
+local still = A.still
 
 -- By server, what was said of it, in order.
 local function said(log)
@@ -75,16 +70,18 @@ describe("agents", function()
     local closed = tonumber(T.exec { T.fleet_program, "port" }.stdout)
     local servers, ids = A.servers(fleet, 300, function(server, i) if i == 120 then server.port = closed end end)
     local one, two = { marks = T.tmpdir(), state = T.tmpdir() }, { marks = T.tmpdir(), state = T.tmpdir() }
-    A.three(nats, { fleet = fleet, forks = 5 })
+    local patience = { "--connect-retries", "0", "--connect-timeout", "2m" }
+    A.three(nats, { fleet = fleet, forks = 5, args = patience })
     local function run(of, ...)
       local dir = T.tmpdir()
       local result = T.run_script(SCRIPT, { args = { "-i", servers, "--state-dir", of.state, "-p", "dir=" .. of.marks,
-        "--junit", dir .. "/junit.xml", "--connect-retries", "0", "--connect-timeout", "2m", ... } })
+        "--junit", dir .. "/junit.xml", ... } })
       result.junit = result.results and T.read(dir .. "/junit.xml")
       of.result = result
       return result
     end
-    local ours = run(one, "--key", fleet.key, "--known-hosts", fleet.known_hosts, "--no-agent", "-j", "15")
+    local ours = run(one, "--key", fleet.key, "--known-hosts", fleet.known_hosts, "--no-agent", "-j", "15",
+      table.unpack(patience))
     local theirs = run(two, "--nats", nats.url)
     assert.equals(1, ours.code, ours.stdout .. ours.stderr:sub(-2000))
     assert.equals(1, theirs.code, theirs.stdout .. theirs.stderr:sub(-2000))
@@ -274,6 +271,17 @@ describe("a script at agents", function()
       assert.equals(0, result.code, result.stderr)
       for _, server in ipairs(result.results.servers) do assert.equals(number, server.steps[1].metrics.score.value) end
     end
+  end)
+
+  it("has the files with it that it names, and nothing else of its folder", function()
+    local dir = T.tmpdir()
+    assert(os.execute("mkdir " .. dir .. "/payload"))
+    local result = run([[return { files = { "payload/*.sh" }, steps = { { name = "s", run = function()
+      assert(not io.open(muster.run.dir .. "/other.txt"))
+      return tonumber(muster.exec("sh %s/payload/score.sh", muster.run.dir).stdout)
+    end } } }]], { dir = dir, files = { ["payload/score.sh"] = "echo 42\n", ["other.txt"] = "secret" } })
+    assert.equals(0, result.code, result.stderr)
+    assert.equals(42, result.results.servers[1].steps[1].metrics.score.value)
   end)
 
   it("tells its dry run, its timeouts and its memory limit as ever", function()

@@ -15,10 +15,13 @@ M.ACK_WAIT = 2 -- seconds; what agents are started with
 local Nats = {}
 Nats.__index = Nats
 
---- Start one. config: text of its configuration (tests/support/nats says what it may hold), or nil. Fields: dir, url, port.
-function M.nats(config)
+--- Start one. config: text of its configuration (tests/support/nats says what it may hold), or nil; files: name → text of
+--- more files beside it; prepare(dir): what else is to be there. Fields: dir, url, port.
+function M.nats(config, files, prepare)
   local self = setmetatable({ dir = T.tmpdir() }, Nats)
   if config then self.config = T.write(self.dir .. "/nats.conf", config) end
+  for name, text in pairs(files or {}) do T.write(self.dir .. "/" .. name, text) end
+  if prepare then prepare(self.dir) end
   return self:open()
 end
 
@@ -96,6 +99,37 @@ function Network:cut() self:tell "cut" end
 function Network:heal() self:tell "heal" end
 function Network:reset() self:tell "reset" end
 
+-- ---- the kernel's own network ----
+
+local Namespace = {}
+Namespace.__index = Namespace
+
+local function ip(...) return T.exec { "ip", ... } end
+
+--- A network namespace with one way to this machine, whose cable can be pulled; nil where none can be made: it takes root,
+--- iproute2, and a kernel that has them. Fields: program (the words that run muster in it), address (of this machine there).
+function M.namespace()
+  if T.exec { "id", "-u" }.stdout ~= "0\n" or not T.exec { "sh", "-c", "command -v ip" }.stdout:find "ip" then return nil end
+  local tag = T.exec { "sh", "-c", "od -An -N3 -tx1 /dev/urandom | tr -d ' \\n'" }.stdout
+  local self = setmetatable({ name = "muster-test-" .. tag, link = "mt" .. tag }, Namespace)
+  if ip("netns", "add", self.name).code ~= 0 then return nil end
+  T.register("netns", self.name)
+  local net = ("10.%d.%d."):format(200 + tonumber(tag:sub(1, 1), 16), tonumber(tag:sub(2, 3), 16))
+  self.address = net .. "1"
+  for _, words in ipairs { { "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name },
+    { "addr", "add", net .. "1/30", "dev", self.link }, { "link", "set", self.link, "up" },
+    { "-n", self.name, "addr", "add", net .. "2/30", "dev", "eth0" }, { "-n", self.name, "link", "set", "eth0", "up" },
+    { "-n", self.name, "link", "set", "lo", "up" } } do
+    local r = ip(table.unpack(words))
+    if r.code ~= 0 then return nil end
+  end
+  self.program = { "ip", "netns", "exec", self.name, T.muster }
+  return self
+end
+
+function Namespace:cut() assert(ip("link", "set", self.link, "down").code == 0) end
+function Namespace:heal() assert(ip("link", "set", self.link, "up").code == 0) end
+
 -- ---- agents ----
 
 local agents = {}
@@ -105,7 +139,7 @@ local function add(words, ...)
 end
 
 --- Start an agent, and wait until it takes work. at: a nats-server or a network. options: name, forks (4), groups, fleet
---- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds). Returns what S.spawn
+--- (whose key and known hosts it has), args, env, unready (do not wait), ack_wait (seconds), program (a list of words instead of muster). Returns what S.spawn
 --- returns, with name.
 function M.agent(at, options)
   local dir = T.tmpdir()
@@ -116,7 +150,7 @@ function M.agent(at, options)
   if options.groups then add(words, "--groups", options.groups) end
   if options.fleet then add(words, "--key", options.fleet.key, "--known-hosts", options.fleet.known_hosts, "--no-agent") end
   add(words, table.unpack(options.args or {}))
-  local agent = S.spawn(words, { dir = dir, env = options.env }, 600)
+  local agent = S.spawn(words, { dir = dir, env = options.env, program = options.program }, 600)
   agent.name = name
   agents[#agents + 1] = agent
   if not options.unready then M.wait_ready(agent) end
@@ -148,14 +182,28 @@ end
 
 --- End it as a crash would, with all that it has started here.
 function M.kill(agent)
-  agent:signal "KILL"
+  os.execute("kill -KILL " .. agent.pid .. " 2>/dev/null")
   agent.ended = true
   agent.pipe:close()
 end
 
---- End every agent that is still there: for after_each.
+local function has_ended(pid)
+  return os.execute("grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/" .. pid .. "/status") == nil
+end
+
+--- End every agent that is still there: for after_each. In order, so that no roster takes it for alive, but at once.
 function M.end_all()
+  for _ = 1, 2 do
+    for _, agent in ipairs(agents) do
+      if not agent.ended then os.execute("kill -TERM " .. agent.pid .. " 2>/dev/null") end
+    end
+    S.pause(0.05)
+  end
   for _, agent in ipairs(agents) do
+    for _ = 1, 200 do
+      if agent.ended or has_ended(agent.pid) then break end
+      S.pause()
+    end
     if not agent.ended then M.kill(agent) end
   end
   agents = {}
@@ -217,12 +265,19 @@ end
 
 -- ---- what came of it ----
 
--- What differs from one run to the next, whoever does it.
+--- A text without what differs from one run to the next, whoever does it: times, ids of runs, folders.
+function M.still(text)
+  return (text:gsub("%d+T%d+Z%-%x+", "RUN"):gsub("%d%d%d%d%-%d%d%-%d%dT[%d:.]+Z?", "TIME"):gsub("time=\"[%d.]+\"", "time")
+    :gsub("%([%d.]+ s%)", "(TIME)"):gsub("/tmp/muster%-test%.%w+", "DIR"):gsub("hostname=\"[^\"]*\"", "hostname"))
+end
+
+-- Fields that differ likewise.
 local CHANGING = { id = true, started = true, duration_s = true, script = true }
 
 --- A report without what differs from one run of the same to the next.
 function M.normal(results)
   local function strip(value, is_server)
+    if type(value) == "string" then return M.still(value) end
     if type(value) ~= "table" then return value end
     local clean = {}
     for key, part in pairs(value) do

@@ -94,7 +94,8 @@ local Job = {}
 Job.__index = Job
 
 --- Start muster with these words, in the background: a job with pid, dir, which has stdout and stderr. What hangs is ended
---- after `seconds`, and all are with this process. options: dir, env.
+--- after `seconds`, and whatever it is when this process ends. options: dir, env, program (a list of words
+--- instead of muster).
 function M.spawn(arguments, options, seconds)
   local dir = options.dir or T.tmpdir()
   local words = { "env", "-u", "SSH_AUTH_SOCK", "-u", "XDG_STATE_HOME", "HOME=" .. T.home() }
@@ -102,9 +103,10 @@ function M.spawn(arguments, options, seconds)
   -- An alarm survives exec: what hangs is ended by it, and that is not an exit code. A test that runs in the
   -- background of a shell has SIGINT ignored, and muster would respect that.
   for _, word in ipairs { "setpriv", "--pdeathsig", "KILL", "perl", "-e",
-    "$SIG{$_} = q(DEFAULT) for qw(INT TERM HUP); alarm shift; exec @ARGV", tostring(seconds or T.time_limit), T.muster } do
+    "$SIG{$_} = q(DEFAULT) for qw(INT TERM HUP); alarm shift; exec @ARGV", tostring(seconds or T.time_limit) } do
     words[#words + 1] = word
   end
+  for _, word in ipairs(options.program or { T.muster }) do words[#words + 1] = word end
   for _, word in ipairs(arguments) do words[#words + 1] = word end
   local self = setmetatable({ dir = dir }, Job)
   self.pipe = assert(io.popen(("echo $$; exec %s </dev/null >%s 2>%s"):format(T.quote(table.unpack(words)),
