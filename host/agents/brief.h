@@ -38,7 +38,8 @@ struct mu_brief {
 };
 
 /* MU_EINVAL: a parameter that was set is a secret by its name, which does not travel; the message says what to do. */
-int mu_brief_make(struct mu_brief *out, const struct mu_crew_home *home, const char *bundle, enum mu_level level, struct mu_err *err);
+int mu_brief_make(struct mu_brief *out, const struct mu_crew_home *home, const char *bundle, enum mu_level level,
+                  struct mu_err *err);
 void mu_brief_write(const struct mu_brief *b, struct mu_buf *out);
 int mu_brief_read(struct mu_brief *out, const void *bytes, size_t len, struct mu_err *err);
 /* Load the script from where the bundle was unpacked, and set what the brief says of it. */

@@ -19,9 +19,11 @@
 struct mu_script;
 
 /* Pack. MU_EINVAL: it is too large, or a file of it lies where it cannot be named from the script's folder; MU_EIO. */
-int mu_bundle_make(struct mu_buf *out, char name[MU_BUNDLE_NAME_SIZE], const struct mu_script *s, const char *library_dir, struct mu_err *err);
+int mu_bundle_make(struct mu_buf *out, char name[MU_BUNDLE_NAME_SIZE], const struct mu_script *s, const char *library_dir,
+                   struct mu_err *err);
 /* Whether the cache has it, whole: then *script_file and *library_dir (malloc'd) are where. MU_ENOENT: not. */
-int mu_bundle_find(const char *cache_dir, const char *name, char **script_file, char **library_dir, struct mu_err *err);
+int mu_bundle_find(const char *cache_dir, const char *name, char **script_file, char **library_dir,
+                   struct mu_err *err);
 /* Check and unpack. MU_EINVAL: it is not what its name says, or names a path outside itself; nothing is left behind then.
  * Folders are this user's alone. The cache keeps the 20 that were used last. */
 int mu_bundle_unpack(const char *cache_dir, const char *name, const void *bytes, size_t len, struct mu_err *err);

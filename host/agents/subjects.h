@@ -26,8 +26,8 @@
 #define MU_SUBJECT_HAIL "muster.hail"
 #define MU_AGENT_ID_SIZE 96
 
-/* A name as one token of a subject, and of a consumer's name: letters, digits, "_" and "-" stay, the other bytes are "=" and two hexadecimal
- * digits. */
+/* A name as one token of a subject, and of a consumer's name: letters, digits, "_" and "-" stay, the other bytes are "=" and
+ * two hexadecimal digits. */
 void mu_subject_add_token(struct mu_buf *out, const char *name);
 /* Each clears out first. queue: as mu_subject_queue() makes it; run, agent: tokens. */
 const char *mu_subject_task(struct mu_buf *out, const char *queue, const char *run, size_t server);
@@ -48,7 +48,7 @@ const char *mu_subject_version(void);                                      /* as
 
 /* The three streams, unless they are there. Waits. */
 int mu_subjects_ensure(struct mu_nats *n, struct mu_err *err);
-/* The queue's consumer. Waits. */
+/* The queue's consumer; ack_wait_ms 0: MU_ACK_WAIT_MS. Waits. */
 int mu_subjects_ensure_queue(struct mu_nats *n, const char *queue, int64_t ack_wait_ms, struct mu_err *err);
 
 #define MU_ACK_WAIT_MS 60000

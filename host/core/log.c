@@ -175,6 +175,19 @@ static size_t drop_overridden(struct mu_field *fields, size_t n)
     return n - kept;
 }
 
+/* To the sinks. wall_ms 0: now. */
+static void write_record(struct mu_record *record)
+{
+    pthread_mutex_lock(&logger->lock);
+    in_sink = true;
+    if (!record->wall_ms)
+        record->wall_ms = mu_clock_wall_ms(); /* under the lock, so that lines are in the order of their times */
+    for (size_t i = 0; i < logger->n_sinks; i++)
+        logger->sinks[i].fn(logger->sinks[i].arg, record);
+    in_sink = false;
+    pthread_mutex_unlock(&logger->lock);
+}
+
 static void emit(enum mu_level level, const struct mu_field *own, size_t n_own, const char *msg, size_t len)
 {
     struct mu_ctx *ctx = mu_ctx_current();
@@ -205,13 +218,7 @@ static void emit(enum mu_level level, const struct mu_field *own, size_t n_own, 
     record.fields = fields;
     record.n_fields = n > n_ctx ? drop_overridden(fields, n) : n;
 
-    pthread_mutex_lock(&logger->lock);
-    in_sink = true;
-    record.wall_ms = mu_clock_wall_ms(); /* under the lock, so that lines are in the order of their times */
-    for (i = 0; i < logger->n_sinks; i++)
-        logger->sinks[i].fn(logger->sinks[i].arg, &record);
-    in_sink = false;
-    pthread_mutex_unlock(&logger->lock);
+    write_record(&record);
     if (fields != stack)
         free(fields);
 }
@@ -223,6 +230,17 @@ void mu_log_text(enum mu_level level, const struct mu_field *fields, size_t n, c
     if (!mu_log_enabled(level))
         return;
     emit(level, fields, n, msg ? msg : "", msg ? len : 0);
+    errno = saved;
+}
+
+void mu_log_record(const struct mu_record *record)
+{
+    struct mu_record line = *record;
+    int saved = errno;
+
+    if (!mu_log_enabled(line.level))
+        return;
+    write_record(&line);
     errno = saved;
 }
 

@@ -93,6 +93,9 @@ void mu_log_fields(enum mu_level level, const struct mu_field *fields, size_t n,
     __attribute__((format(printf, 4, 5)));
 /* The same with a message that is not a format and may hold any bytes. */
 void mu_log_text(enum mu_level level, const struct mu_field *fields, size_t n, const char *msg, size_t len);
+/* A line that was made elsewhere: written by this thread's logger as it is, with its own time and fields and none of the
+ * context's. Below the logger's level it is not. */
+void mu_log_record(const struct mu_record *record);
 
 #define mu_log(level, ...) mu_log_fields((level), NULL, 0, __VA_ARGS__)
 

@@ -174,17 +174,17 @@ bool mu_run_prompted(struct mu_run *run, struct mu_message *m)
     while (!(answer = mu_message_new(MU_MSG_LINE)))
         usleep(10000);
     answer->text = line;
-    mu_mailbox_post(run->workers[m->worker].mailbox, &answer->head);
+    mu_mailbox_post(run->local.workers[m->worker].mailbox, &answer->head);
     return true;
 }
 
 void mu_run_see_break(struct mu_run *run)
 {
     int now = atomic_load(&run->breaks);
-    if (now == run->breaks_seen || !run->n_started)
+    if (now == run->breaks_seen || !run->local.n_started)
         return;
     run->breaks_seen = now;
-    mu_run_tell(&run->workers[0], MU_MSG_BREAK, 0);
+    mu_crew_local_tell(&run->local, 0, MU_MSG_BREAK, 0);
 }
 
 void mu_run_break(struct mu_run *run)

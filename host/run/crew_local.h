@@ -10,6 +10,8 @@
 #include "run/crew.h"
 #include "run/worker.h"
 
+#define MU_CREW_LEAVE_MS 1000 /* for workers to end once they have nothing left */
+
 struct mu_crew_local {
     struct mu_crew crew;
     const struct mu_engine *engine;
@@ -21,12 +23,15 @@ struct mu_crew_local {
     size_t in_flight;
     struct mu_timer *watchdog;
     uint64_t *stuck_said_ms; /* a worker: how long it was stuck when that was last said */
-    bool over;               /* workers may have gone: nothing is answered any more */
+    bool over;               /* workers may have gone: nothing is told or answered any more */
+    bool gives_up;           /* at joining; may be set while it does */
     bool abandoned;          /* a worker could not be joined: nothing that it uses may be freed */
 };
 
+/* engine->home is to be set before _start(). */
 void mu_crew_local_init(struct mu_crew_local *c, const struct mu_engine *engine, struct mu_server *const *servers, size_t n,
                         struct mu_loop *loop);
+/* Those that have begun when it fails are to be joined. */
 int mu_crew_local_start(struct mu_crew_local *c, unsigned n_workers, struct mu_err *err);
 void mu_crew_local_tell(struct mu_crew_local *c, unsigned worker, int kind, uint64_t number);
 void mu_crew_local_tell_all(struct mu_crew_local *c, int kind, uint64_t number);
@@ -34,6 +39,7 @@ void mu_crew_local_tell_all(struct mu_crew_local *c, int kind, uint64_t number);
 void mu_crew_local_exited(struct mu_crew_local *c, const struct mu_message *m);
 /* Stop and join; serves the loop meanwhile, and calls turned(arg) after each turn. give_up: leave a worker that is stuck behind. */
 void mu_crew_local_join(struct mu_crew_local *c, bool give_up, void (*turned)(void *arg), void *arg);
+/* After it was joined. Nothing is freed when it is abandoned. */
 void mu_crew_local_free(struct mu_crew_local *c);
 
 #endif

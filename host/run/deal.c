@@ -1,4 +1,4 @@
-/* Dealing servers and marks to the workers, and what the main thread makes of their messages. */
+/* Dealing servers and marks to the crew, and what the main thread makes of its messages. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,57 +8,15 @@
 #include "run/console.h"
 #include "run/run_internal.h"
 
-/* ---- interrupts ---- */
-
-static void interrupted(struct mu_run *run)
-{
-    int count = atomic_load(&run->interrupts);
-    if (count > run->interrupts_seen && run->interrupts_seen == 0) {
-        run->results->interrupted = true;
-        run->results->signal = atomic_load(&run->signal);
-        mu_log(MU_WARNING, "Interrupted: no more servers are started; what runs is cancelled, with %.0f s for teardown.",
-               (double)run->config.grace_ms / 1000.0);
-        uint64_t until = mu_clock_ms() + run->config.grace_ms;
-        for (unsigned i = 0; i < run->n_started; i++)
-            mu_run_tell(&run->workers[i], MU_MSG_CANCEL, until);
-        mu_timer_start(run->limit, NULL, run->config.grace_ms + MU_RUN_LEAVE_MS);
-    }
-    if (count > 1 && run->interrupts_seen < 2) {
-        mu_log(MU_WARNING, "Interrupted again: ending at once.");
-        for (unsigned i = 0; i < run->n_started; i++)
-            mu_run_tell(&run->workers[i], MU_MSG_KILL, 0);
-        mu_timer_start(run->limit, NULL, MU_RUN_LEAVE_MS / 2);
-    }
-    run->interrupts_seen = count;
-}
-
 /* ---- dealing ---- */
-
-static struct mu_message *new_message(int kind)
-{
-    struct mu_message *m;
-    while (!(m = mu_message_new(kind)))
-        usleep(10000);
-    return m;
-}
-
-void mu_run_tell(struct mu_worker *w, int kind, uint64_t number)
-{
-    struct mu_message *m = new_message(kind);
-    m->number = number;
-    mu_mailbox_post(w->mailbox, &m->head);
-}
 
 static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, size_t peer, struct mu_verdict *verdict,
                       struct mu_repeat *repeat)
 {
     const char *claimed = kind == MU_TASK_PAIR ? NULL : mu_claims_data(run->claims, index);
-    struct mu_worker *least = &run->workers[0];
-    struct mu_message *m = new_message(MU_MSG_DEAL);
-    for (unsigned i = 1; i < run->n_workers; i++)
-        if (run->workers[i].in_flight < least->in_flight)
-            least = &run->workers[i];
-    least->in_flight++;
+    struct mu_message *m;
+    while (!(m = mu_message_new(MU_MSG_DEAL)))
+        usleep(10000);
     run->in_flight++;
     m->kind = kind;
     m->task = index;
@@ -67,7 +25,7 @@ static void deal_task(struct mu_run *run, enum mu_task_kind kind, size_t index, 
     m->repeat = repeat;
     while (claimed && !(m->text = strdup(claimed)))
         usleep(10000);
-    mu_mailbox_post(least->mailbox, &m->head);
+    run->crew->ops->deal(run->crew, m);
 }
 
 static void deal_mark(struct mu_run *run, size_t index)
@@ -120,9 +78,8 @@ void mu_run_deal(struct mu_run *run)
 {
     size_t index, peer;
     struct mu_repeat *repeat;
-    if (atomic_load(&run->interrupts) > run->interrupts_seen)
-        interrupted(run);
-    while (run->dealing && run->in_flight < run->forks && !run->interrupts_seen) {
+    mu_run_interrupted(run);
+    while (run->dealing && !run->interrupts_seen && mu_run_crew_has_room(run)) {
         if (mu_marks_next(&run->marks, run->n - run->done, &index))
             deal_mark(run, index);
         else if (next_server(run))
@@ -170,8 +127,9 @@ static void after_pairs(struct mu_run *run)
 static void task_done(struct mu_run *run, const struct mu_message *m)
 {
     struct mu_task_result *t = &run->results->tasks[m->task];
+    struct mu_crew *crew = mu_run_crew_of(run, m->worker);
     run->in_flight--;
-    run->workers[m->worker].in_flight--;
+    crew->ops->done(crew, m);
     if (m->kind == MU_TASK_MARK) {
         mu_marks_settled(&run->marks);
         return;
@@ -201,8 +159,7 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
     struct mu_run *run = arg;
     struct mu_message *m = (struct mu_message *)msg;
     if (m && m->head.kind == MU_MSG_EXITED) {
-        run->workers[m->worker].exited = true;
-        run->n_exited++;
+        mu_crew_local_exited(&run->local, m);
     } else if (m && (mu_run_asked(run, m) || mu_run_prompted(run, m))) {
         /* nothing of it goes into the results */
     } else if (m && !run->over && !mu_run_fleet_mail(run, m)) {
@@ -232,7 +189,7 @@ bool mu_run_finished(const struct mu_run *run)
     if (run->over)
         return true;
     if (run->interrupts_seen)
-        return run->in_flight == 0;
+        return mu_run_crew_settled(run);
     return run->done == run->n && !mu_marks_open(&run->marks);
 }
 

@@ -38,7 +38,10 @@ struct mu_engine {
     const struct mu_rules *rules; /* NULL while loading, and in a cleanup */
     const struct mu_past *past;  /* what the servers measured before; NULL: not known, */
     const char *past_why;        /* since …; NULL: nobody asked */
-    struct mu_server *const *servers; /* of the run; NULL while loading */
+    /* The same where each server has its own, by its index: NULL, past and past_why hold for all. */
+    struct mu_past *const *seat_pasts;
+    const char *const *seat_past_whys;
+    struct mu_server *const *servers; /* of the run; NULL while loading. At an agent they change, while nobody is at work on them */
     size_t n_servers;
     const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */
     const char *library_dir; /* standard scripts; NULL: none */

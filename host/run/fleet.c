@@ -27,10 +27,9 @@ static void work(struct mu_run *run, enum mu_task_kind kind, struct mu_buf *plai
     free(f->error);
     f->error = NULL;
     run->in_flight++;
-    run->workers[0].in_flight++;
-    mu_mailbox_post(run->workers[0].mailbox, &m->head);
+    run->local.crew.ops->deal(&run->local.crew, m);
     while (!f->over && !run->over)
-        mu_loop_turn(run->loop, true);
+        mu_run_turn(run);
 }
 
 bool mu_run_fleet_mail(struct mu_run *run, struct mu_message *m)
@@ -53,7 +52,7 @@ bool mu_run_fleet_mail(struct mu_run *run, struct mu_message *m)
     case MU_MSG_DONE:
         f->over = true;
         run->in_flight--;
-        run->workers[m->worker].in_flight--;
+        run->local.crew.ops->done(&run->local.crew, m);
         break;
     default:
         break;

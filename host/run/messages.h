@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed: start it */
+    MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed, number: the attempt, 0: the first: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */

@@ -49,8 +49,9 @@ static void judge_by_past(struct mu_task *t, const char *name)
     const struct mu_engine *e = t->worker->engine;
     bool pair = t->kind == MU_TASK_PAIR;
     size_t n = 0;
-    const double *values = e->past && !pair ? mu_past_find(e->past, e->servers[t->index]->id, t->result->name, name, &n) : NULL;
-    const char *why = pair ? "it is of a pair of servers" : e->past_why;
+    const struct mu_past *past = e->seat_pasts ? e->seat_pasts[t->index] : e->past;
+    const double *values = past && !pair ? mu_past_find(past, e->servers[t->index]->id, t->result->name, name, &n) : NULL;
+    const char *why = pair ? "it is of a pair of servers" : e->seat_past_whys ? e->seat_past_whys[t->index] : e->past_why;
     struct mu_metric *m = &t->result->metrics[t->result->n_metrics - 1];
     if (mu_past_judge(t->result, values, n, why))
         mu_log(MU_WARNING, "%s.%s is not judged by earlier runs: out of memory.", t->result->name, name);

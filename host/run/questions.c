@@ -9,8 +9,8 @@
 void mu_run_turn_came(void *arg, int worker, uint64_t ticket, const struct mu_err *err)
 {
     struct mu_run *run = arg;
-    if (!run->over) /* past that a worker may have gone, and its mailbox with it */
-        mu_answer(&run->workers[worker], ticket, err);
+    struct mu_crew *crew = mu_run_crew_of(run, worker);
+    crew->ops->answer(crew, worker, ticket, err);
 }
 
 bool mu_run_asked(struct mu_run *run, struct mu_message *m)

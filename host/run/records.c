@@ -255,7 +255,7 @@ void mu_records_flush(struct mu_run *run)
 {
     struct mu_records *r = &run->records;
     struct mu_err err = {0};
-    if (!r->window || (!r->n_asked && !mu_store_has_put(r->store)) || waits_for_more(run))
+    if (!mu_records_waits(run) || waits_for_more(run))
         return;
     r->waits = r->due = false;
     mu_timer_stop(r->window);
@@ -265,6 +265,12 @@ void mu_records_flush(struct mu_run *run)
     for (size_t i = 0; i < r->n_asked; i++)
         mu_run_turn_came(run, r->asked[i].worker, r->asked[i].ticket, NULL);
     r->n_asked = 0;
+}
+
+bool mu_records_waits(const struct mu_run *run)
+{
+    const struct mu_records *r = &run->records;
+    return r->window && (r->n_asked || mu_store_has_put(r->store));
 }
 
 void mu_records_end(struct mu_run *run)

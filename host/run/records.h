@@ -49,6 +49,7 @@ void mu_records_nudged(struct mu_run *run); /* the mail that waited comes with t
 void mu_records_final(struct mu_run *run, size_t server);
 /* To be called after each batch of messages: commit, and answer, when it is time. */
 void mu_records_flush(struct mu_run *run);
+bool mu_records_waits(const struct mu_run *run); /* something was put, or asked, and is not committed */
 void mu_records_end(struct mu_run *run);
 
 #endif

@@ -75,6 +75,32 @@ int mu_rules_target(const struct mu_script *s, const char *name, size_t *step, c
 
 /* ---- a run's ---- */
 
+/* Who says nothing of the unit means the one that the script says. */
+static int take_unit(const struct mu_rules *r, const struct mu_server *srv, struct mu_override *o)
+{
+    struct mu_rule *script_rule = mu_step_rule(&r->script->steps[o->step], srv, o->th.metric);
+    if (o->th.unit || !script_rule || !script_rule->th.unit)
+        return 0;
+    o->th.unit = strdup(script_rule->th.unit);
+    return o->th.unit ? 0 : MU_ENOMEM;
+}
+
+int mu_rules_seat(struct mu_rules *r, size_t i, struct mu_err *err)
+{
+    const struct mu_server *srv = r->servers[i];
+    struct mu_overrides *o = &r->overrides[i];
+    mu_overrides_clear(o);
+    int rc = srv ? mu_overrides_read(o, r->script, srv, err) : 0;
+    if (rc)
+        mu_err_prefix(err, "server %s", srv->id);
+    for (size_t j = 0; !rc && j < o->n; j++)
+        if (take_unit(r, srv, &o->items[j]))
+            rc = mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (rc)
+        mu_overrides_clear(o);
+    return rc;
+}
+
 int mu_rules_new(struct mu_rules **out, const struct mu_script *s, struct mu_server *const *servers, size_t n,
                  struct mu_err *err)
 {
@@ -89,20 +115,8 @@ int mu_rules_new(struct mu_rules **out, const struct mu_script *s, struct mu_ser
     r->script = s;
     r->servers = servers;
     r->n = n;
-    for (size_t i = 0; !rc && i < n; i++) {
-        rc = mu_overrides_read(&r->overrides[i], s, servers[i], err);
-        if (rc)
-            mu_err_prefix(err, "server %s", servers[i]->id);
-    }
-    /* Who says nothing of the unit means the one that the script says. */
-    for (size_t i = 0; !rc && i < n; i++) {
-        for (size_t j = 0; !rc && j < r->overrides[i].n; j++) {
-            struct mu_override *o = &r->overrides[i].items[j];
-            struct mu_rule *script_rule = mu_step_rule(&s->steps[o->step], servers[i], o->th.metric);
-            if (!o->th.unit && script_rule && script_rule->th.unit && !(o->th.unit = strdup(script_rule->th.unit)))
-                rc = mu_err_set(err, MU_ENOMEM, "out of memory");
-        }
-    }
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = mu_rules_seat(r, i, err);
     if (rc)
         mu_rules_free(r);
     else
@@ -126,7 +140,7 @@ struct mu_rule *mu_step_rule(const struct mu_step *st, const struct mu_server *s
         struct mu_rule *rule = &st->rules[i];
         bool holds = !strcmp(rule->th.metric, metric);
         for (size_t j = 0; holds && j < rule->n_where; j++)
-            holds = mu_condition_holds(&rule->where[j], srv);
+            holds = srv && mu_condition_holds(&rule->where[j], srv);
         if (holds)
             return rule;
     }

@@ -39,9 +39,13 @@ int mu_rules_target(const struct mu_script *s, const char *name, size_t *step, c
 
 struct mu_rules;
 /* Reads what the servers' variables say of thresholds: "thresholds", a JSON object as {"cpu.score": {"min": 40}} or
- * {"cpu.score": ">= 40"}, and "threshold.cpu.score", ">= 40", which wins over the former. Every mistake is MU_EINVAL and names the server. */
+ * {"cpu.score": ">= 40"}, and "threshold.cpu.score", ">= 40", which wins over the former. Every mistake is MU_EINVAL and names the server.
+ * An entry of servers may be NULL: nobody is there (yet). */
 int mu_rules_new(struct mu_rules **out, const struct mu_script *s, struct mu_server *const *servers, size_t n,
                  struct mu_err *err);
+/* servers[i] is another one now, or NULL: what its variables say is read anew. Nobody else may read of i meanwhile. After an error they
+ * say nothing. */
+int mu_rules_seat(struct mu_rules *r, size_t i, struct mu_err *err);
 void mu_rules_free(struct mu_rules *r);
 /* NULL: nothing judges that metric on that server. */
 const struct mu_threshold *mu_rules_find(const struct mu_rules *r, size_t server, size_t step, const char *metric);

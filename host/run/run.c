@@ -22,51 +22,6 @@
 #include "run/tape.h"
 #include "run/worker.h"
 
-#define WATCH_EVERY_MS 1000
-#define STUCK_MS 5000
-#define FDS_APART 64
-#define FDS_SSH 2     /* a socket and its watched copy */
-#define FDS_AGENT 2   /* while logging in with the agent: a pair more */
-#define FDS_LOCAL 8
-
-static void watch(void *arg)
-{
-    struct mu_run *run = arg;
-    uint64_t now = mu_clock_ms();
-    for (unsigned i = 0; i < run->n_started; i++) {
-        struct mu_slot *slot = &run->workers[i].slot;
-        uint64_t since = atomic_load_explicit(&slot->since_ms, memory_order_acquire);
-        const char *server = atomic_load_explicit(&slot->server, memory_order_relaxed);
-        const char *step = atomic_load_explicit(&slot->step, memory_order_relaxed);
-        uint64_t stuck = since && now > since ? now - since : 0;
-        if (stuck < STUCK_MS) {
-            run->stuck_said_ms[i] = 0;
-        } else if (stuck >= 2 * run->stuck_said_ms[i]) {
-            run->stuck_said_ms[i] = stuck;
-            mu_log(MU_WARNING, "Worker %u is stuck in one call for %.0f s: server %s, %s%s. A pattern that backtracks or a sort "
-                   "over very much data cannot be interrupted; its other servers wait.", i + 1, (double)stuck / 1000.0,
-                   server ? server : "?", step ? "step " : "outside steps", step ? step : "");
-        }
-    }
-    mu_mailbox_nudge(run->home); /* steps of servers that are not done yet: an interrupted run still tells of them */
-    mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
-}
-
-static unsigned fit_to_descriptors(const struct mu_run *run, unsigned forks)
-{
-    const struct mu_ssh_config *ssh = &run->config.ssh;
-    bool agent = ssh->use_agent && (ssh->agent_socket || getenv("SSH_AUTH_SOCK"));
-    uint64_t limit = mu_loop_raise_fd_limit();
-    uint64_t each = run->engine.local ? FDS_LOCAL : FDS_SSH + (agent ? FDS_AGENT : 0);
-    each *= run->pairs.wanted ? 2 : 1;
-    uint64_t fit = limit > FDS_APART + each ? (limit - FDS_APART) / each : 1;
-    if (forks <= fit || run->n <= fit)
-        return forks;
-    mu_log(MU_WARNING, "%u servers in flight need more descriptors than the limit of %llu allows: %llu at a time instead "
-           "(ulimit -n raises it).", forks, (unsigned long long)limit, (unsigned long long)fit);
-    return (unsigned)fit;
-}
-
 static void make_run_id(char out[32])
 {
     unsigned char random[3] = {0};
@@ -153,7 +108,6 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     run->config = *config;
     struct mu_run_config *c = &run->config;
-    c->forks = c->forks ? c->forks : 50;
     c->connect_timeout_ms = c->connect_timeout_ms ? c->connect_timeout_ms : 10000;
     uint64_t teardown_ms = script->teardown_timeout_ms ? script->teardown_timeout_ms : 60000;
     c->teardown_timeout_ms = c->teardown_timeout_ms ? c->teardown_timeout_ms : teardown_ms;
@@ -201,6 +155,7 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     if (rc)
         goto out;
     run->engine.home = run->home;
+    mu_run_crew_init(run);
     rc = MU_ENOMEM;
     if (c->record_dir)
         rc = mu_tapes_record(&run->engine.tapes, c->record_dir, script->path, servers, n, err);
@@ -213,9 +168,8 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
     rc = MU_ENOMEM;
     mu_err_set(err, MU_ENOMEM, "out of memory");
     run->semaphores = mu_semaphores_new(mu_run_turn_came, run);
-    run->watchdog = mu_timer_new(run->loop, watch, run);
     run->limit = mu_timer_new(run->loop, mu_run_give_up, run);
-    if (!run->semaphores || !run->watchdog || !run->limit || mu_progress_init(run))
+    if (!run->semaphores || !run->limit || mu_progress_init(run))
         goto out;
     run->records.former = c->former;
     rc = mu_records_open(run, err);
@@ -223,7 +177,10 @@ int mu_run_new(struct mu_run **out, const struct mu_run_config *config, const st
         goto out;
     struct mu_logger *outer = mu_logger_use(logger);
     mu_run_load_past(run);
+    rc = mu_run_crew_open(run, err);
     mu_logger_use(outer);
+    if (rc)
+        goto out;
     mu_err_clear(err);
     if (c->former)
         c->former->results = NULL; /* the run's now, as the rest of it */
@@ -238,81 +195,13 @@ out:
     return rc;
 }
 
-static int open_ssh(struct mu_run *run, struct mu_err *err)
-{
-    bool needed = false;
-    for (size_t i = 0; i < run->n; i++)
-        needed = needed || !run->servers[i]->local;
-    if (run->engine.local || run->engine.dry_run || mu_tapes_replays(run->engine.tapes) || !needed)
-        return 0;
-    int rc = mu_ssh_shared_new(&run->engine.ssh, &run->config.ssh, err);
-    for (size_t i = 0; !rc && i < run->n; i++) {
-        const struct mu_server *srv = run->servers[i];
-        struct mu_ssh_target target = {.host = srv->address ? srv->address : srv->id, .port = srv->port,
-                                       .user = srv->user ? srv->user : run->engine.user, .key_file = srv->key,
-                                       .args = srv->ssh_args};
-        if (srv->local)
-            continue;
-        rc = mu_ssh_shared_prepare(run->engine.ssh, &target, err);
-        if (rc)
-            mu_err_prefix(err, "server %s", srv->id);
-    }
-    return rc;
-}
-
-static int start_workers(struct mu_run *run, struct mu_err *err)
-{
-    unsigned most = run->forks < run->n ? run->forks : (unsigned)run->n;
-    run->n_workers = run->config.workers < most ? run->config.workers : most;
-    if (!run->n_workers)
-        run->n_workers = 1;
-    run->workers = calloc(run->n_workers, sizeof *run->workers);
-    run->stuck_said_ms = calloc(run->n_workers, sizeof *run->stuck_said_ms);
-    if (!run->workers || !run->stuck_said_ms)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    for (unsigned i = 0; i < run->n_workers; i++) {
-        struct mu_worker *w = &run->workers[i];
-        int rc = mu_worker_open(w, &run->engine, (int)i, err);
-        if (rc)
-            return rc;
-        rc = mu_run_start_thread(w, err);
-        if (rc) {
-            mu_mailbox_free(w->mailbox, mu_message_free);
-            mu_worker_close(w);
-            return rc;
-        }
-        w->started = true;
-        run->n_started++;
-    }
-    return 0;
-}
-
 static void join_workers(struct mu_run *run)
 {
-    for (unsigned i = 0; i < run->n_started; i++)
-        if (!run->workers[i].exited)
-            mu_run_tell(&run->workers[i], MU_MSG_STOP, 0);
-    uint64_t until = mu_clock_ms() + MU_RUN_LEAVE_MS;
+    struct mu_crew_local *local = &run->local;
     run->over = true;
-    while (run->n_exited < run->n_started) {
-        uint64_t now = mu_clock_ms();
-        if (run->results->interrupted && now >= until)
-            break; /* stuck in a call: it is left behind */
-        mu_timer_start(run->limit, NULL, now < until ? until - now : MU_RUN_LEAVE_MS);
-        mu_loop_turn(run->loop, true);
-        mu_claims_flush(run->claims);
-        mu_records_flush(run);
-    }
-    for (unsigned i = 0; i < run->n_started; i++) {
-        if (run->workers[i].exited) {
-            pthread_join(run->workers[i].thread, NULL);
-            if (i == 0 && run->config.alloc_requests)
-                *run->config.alloc_requests = run->workers[i].allocator.requests;
-        } else {
-            pthread_detach(run->workers[i].thread);
-            run->abandoned = true;
-        }
-    }
+    mu_crew_local_join(local, run->results->interrupted, mu_run_after_turn, run);
+    if (run->config.alloc_requests && local->n_started && local->workers[0].exited)
+        *run->config.alloc_requests = local->workers[0].allocator.requests;
     mu_timer_stop(run->limit);
 }
 
@@ -336,11 +225,8 @@ static void measure(struct mu_run *run)
     run->dealing = true;
     mu_records_restore(run);
     mu_run_deal(run);
-    while (!mu_run_finished(run)) {
-        mu_loop_turn(run->loop, true);
-        mu_claims_flush(run->claims); /* of the whole batch of messages */
-        mu_records_flush(run);
-    }
+    while (!mu_run_finished(run))
+        mu_run_turn(run);
 }
 
 int mu_run_go(struct mu_run *run, struct mu_err *err)
@@ -354,18 +240,17 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
     }
     if (!run->results->started_ms) /* else it is gone on with */
         run->results->started_ms = mu_clock_wall_ms();
-    run->forks = fit_to_descriptors(run, run->config.forks);
-    int rc = open_ssh(run, err);
-    if (!rc)
-        rc = start_workers(run, err);
+    int rc = mu_run_crew_start(run, err);
     if (!rc) {
-        mu_timer_start(run->watchdog, NULL, WATCH_EVERY_MS);
         mu_progress_start(run);
         rc = mu_run_before_all(run, err);
     }
     bool settled = false;
     if (!rc) {
         mu_records_begin(run);
+        rc = mu_run_crew_begin(run, err);
+    }
+    if (!rc) {
         measure(run);
         settled = !run->over && !run->interrupts_seen; /* no task is left that could add something */
     }
@@ -373,14 +258,15 @@ int mu_run_go(struct mu_run *run, struct mu_err *err)
         settle(run);
         mu_run_after_all(run);
     }
-    mu_timer_stop(run->watchdog);
     join_workers(run);
     mu_progress_stop(run);
     if (!settled)
         settle(run);
     run->results->duration_ms += mu_clock_ms() - started;
-    if (!rc)
+    if (!rc) {
         mu_records_end(run);
+        run->crew->ops->end(run->crew);
+    }
     mu_logger_use(former);
     return rc;
 }
@@ -409,9 +295,9 @@ bool mu_run_free(struct mu_run *run)
 {
     if (!run)
         return true;
-    if (run->abandoned)
+    if (run->local.abandoned)
         return false;
-    mu_timer_free(run->watchdog);
+    mu_crew_local_free(&run->local);
     mu_timer_free(run->limit);
     mu_progress_free(run);
     mu_records_free(run);
@@ -430,8 +316,6 @@ bool mu_run_free(struct mu_run *run)
     mu_fleet_free(&run->fleet);
     mu_run_result_free(run->results);
     free((void *)run->engine.only);
-    free(run->workers);
-    free(run->stuck_said_ms);
     free(run);
     return true;
 }

@@ -15,6 +15,7 @@
 #include "ssh/ssh.h"
 
 struct mu_bindings;
+struct mu_crew;
 struct mu_former;
 struct mu_left;
 struct mu_progress_now;
@@ -50,6 +51,8 @@ struct mu_run_config {
     bool db_required;         /* what is wrong with it is an error; else a warning, and the run is not kept */
     const char *invocation;   /* kept with it: what it takes to go on with it, JSON; or NULL */
     struct mu_former *former; /* go on with this run: its servers, in its order; taken by mu_run_new() when that succeeds */
+    bool adopt_claims;        /* of the former run: its journal is gone on with, and what is open in it is still claimed */
+    struct mu_crew *crew;     /* who does the servers' tasks (run/crew.h), borrowed until mu_run_go() has returned; NULL: threads here */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;

@@ -252,6 +252,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
     t->repeat = order->repeat;
     t->plain = order->plain;
     t->claim.data = order->claim;
+    t->attempt = order->attempt ? order->attempt : 1;
     t->table_ref = LUA_NOREF;
     t->worst = MU_ST_PASSED;
     t->started_ms = mu_clock_ms();

@@ -63,6 +63,7 @@ struct mu_order {
     struct mu_repeat *repeat;       /* of MU_TASK_AGAIN; of MU_TASK_PAIR, NULL there: all pair steps */
     struct mu_buf plain;            /* of MU_TASK_AFTER_ALL: the results, as it is told them */
     char *claim;                    /* what the server's claim holds, malloc'd; NULL: none is open */
+    uint64_t attempt;               /* how often this was begun, with this time; 0 stands for 1 */
 };
 
 struct mu_task {
@@ -83,6 +84,8 @@ struct mu_task {
     bool peer_began;       /* its setup, so that its teardown is due */
     struct mu_list permits; /* of semaphores: held, or waited for (permit.h) */
     struct mu_claim claim;
+    uint64_t attempt;       /* from 1 */
+    bool tidies;            /* the teardown at work is for what an earlier attempt left behind: setup is still to come */
     struct mu_keep keep;
     uint64_t started_ms, deadline_ms, took_ms; /* took_ms: from its beginning to its end */
     size_t kept_bytes;   /* by server:keep() */

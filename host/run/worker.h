@@ -1,7 +1,7 @@
 /* worker.h: one thread's share of a run: a lua_State, a loop, a run queue, and the tasks dealt to it.
  *
  * Purpose: take tasks from its mailbox, run their fibers, tell the run what came out.
- * Owner: the run owns its workers; a worker owns its tasks. A worker without a thread serves to load a script.
+ * Owner: a crew (crew_local.h) owns its workers; a worker owns its tasks. A worker without a thread serves to load a script.
  * Thread: mu_worker_open/close/turn in the worker's own; mu_worker_start, post and slot readers in the main thread.
  * Must not know: what a step is; how results are kept.
  */
@@ -20,6 +20,7 @@
 #include "loop/mailbox.h"
 #include "run/account.h"
 
+struct mu_crew_local;
 struct mu_engine;
 struct mu_fiber;
 struct mu_http;
@@ -36,6 +37,7 @@ struct mu_worker {
     struct mu_allocator allocator;
     struct mu_account *account; /* the worker's own: shared code and tables; no limit */
     const struct mu_engine *engine;
+    struct mu_crew_local *crew; /* whose servers it is dealt; NULL without a thread */
     int index;
     lua_State *L;
     struct mu_loop *loop;
@@ -60,6 +62,8 @@ struct mu_worker {
 /* Prepare state and loop in the calling thread. mailbox messages go to fn (NULL: no mailbox). */
 int mu_worker_open(struct mu_worker *w, const struct mu_engine *engine, int index, struct mu_err *err);
 void mu_worker_close(struct mu_worker *w);
+/* worker_thread.c: give the opened worker a mailbox and a thread. */
+int mu_worker_start(struct mu_worker *w, struct mu_err *err);
 /* Serve the loop once (waiting when nothing is ready) and resume every fiber that was ready. */
 void mu_worker_turn(struct mu_worker *w);
 

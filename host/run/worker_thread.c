@@ -5,17 +5,18 @@
 #include "core/clock.h"
 #include "run/ask.h"
 #include "run/console.h"
+#include "run/crew_local.h"
 #include "run/fleet.h"
-#include "run/run_internal.h"
 #include "run/task.h"
 #include "ssh/ssh.h"
 
-static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *m)
+static void deal_to(struct mu_worker *w, struct mu_message *m)
 {
     struct mu_err err = {0};
-    struct mu_order order = {.kind = m->kind, .index = m->task, .server = mu_fleet_is(m->kind) ? NULL : run->servers[m->task],
-                             .peer = m->kind == MU_TASK_PAIR ? run->servers[m->peer] : NULL, .peer_index = m->peer,
-                             .verdict = m->verdict, .repeat = m->repeat, .plain = m->plain, .claim = m->text};
+    struct mu_server *const *servers = w->crew->servers;
+    struct mu_order order = {.kind = m->kind, .index = m->task, .server = mu_fleet_is(m->kind) ? NULL : servers[m->task],
+                             .peer = m->kind == MU_TASK_PAIR ? servers[m->peer] : NULL, .peer_index = m->peer,
+                             .verdict = m->verdict, .repeat = m->repeat, .plain = m->plain, .claim = m->text, .attempt = m->number};
     m->verdict = NULL;
     m->repeat = NULL;
     m->plain = (struct mu_buf)MU_BUF_INIT;
@@ -37,13 +38,12 @@ static void deal_to(struct mu_worker *w, struct mu_run *run, struct mu_message *
 static void worker_mail(void *arg, struct mu_msg *msg)
 {
     struct mu_worker *w = arg;
-    struct mu_run *run = mu_list_entry(w->engine, struct mu_run, engine);
     struct mu_message *m = (struct mu_message *)msg;
     if (!m)
         return;
     switch (m->head.kind) {
     case MU_MSG_DEAL:
-        deal_to(w, run, m);
+        deal_to(w, m);
         break;
     case MU_MSG_CANCEL:
         w->hurry_until_ms = m->number;
@@ -104,7 +104,7 @@ static void *worker_main(void *arg)
 }
 
 /* Signals are the embedder's: its threads get them, not ours. A broken pipe is an error code here. */
-int mu_run_start_thread(struct mu_worker *w, struct mu_err *err)
+int mu_worker_start(struct mu_worker *w, struct mu_err *err)
 {
     sigset_t all, former;
     int rc = mu_mailbox_new(&w->mailbox, w->loop, worker_mail, w, err);
