@@ -21,7 +21,10 @@ local muster = {}
 ---@field id string "20261122T235959Z-a1b2c3"; in `muster cleanup` that of the run that is cleaned up after
 ---@field owner string who runs it, "user@host"
 ---@field dry_run boolean nothing may be changed anywhere
+---@field attempt integer how often this server's task was begun in this run, with this time: 1, unless it is done by an agent
+---  (`muster agent`) and the one that had it before was lost
 ---@field cleanup boolean only `teardown` runs, to destroy what an earlier run left behind
+---@field dir string the folder of the script that is run: server:upload(muster.run.dir .. "/payload/fix.sh", "fix.sh")
 ---@field shared any what before_all returned: a read-only copy of each task's own; nil without before_all, while a
 ---  script is being loaded, and in `muster cleanup` and `muster console`
 
@@ -43,7 +46,7 @@ function muster.script(description) end
 ---Steps of another script, as steps of this one: `steps = { muster.use "cpu", { name = "mine", run = … } }`. At the top
 ---level only. The script is `cpu.lua` beside this one, else among the installed scripts; modules are found as this
 ---script's are. Its parameters become parameters of this script, so that `-p` sets them; where this script declares one
----of the same name, its default holds. Hooks are not taken, nor timeouts of the script as a whole; a script with setup,
+---of the same name, its default holds. Hooks are not taken, nor files and timeouts of the script as a whole; a script with setup,
 ---teardown or before_all is refused unless `hooks = "ignore"`.
 ---```lua
 ---local muster = require "muster"
@@ -139,6 +142,10 @@ function Permit:release() end
 ---  "unreachable"
 ---@field max_broken? integer|string the cap, "5%" when not given, 20, or "5%,20" (the smaller holds): when more
 ---  servers are to be marked, none is. --max-broken wins
+---@field files? string[] files that it sends or reads while it runs, modules aside: paths and patterns from its folder,
+---  "payload/*.sh", "limits.json" (`*` and `?` for parts of a name, `[ab]`; of each folder by itself). They travel with
+---  the script to where it is run, so name them by muster.run.dir. Each must be there; those of a used script are not
+---  taken
 ---@field setup? fun(server: muster.Server, params: table) before the steps; raising skips them
 ---@field teardown? fun(server: muster.Server, params: table) always runs once setup began (--teardown-timeout)
 ---@field on_failure? fun(server: muster.Server, failures: muster.Failure[]) diagnostics, before teardown

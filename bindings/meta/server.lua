@@ -143,7 +143,8 @@ function Handle:cancel() end
 ---os.remove(here)
 ---```
 ---@async
----@param path string a plain file of this machine
+---@param path string a plain file of this machine; relative to where muster was started. One beside the script:
+---  muster.run.dir .. "/payload/fix.sh", and `files = { "payload/fix.sh" }` in the description
 ---@param remote string of the server; relative to the login folder
 ---@param options? muster.FileOptions
 ---@return muster.FileResult

@@ -1,11 +1,16 @@
 /* wire.h: what coordinator and agents write each other: MessagePack (msgpack.org/spec), by libmsgpackc.
  *
  * Purpose: tasks, results, log lines, questions and answers as bytes, and back. What is read comes from elsewhere: whatever is
- *   wrong with it is MU_EINVAL in words, never more memory than its bytes account for.
- * Owner: what is read is the caller's. Thread: any. Must not know: how bytes travel; what is done with them.
+ *   wrong with it is MU_EINVAL in words, and memory is taken in proportion to its bytes, whatever they claim.
+ * Files: wire_form.h says how elements are put and got; wire_span.c looks before memory is taken.
+ * Owner: what is read is the caller's; a reader that fails leaves nothing to be cleared. Thread: any.
+ * Must not know: how bytes travel; what is done with them.
  *
- * Every message is an array whose first elements are the form's number (MU_WIRE_FORM) and its kind. Both ends are the same version of
- * muster, which the subjects see to; so there is one form, and another number is refused.
+ * Every message is an array whose first elements are the form's number (MU_WIRE_FORM) and its kind. Both ends are the same version
+ * of muster, which the subjects see to; so there is one form, and another number is refused. Texts are str, also those that are no
+ * UTF-8, and hold no zero byte; bytes are bin.
+ *
+ * Whether indexes are of the run, and a choice of steps (repeat->n) is of the script, is for who reads to look at.
  */
 #ifndef MU_AGENTS_WIRE_H
 #define MU_AGENTS_WIRE_H
@@ -31,10 +36,12 @@ struct mu_wire_task {
     struct mu_past *past;           /* of its own metrics that are judged by it; NULL: not known, */
     char *past_why;                 /* since …; NULL: nobody asks */
 };
-/* Of a MU_MSG_DEAL. past: for the rules that look at it. out->failed: no memory, or a server that is no UTF-8. */
+/* Of a MU_MSG_DEAL. past: of it goes what the rules look at. rules, script: may be NULL where past is.
+ * out->failed: no memory, or a server that is no UTF-8. */
 void mu_wire_add_task(struct mu_buf *out, const char *run_id, const struct mu_message *deal, const struct mu_server *server,
                       const struct mu_server *peer, const struct mu_rules *rules, const struct mu_script *script,
                       const struct mu_past *past, const char *past_why);
+/* A task for a server has one, that of a pair two; MU_TASK_AGAIN has repeat. MU_EINVAL, MU_ENOMEM. */
 int mu_wire_read_task(struct mu_wire_task *out, const void *bytes, size_t len, struct mu_err *err);
 void mu_wire_task_clear(struct mu_wire_task *t);
 
@@ -77,11 +84,13 @@ struct mu_wire_line {
 /* Each appends one event. */
 void mu_wire_add_event(struct mu_buf *out, const struct mu_wire_event *e); /* without messages and line */
 void mu_wire_add_line(struct mu_buf *out, const struct mu_record *record);
-/* One message of a task that is to be part of its result; task and peer: what its indexes are in the run. */
+/* One message of a task that is to be part of its result; task and peer: what its indexes are in the run. Of the struct all is
+ * written but worker, verdict and repeat. out->failed also when it is of a kind that no task posts. */
 void mu_wire_add_note(struct mu_buf *out, const struct mu_message *m, size_t task, size_t peer);
 /* The notes that were added to one buffer, as an event. */
 void mu_wire_add_result(struct mu_buf *out, const struct mu_wire_event *e, const struct mu_buf *notes);
-/* The next of the events in bytes, from *at on, which it moves. 0: *out is one, to be cleared; MU_ENOENT: no more. */
+/* The next of the events in bytes, from *at on, which it moves. 0: *out is one, to be cleared; MU_ENOENT: no more (err is not set).
+ * MU_EINVAL, MU_ENOMEM. A result has messages that a task posts, each with what it is about, and one MU_MSG_DONE, the last. */
 int mu_wire_read_event(struct mu_wire_event *out, const void *bytes, size_t len, size_t *at, struct mu_err *err);
 void mu_wire_event_clear(struct mu_wire_event *e);
 
@@ -98,7 +107,7 @@ int mu_wire_read_letter(struct mu_wire_letter *out, const void *bytes, size_t le
 /* ---- what coordinator and agents tell each other directly ---- */
 
 enum mu_wire_word_kind {
-    MU_WORD_HAIL = 1,  /* a coordinator is (again) at work: text: version; agents ask their open questions anew */
+    MU_WORD_HAIL = 33, /* a coordinator is (again) at work: text: version; agents ask their open questions anew */
     MU_WORD_ANSWER,    /* ticket, code, text: why not */
     MU_WORD_KEPT,      /* index, delivery: the result is committed: acknowledge */
     MU_WORD_DROP,      /* index, delivery: no longer wanted; what runs is cancelled */
@@ -113,7 +122,8 @@ struct mu_wire_word {
     char *text;
 };
 void mu_wire_add_word(struct mu_buf *out, const struct mu_wire_word *w);
-int mu_wire_read_word(struct mu_wire_word *out, const void *bytes, size_t len, size_t *at, struct mu_err *err); /* as mu_wire_read_event() */
+/* As mu_wire_read_event(). */
+int mu_wire_read_word(struct mu_wire_word *out, const void *bytes, size_t len, size_t *at, struct mu_err *err);
 void mu_wire_word_clear(struct mu_wire_word *w);
 
 #endif

@@ -50,11 +50,9 @@ int mu_claims_new(struct mu_claims **out, struct mu_journal *journal, struct mu_
     return 0;
 }
 
-void mu_claims_free(struct mu_claims *c)
+static void free_claims(struct mu_claims *c, bool empty)
 {
-    if (!c)
-        return;
-    mu_journal_close(c->journal, c->n_open == 0);
+    mu_journal_close(c->journal, empty);
     for (size_t i = 0; i < c->n; i++)
         free(c->data[i]);
     for (size_t i = 0; i < c->n_asked; i++)
@@ -64,6 +62,14 @@ void mu_claims_free(struct mu_claims *c)
     free(c->asked);
     free(c);
 }
+
+void mu_claims_free(struct mu_claims *c)
+{
+    if (c)
+        free_claims(c, c->n_open == 0);
+}
+
+void mu_claims_let_go(struct mu_claims *c) { free_claims(c, false); }
 
 int mu_claims_set_open(struct mu_claims *c, size_t server, const char *data)
 {
@@ -132,7 +138,8 @@ void mu_claims_set(struct mu_claims *c, size_t server, const char *data)
         return;
     while (!(q || (q = new_question(c))) || (data && !(copy = strdup(data))))
         usleep(10000); /* there is nobody to say no to */
-    *q = (struct question){.server = server, .op = !data ? MU_CLAIM_RELEASE : open ? MU_CLAIM_UPDATE : MU_CLAIM, .data = copy, .worker = NOBODY};
+    enum mu_claim_op op = !data ? MU_CLAIM_RELEASE : open ? MU_CLAIM_UPDATE : MU_CLAIM;
+    *q = (struct question){.server = server, .op = op, .data = copy, .worker = NOBODY};
     note(c, q);
 }
 

@@ -19,6 +19,7 @@ int mu_claims_new(struct mu_claims **out, struct mu_journal *journal_take, struc
                   mu_claims_fn *fn, void *arg, struct mu_err *err);
 /* Closes the journal, and removes it when nothing is open. NULL allowed. */
 void mu_claims_free(struct mu_claims *c);
+void mu_claims_let_go(struct mu_claims *c); /* the same, but the journal stays */
 
 /* The journal says already that this server is claimed. MU_ENOMEM. */
 int mu_claims_set_open(struct mu_claims *c, size_t server, const char *data);

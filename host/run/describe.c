@@ -132,6 +132,59 @@ static void read_marking(lua_State *L, struct mu_reading *r)
     read_max_broken(L, r);
 }
 
+/* ---- files ---- */
+
+static void read_pattern(lua_State *L, struct mu_reading *r)
+{
+    size_t len = 0;
+    const char *pattern = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+    const char *problem = !pattern ? NULL : len != strlen(pattern) ? "it has a NUL byte" : mu_script_pattern_problem(pattern);
+    if (!pattern)
+        mu_reading_complain(r, "files", "files must be a list of paths such as \"payload/*.sh\"; there is a %s in it", luaL_typename(L, -1));
+    else if (problem)
+        mu_reading_complain(r, "files", "files: '%s': %s", pattern, problem);
+    else if ((r->s->patterns[r->s->n_patterns] = mu_reading_copy(r, pattern)))
+        r->s->n_patterns++;
+}
+
+/* A file that is not there is a mistake now, not in the middle of a run. Of a used script they are not taken. */
+static void find_files(struct mu_reading *r)
+{
+    struct mu_err err;
+    char **files;
+    size_t n;
+    if (!r->s->dir || r->failed)
+        return;
+    if (mu_script_list_files(r->s, &files, &n, &err))
+        mu_reading_complain(r, "files", "%s", err.msg);
+    for (size_t i = 0; i < n; i++)
+        free(files[i]);
+    free(files);
+}
+
+static void read_files(lua_State *L, struct mu_reading *r)
+{
+    int type = lua_getfield(L, -1, "files");
+    if (type == LUA_TTABLE) {
+        size_t n = lua_rawlen(L, -1), all = 0;
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+            all++;
+        if (all != n)
+            mu_reading_complain(r, "files", "files must be a list of paths such as \"payload/*.sh\", without names");
+        else if (!(r->s->patterns = calloc(n + 1, sizeof *r->s->patterns)))
+            r->failed = mu_err_set(r->err, MU_ENOMEM, "out of memory");
+        for (size_t i = 1; i <= n && !r->failed; i++) {
+            lua_rawgeti(L, -1, (lua_Integer)i);
+            read_pattern(L, r);
+            lua_pop(L, 1);
+        }
+        find_files(r);
+    } else if (type != LUA_TNIL) {
+        mu_reading_complain(r, "files", "files must be a list of paths such as \"payload/*.sh\", not a %s", luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+}
+
 /* ---- the whole ---- */
 
 int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, struct mu_err *err)
@@ -143,7 +196,7 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     luaL_checkstack(L, 20, "description");
     mu_reading_check_fields(L, &r, "the script",
                             "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark mark_broken_on "
-                            "max_broken confirm before_all after_all");
+                            "max_broken confirm before_all after_all files");
     int type = lua_getfield(L, -1, "description");
     if (type != LUA_TNIL && type != LUA_TSTRING)
         mu_reading_complain(&r, "description", "description must be a string");
@@ -158,6 +211,7 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
     s->has_before_all = mu_reading_function(L, &r, "before_all");
     s->has_after_all = mu_reading_function(L, &r, "after_all");
     read_marking(L, &r);
+    read_files(L, &r);
     s->confirm = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, s->has_mark ? 1 : 0);
     s->confirm_peers = mu_reading_whole(L, &r, "confirm", MU_CONFIRM_MAX, 1);
     if (!r.failed)

@@ -1,4 +1,5 @@
 /* Which phase comes next, for each kind of task. */
+#include "core/clock.h"
 #include "run/console.h"
 #include "run/engine.h"
 #include "run/fleet.h"
@@ -36,6 +37,26 @@ static bool teardown(struct mu_task *t)
     return mu_phase_start(t, MU_PHASE_TEARDOWN, engine_of(t)->teardown_timeout_ms, "teardown") == 0;
 }
 
+/* An earlier attempt was cut off: what its claim stands for is destroyed before anything is set up anew. That is not to cost this one
+ * its time. */
+static bool tidy(struct mu_task *t)
+{
+    if (!t->claim.data || !teardown(t))
+        return false;
+    mu_log(MU_INFO, "Destroying what an earlier attempt left behind.");
+    t->tidies = true;
+    t->tidied_ms = mu_clock_ms();
+    return true;
+}
+
+static void tidied(struct mu_task *t)
+{
+    t->tidies = false;
+    t->deadline_ms += mu_clock_ms() - t->tidied_ms;
+    mu_remote_disconnect(&t->remote); /* whom teardown spoke to, or could not reach, is not there any more */
+    t->stop_steps = false;
+}
+
 /* ---- the kinds; each returns false when nothing is left to do ---- */
 
 static bool run(struct mu_task *t)
@@ -45,7 +66,7 @@ static bool run(struct mu_task *t)
     case MU_PHASE_LOAD:
         if (!ok || t->cancelled)
             return false;
-        if (setup(t))
+        if (tidy(t) || setup(t))
             return true;
         ok = t->phase_error.code == 0;
         /* fallthrough */
@@ -66,6 +87,15 @@ static bool run(struct mu_task *t)
     case MU_PHASE_ON_FAILURE:
         return teardown(t);
     case MU_PHASE_TEARDOWN:
+        if (!t->tidies || t->killed)
+            return false;
+        tidied(t);
+        if (!ok || t->cancelled)
+            return false; /* nothing was begun that could be taken back */
+        if (setup(t))
+            return true;
+        t->stop_steps = t->phase_error.code != 0;
+        break;
     case MU_PHASE_MARK:
     case MU_PHASE_CONSOLE:
     case MU_PHASE_BEFORE_ALL:

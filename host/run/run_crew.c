@@ -104,7 +104,10 @@ int mu_run_crew_start(struct mu_run *run, struct mu_err *err)
 
 /* ---- interrupts ---- */
 
-static uint64_t late_ms(const struct mu_run *run) { return run->crew_begun && mu_run_is_elsewhere(run) ? MU_RUN_LATE_ELSEWHERE_MS : MU_RUN_LATE_MS; }
+static uint64_t late_ms(const struct mu_run *run)
+{
+    return run->crew_begun && mu_run_is_elsewhere(run) ? MU_RUN_LATE_ELSEWHERE_MS : MU_RUN_LATE_MS;
+}
 
 /* The run's own threads in any case: they may be at a hook. */
 static void cancel(struct mu_run *run)

@@ -220,6 +220,9 @@ void mu_script_free(struct mu_script *s)
     for (size_t i = 0; i < s->n_files; i++)
         free(s->files[i]);
     free(s->files);
+    for (size_t i = 0; i < s->n_patterns; i++)
+        free(s->patterns[i]);
+    free(s->patterns);
     free(s->max_broken);
     free(s->path);
     free(s->dir);

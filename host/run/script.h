@@ -63,6 +63,8 @@ struct mu_script {
     char **files;      /* that were read to load it, itself among them */
     size_t n_files;
     char *dir;         /* its folder, where require looks first */
+    char **patterns;   /* of files there and below that it sends or reads while it runs */
+    size_t n_patterns;
     char *description; /* "" when none */
     uint64_t timeout_ms, setup_timeout_ms, teardown_timeout_ms; /* 0: not said */
     struct mu_param *params;
@@ -88,6 +90,11 @@ int mu_script_check(struct mu_script **out, const char *path, const char *librar
                     struct mu_logger *logger, struct mu_findings *found, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
+/* script_files.c: the files that its patterns stand for: paths from its folder, sorted, each once; malloc'd,
+ * each and all. MU_EINVAL: a pattern that no file fits, a link out of the folder. */
+int mu_script_list_files(const struct mu_script *s, char ***out, size_t *n, struct mu_err *err);
+/* What is wrong with a pattern, static; NULL: nothing. */
+const char *mu_script_pattern_problem(const char *pattern);
 /* script_threshold.c: what judges "cpu.score" from now on, whatever script and inventory say: ">= 40". */
 int mu_script_set_threshold(struct mu_script *s, const char *name, const char *rule, struct mu_err *err);
 /* rules.c: of the script's own rules the one that holds for a server; NULL: none. */

@@ -42,7 +42,7 @@ describe("a description", function()
   local steps = "steps = { { name = 's', " .. good .. " } }"
   local mark = "mark = function() end"
   local known = "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark "
-    .. "mark_broken_on max_broken confirm before_all after_all"
+    .. "mark_broken_on max_broken confirm before_all after_all files"
   -- text, then what is said of it, after "script.lua:".
   local wrong = {
     { "return nil", " returns nothing; a script ends with `return muster.script { steps = … }`" },
@@ -120,6 +120,20 @@ describe("a description", function()
     { "return { " .. steps .. ",\n mark = 'x' }", "2: mark must be a function, not a string" },
     { "return { " .. steps .. ",\n mark_broken_on = { 'failed' } }",
       "2: mark_broken_on without a mark hook: mark = function(server, verdict) … end" },
+    { "return { " .. steps .. ",\n files = 'x' }",
+      "2: files must be a list of paths such as \"payload/*.sh\", not a string" },
+    { "return { " .. steps .. ",\n files = { a = 'x' } }",
+      "2: files must be a list of paths such as \"payload/*.sh\", without names" },
+    { "return { " .. steps .. ",\n files = { 5 } }",
+      "2: files must be a list of paths such as \"payload/*.sh\"; there is a number in it" },
+    { "return { " .. steps .. ",\n files = { '/etc/passwd' } }",
+      "2: files: '/etc/passwd': it must not begin with '/': it is looked for in the script's folder" },
+    { "return { " .. steps .. ",\n files = { 'a/../../b' } }",
+      "2: files: 'a/../../b': it must not have '.' or '..' as a part: only files in the script's folder, and below it, can "
+      .. "travel with it" },
+    { "return { " .. steps .. ",\n files = { 'a//b' } }",
+      "2: files: 'a//b': it has an empty part: write it as \"payload/*.sh\"" },
+    { "return { " .. steps .. ",\n files = { '' } }", "2: files: '': it is empty" },
     { "return { " .. steps .. ",\n max_broken = 5 }",
       "2: max_broken without a mark hook: mark = function(server, verdict) … end" },
     { "return { " .. steps .. ", " .. mark .. ",\n mark_broken_on = 'failed' }",
@@ -238,6 +252,41 @@ describe("a script that does not load", function()
     assert.equals("script.lua: is compiled Lua; muster runs source text only", refused(string.dump(function() end)))
     assert.matches("returns nothing", refused "")
     assert.matches("returns nothing", refused "#!only this")
+  end)
+end)
+
+describe("files beside the script", function()
+  local body = ", steps = { { name = 's', run = function(server)\n"
+    .. "server:exec('cat %q', muster.run.dir .. '/payload/limits.txt') return 1 end } } }"
+
+  local function folder(files)
+    local dir = T.tmpdir()
+    os.execute(("mkdir -p '%s/payload/deep'"):format(dir))
+    T.write(dir .. "/payload/limits.txt", "42\n")
+    T.write(dir .. "/payload/deep/x.sh", "true\n")
+    T.write(dir .. "/here.lua", "local muster = require 'muster'\nreturn {\nfiles = " .. files .. body)
+    return dir
+  end
+
+  it("are found from anywhere by the script's folder", function()
+    local dir = folder "{ 'payload/*.txt', 'payload/limits.txt', 'payload/*/?.sh' }"
+    local result = T.run { "run", "--local", dir .. "/here.lua" }
+    assert.equals(0, result.code, result.stderr)
+  end)
+
+  it("must be there, and within", function()
+    local dir = folder "{ 'payload/*.txt', 'payload/*.sh' }"
+    local function said()
+      local r = T.run { "run", "--local", dir .. "/here.lua" }
+      assert.equals(2, r.code)
+      return r.stderr
+    end
+    assert.matches("here.lua:3: files: 'payload/%*.sh': there is no such file in " .. dir:gsub("%p", "%%%0") .. "\n", said())
+    os.execute(("ln -s /etc/passwd '%s/payload/p.sh'"):format(dir))
+    assert.matches("here.lua:3: files: 'payload/%*.sh': .*/payload/p.sh is a link to /etc/passwd, outside the script's folder: "
+      .. "put the file itself there\n", said())
+    os.execute(("ln -sf deep/x.sh '%s/payload/p.sh'"):format(dir))
+    assert.equals(0, T.run({ "run", "--local", dir .. "/here.lua" }).code)
   end)
 end)
 

@@ -63,9 +63,10 @@ return function(config)
     local info = type(n.instance_info) == "table" and n.instance_info or {}
     local detail, words = text(n.provision_state) or "available", text(n.last_error)
     local run, server, instance = text(info.muster_run), text(info.muster_server), text(n.instance_uuid)
+    local attempt = text(info.muster_attempt)
     return {
       state = STATES[detail] or "other", detail = detail, words = words,
-      tag = run and run .. "/" .. (server or "") or instance and "instance " .. instance,
+      tag = run and run .. "/" .. (server or "") .. (attempt and "/" .. attempt or "") or instance and "instance " .. instance,
       broken = n.maintenance == true and (text(n.maintenance_reason) or "") or nil,
       abortable = detail == "wait call-back",
       interrupted = words and words:find("can't be resumed by conductor", 1, true) and true or nil,
@@ -73,7 +74,8 @@ return function(config)
   end
 
   local function info_of(claim)
-    local info = { muster_run = claim.run, muster_server = claim.server, os = claim.os }
+    local info = { muster_run = claim.run, muster_server = claim.server, os = claim.os,
+      muster_attempt = claim.attempt and tostring(claim.attempt) } -- which is part of the tag: see core/install.lua
     for _, more in ipairs { config.instance_info or {}, (config.images or {})[claim.os] or {} } do
       for name, value in pairs(more) do info[name] = value end
     end

@@ -283,6 +283,36 @@ static void sinks_are_called_in_order(void **state)
     assert_string_equal(notes, "1212end");
 }
 
+/* Another process's line: its own time and fields, nothing of this thread's. */
+static void lines_made_elsewhere_stay_as_they_are(void **state)
+{
+    const struct mu_field fields[] = {STR("server_id", "5614"), STR("agent", "dc1")};
+    struct mu_record line = {.level = MU_WARNING, .wall_ms = 1700060320123, .msg = "a\0b", .msg_len = 3, .fields = fields, .n_fields = COUNT(fields)};
+    struct kept k;
+    struct mu_logger *lg = logger_with(&k, MU_INFO);
+    struct mu_ctx *ctx = mu_ctx_with_str(NULL, "server_id", "mine"), *former = mu_ctx_enter(ctx);
+
+    (void)state;
+    mu_log_record(&line); /* there is no logger */
+    assert_int_equal(k.lines, 0);
+    mu_logger_use(lg);
+    errno = 5;
+    mu_log_record(&line);
+    assert_int_equal(errno, 5);
+    assert_int_equal(k.lines, 1);
+    assert_int_equal(k.level, MU_WARNING);
+    assert_true(k.wall_ms == 1700060320123);
+    assert_int_equal(k.msg.len, 3);
+    assert_memory_equal(k.msg.data, "a\0b", 3);
+    assert_string_equal(mu_buf_cstr(&k.fields), "server_id=5614 agent=dc1");
+    line.level = MU_DEBUG;
+    mu_log_record(&line);
+    assert_int_equal(k.lines, 1);
+    mu_ctx_leave(former);
+    mu_ctx_unref(ctx);
+    mu_logger_free(lg);
+}
+
 static void common_lines_allocate_nothing(void **state)
 {
     const struct mu_field own[] = {STR("gpu", "0"), {.key = "score", .type = MU_FIELD_NUM, .v.num = 82}};
@@ -318,6 +348,7 @@ int main(void)
         cmocka_unit_test(the_last_of_a_key_wins),
         cmocka_unit_test(many_fields),
         cmocka_unit_test(sinks_are_called_in_order),
+        cmocka_unit_test(lines_made_elsewhere_stay_as_they_are),
         cmocka_unit_test(common_lines_allocate_nothing),
     };
 

@@ -76,8 +76,13 @@ function P:install(server, os_name)
   local deadline, node = os.time() + self.install_timeout, self:node(server)
   local s = self:look(node, deadline)
   if s.state ~= "clean" or s.tag or s.broken then error(self:not_clean(node, s)) end
-  local claim = { provisioner = self.name, node = node.name, os = os_name, phase = "claiming", uuid = uuid(),
-    tag = muster.run.id .. "/" .. server.id, run = muster.run.id, server = server.id, owner = muster.run.owner }
+  local tag, attempt = muster.run.id .. "/" .. server.id, nil
+  if muster.run.attempt > 1 then -- so that what an earlier one still does late takes ours for somebody else's
+    attempt = muster.run.attempt
+    tag = tag .. "/" .. attempt
+  end
+  local claim = { provisioner = self.name, node = node.name, os = os_name, phase = "claiming", uuid = uuid(), tag = tag,
+    run = muster.run.id, server = server.id, attempt = attempt, owner = muster.run.owner }
   -- First the journal, then the claim there, then the call: whatever ends this process in between, what is there is
   -- known. (In a dry run the journal is not written, and what would be sent is logged.)
   server:claim(claim)
