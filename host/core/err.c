@@ -123,6 +123,7 @@ const char *mu_code_name(int code)
         NAME(MU_ECLOSED);
         NAME(MU_ELIMIT);
         NAME(MU_ESTATE);
+        NAME(MU_EPERM);
         NAME(MU_ERESOLVE);
         NAME(MU_EREFUSED);
         NAME(MU_EUNREACH);

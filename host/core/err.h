@@ -24,6 +24,7 @@ enum mu_code {
     MU_ECLOSED = -8,   /* the object was closed by its owner */
     MU_ELIMIT = -9,    /* more output than the limit allows */
     MU_ESTATE = -10,   /* the call does not fit the object's state */
+    MU_EPERM = -11,    /* whoever asks is known, and may not */
     /* phases of a connection, each distinct for the operator */
     MU_ERESOLVE = -20,         /* name resolution failed */
     MU_EREFUSED = -21,         /* connection refused */

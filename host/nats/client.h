@@ -1,8 +1,9 @@
 /* client.h: the one door to libnats: a connection to nats-server, what JetStream keeps there, and the work it hands out.
  *
  * Purpose: streams and consumers are made as asked; messages are put, fetched and acknowledged; what happens comes back as
- *   callbacks in the loop's thread. Reconnecting is the library's, for ever.
- * Owner: the caller owns what _open and _new give. Bytes given are copied.
+ *   callbacks in the loop's thread, never inside a call. A connection that is lost is made anew, for ever (link.h says how).
+ * Owner: the caller owns what _open and _new give; ears and pulls that are still there go with mu_nats_close(), jobs may be
+ *   freed after it. Bytes given are copied.
  * Thread: the loop's, but the functions under "that wait", which any thread may call and which block it.
  * Must not know: runs, servers, what the bytes mean.
  *
@@ -28,20 +29,23 @@ struct mu_nats_config {
     bool insecure;
 };
 
-/* The connection was lost, or is there again. why: in words; "" when it is there. */
+/* The connection was lost, or is there again. why: in words; "" when it is there. Called again, with the same `connected`, when
+ * there is another reason why it cannot be made: credentials that are refused now. */
 typedef void mu_nats_state_fn(void *arg, bool connected, const char *why);
 
 /* Blocks until the first connection is made. MU_EINVAL: a bad URL, a file that cannot be read, plain text off the loopback;
- * MU_EIO: nobody there, TLS, refused credentials; MU_ENOMEM. Each message names the URL and what to do. */
+ * MU_EIO: nobody there, TLS; MU_EAUTH: refused credentials; MU_ENOMEM. Each message names the URL and what to do. */
 int mu_nats_open(struct mu_nats **out, const struct mu_nats_config *config, struct mu_loop *loop, mu_nats_state_fn *fn, void *arg,
                  struct mu_err *err);
-/* Sends what is still to be sent (at most a second). Posts and pulls end without a word. NULL allowed. */
+/* Sends what is still to be sent (at most a second; with libnats stuck in a call, two in all). Posts and pulls end without a
+ * word. Allowed in a callback. NULL allowed. */
 void mu_nats_close(struct mu_nats *n);
 bool mu_nats_connected(const struct mu_nats *n);
 size_t mu_nats_max_payload(const struct mu_nats *n); /* bytes of one message */
 const char *mu_nats_where(const struct mu_nats *n);  /* the server's URL, for messages; nothing secret in it */
 
-/* ---- that wait, each at most 5 s for an answer ---- */
+/* ---- that wait, each at most 5 s for a connection, when there is none, and 5 s for an answer ----
+ * MU_EIO: none of them; MU_EPERM: these credentials may not; MU_ENOENT: no such stream, or consumer. */
 
 enum mu_nats_retention { MU_NATS_LIMITS, MU_NATS_WORK_QUEUE };
 struct mu_nats_stream {
@@ -64,7 +68,8 @@ struct mu_nats_consumer {
 };
 /* Make the durable pull consumer, with explicit acknowledgement; one that is there gets these settings. */
 int mu_nats_consumer_ensure(struct mu_nats *n, const struct mu_nats_consumer *c, struct mu_err *err);
-int mu_nats_consumer_remove(struct mu_nats *n, const char *stream, const char *durable, struct mu_err *err); /* also 0 when there is none */
+/* 0 also when there is none. */
+int mu_nats_consumer_remove(struct mu_nats *n, const char *stream, const char *durable, struct mu_err *err);
 
 /* What is expected to be the last message of a subject, for whoever puts the next: anything; none; the one with this
  * sequence. */
@@ -76,10 +81,10 @@ int mu_nats_put(struct mu_nats *n, const char *subject, const void *bytes, size_
 /* The last message of a subject. MU_ENOENT: there is none. */
 int mu_nats_last(struct mu_nats *n, const char *stream, const char *subject, struct mu_buf *out, uint64_t *seq,
                  struct mu_err *err);
-/* The last message of each subject that fits the filter, in no order. age_ms: since it was stored, by the server's clock.
- * fn returns 0 to go on. Returns what ended it. */
-int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter,
-                      int (*fn)(void *arg, const char *subject, const void *bytes, size_t len, uint64_t seq, int64_t age_ms), void *arg,
+/* The last message of each subject that fits the filter, in no order; of a stream with limits. age_ms: since it was stored, by
+ * the server's clock. fn returns 0 to go on. Returns what ended it. */
+typedef int mu_nats_each_fn(void *arg, const char *subject, const void *bytes, size_t len, uint64_t seq, int64_t age_ms);
+int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter, mu_nats_each_fn *fn, void *arg,
                       struct mu_err *err);
 /* Remove all messages whose subject fits the filter; *removed (may be NULL): how many. */
 int mu_nats_purge(struct mu_nats *n, const char *stream, const char *filter, uint64_t *removed, struct mu_err *err);
@@ -88,7 +93,7 @@ int mu_nats_flush(struct mu_nats *n, uint64_t timeout_ms, struct mu_err *err);
 
 /* ---- from the loop ---- */
 
-/* A message that nobody keeps: who listens now gets it. 0, MU_EIO, MU_ENOMEM. */
+/* A message that nobody keeps: who listens now gets it. 0, MU_EIO (not connected), MU_EINVAL, MU_ENOMEM. */
 int mu_nats_say(struct mu_nats *n, const char *subject, const char *reply /* NULL: none */, const void *bytes, size_t len);
 struct mu_nats_heard {
     const char *subject, *reply; /* reply NULL: none is wanted */
@@ -102,8 +107,10 @@ int mu_nats_listen(struct mu_nats_ear **out, struct mu_nats *n, const char *subj
 void mu_nats_listen_end(struct mu_nats_ear *e); /* NULL allowed; fn is not called any more */
 void mu_nats_inbox(struct mu_nats *n, char out[64]); /* a subject that nobody else has, for replies */
 
-/* Put a message without waiting; done comes from the loop with 0, MU_EEXIST, or why not (MU_EIO after 5 s without an answer:
- * it may be stored all the same). id (NULL: none): what is put twice with the same within two minutes is stored once. */
+/* Put a message without waiting; done comes from the loop with 0, MU_EEXIST, or why not (MU_EPERM; MU_EINVAL: larger than the
+ * server takes; MU_EIO after 5 s without an answer: it may be stored all the same). Messages are stored in the order in which
+ * they were posted; one that is posted again comes where it is posted. Returns 0, or MU_ENOMEM or MU_EINVAL and done is not
+ * called; the caller bounds how many wait. id (NULL: none): what is put twice with the same within two minutes is stored once. */
 typedef void mu_nats_post_fn(void *arg, int rc, uint64_t seq, const struct mu_err *err);
 int mu_nats_post(struct mu_nats *n, const char *subject, const char *id, const void *bytes, size_t len, uint64_t expected,
                  mu_nats_post_fn *done, void *arg);
@@ -115,6 +122,7 @@ typedef void mu_nats_pull_fn(void *arg, struct mu_nats_job *job_take);
 int mu_nats_pull_new(struct mu_nats_pull **out, struct mu_nats *n, const char *stream, const char *const *durables /* to NULL */,
                      mu_nats_pull_fn *fn, void *arg, struct mu_err *err);
 void mu_nats_pull_want(struct mu_nats_pull *p, unsigned more); /* so many more than those that were wanted before */
+/* A consumer that cannot be asked (it is not there, these credentials may not) is one warning in the log, and asked again. */
 /* Whatever was fetched and not yet handed over goes back to the queue at once. NULL allowed. */
 void mu_nats_pull_free(struct mu_nats_pull *p);
 
