@@ -149,17 +149,20 @@ static char *text(struct mu_wire_in *in, bool may_be_nil)
     const msgpack_object *o = next(in);
     if (!o || (may_be_nil && o->type == MSGPACK_OBJECT_NIL))
         return NULL;
-    if (o->type != MSGPACK_OBJECT_STR || memchr(o->via.str.ptr, 0, o->via.str.size)) {
+    size_t n = o->type == MSGPACK_OBJECT_STR ? o->via.str.size : 0;
+    if (o->type != MSGPACK_OBJECT_STR || (n && memchr(o->via.str.ptr, 0, n))) {
         wrong(in, "text");
         return NULL;
     }
-    char *s = malloc((size_t)o->via.str.size + 1);
+    char *s = n ? malloc(n + 1) : calloc(1, 1); /* of no bytes ptr is NULL */
     if (!s) {
         mu_get_nomem(in);
         return NULL;
     }
-    memcpy(s, o->via.str.ptr, o->via.str.size);
-    s[o->via.str.size] = 0;
+    if (n) {
+        memcpy(s, o->via.str.ptr, n);
+        s[n] = 0;
+    }
     return s;
 }
 

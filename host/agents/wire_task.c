@@ -12,9 +12,15 @@
 
 /* ---- writing ---- */
 
+static int add(const char *bytes, size_t n, void *out)
+{
+    mu_buf_add(out, bytes, n);
+    return 0; /* the buffer remembers: jansson itself does not always */
+}
+
 static void put_servers(msgpack_packer *pk, const struct mu_server *const servers[2])
 {
-    struct mu_buf *out = pk->data;
+    struct mu_buf *out = pk->data, text = MU_BUF_INIT;
     json_t *list = json_array();
     if (!servers[0]) {
         mu_put_nil(pk);
@@ -24,12 +30,11 @@ static void put_servers(msgpack_packer *pk, const struct mu_server *const server
     bool ok = list != NULL;
     for (size_t i = 0; ok && i < 2 && servers[i]; i++)
         ok = json_array_append_new(list, mu_server_json(servers[i], false)) == 0;
-    char *text = ok ? json_dumps(list, JSON_COMPACT) : NULL;
-    if (text)
-        mu_put_text(pk, text);
+    if (ok && !json_dump_callback(list, add, &text, JSON_COMPACT) && !text.failed)
+        mu_put_text(pk, mu_buf_cstr(&text));
     else
         out->failed = true;
-    free(text);
+    mu_buf_free(&text);
     json_decref(list);
 }
 
@@ -134,8 +139,11 @@ static struct mu_inventory *get_servers(struct mu_wire_in *in, enum mu_task_kind
         mu_get_nomem(in);
     if (!rc)
         rc = mu_inventory_parse_back(servers, "task", text, strlen(text), in->doc->err);
-    if (rc && !in->doc->rc)
-        in->doc->rc = rc == MU_ENOMEM ? rc : MU_EINVAL;
+    if (rc && !in->doc->rc) {
+        in->doc->rc = rc == MU_ENOMEM ? rc : MU_EINVAL; /* also of two servers with one name */
+        if (in->doc->err)
+            in->doc->err->code = in->doc->rc;
+    }
     if (!rc && mu_inventory_count(servers) != n)
         mu_get_refuse(in, n == 1 ? "it is not about one server" : "it is not about two servers");
     free(text);
