@@ -1,6 +1,7 @@
 #include "agents/agent_internal.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -109,6 +110,7 @@ void mu_agent_free(struct mu_agent *a)
     free(a->name);
     free(a->host);
     free(a->cache_dir);
+    mu_agent_forget_phrases(a);
     free(a->versions_seen);
     free(a);
 }

@@ -1,7 +1,8 @@
 /* agent_internal.h: an agent and its guests, each a run that it does tasks of, from inside.
  *
- * Files: agent.c begins and ends it, agent_go.c serves; guest.c a guest's life and the way of its tasks, guest_open.c what is fetched for it,
- *   guest_check.c what is looked at before a task begins, guest_mail.c what workers say, guest_words.c what the coordinator says.
+ * Files: agent.c makes it, agent_go.c serves, agent_jobs.c takes jobs, agent_contact.c watches the connection, agent_keys.c has passphrases; guest.c a guest's life,
+ *   guest_tasks.c the way of its tasks, guest_open.c what is fetched for it, guest_check.c what is looked at before a task begins,
+ *   guest_mail.c what workers say, guest_words.c what the coordinator says.
  * Owner: agent.c makes and frees the agent, agent_go.c its guests. Thread: the loop's; what helper threads do is in guest_open.c and
  *   guest_check.c, on data of their own or such that nobody changes. Must not know: what agent.h hides.
  */
@@ -51,6 +52,8 @@ struct mu_agent {
     int drains_seen;
     uint64_t drain_until_ms;            /* then what still runs is cancelled */
     bool drain_cancelled;
+    bool begun;                         /* nobody can be asked for a passphrase any more */
+    struct mu_agent_phrase *phrases;    /* agent_keys.c */
     char *versions_seen;                /* of others, that were told */
 };
 
@@ -101,10 +104,20 @@ void mu_agent_want(struct mu_agent *a);
 void mu_agent_beat(struct mu_agent *a);
 uint64_t *mu_agent_letters(struct mu_agent *a, const char *run_id); /* NULL: no memory */
 uint64_t mu_agent_grace_ms(const struct mu_agent *a);
-/* agent_go.c */
-struct mu_guest *mu_agent_guest(struct mu_agent *a, const char *run_id);
+/* agent_jobs.c */
+int mu_agent_open_queues(struct mu_agent *a, struct mu_err *err); /* streams, consumers, the pull. Waits */
+/* agent_keys.c */
+/* What would keep it from reaching servers is told now, not with the first task; passphrases are asked for. */
+int mu_agent_check_ssh(struct mu_agent *a, struct mu_err *err);
+void mu_agent_forget_phrases(struct mu_agent *a);
+/* agent_contact.c */
+void mu_agent_in_contact(struct mu_agent *a, uint64_t since_ms); /* at that time the queue could be reached */
+void mu_agent_renew(void *agent); /* timers' */
+void mu_agent_lost(void *agent);
+mu_nats_state_fn mu_agent_connection;
+mu_nats_hear_fn mu_agent_hailed;
 
-/* guest.c */
+/* guest.c, guest_tasks.c */
 int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err);
 void mu_guest_free(struct mu_guest *g); /* GONE, or the connection is closed */
 void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task_take, struct mu_nats_job *job_take, uint64_t delivery,

@@ -59,7 +59,7 @@ static void check_work(void *data)
             continue;
         mu_subject_claim(&subject, c->guest->run_id, seat->task.index);
         k->rc = mu_fence_begin(&seat->fence, c->guest->agent->nats, mu_buf_cstr(&subject), seat->delivery > 1, &k->claim, &k->err);
-        k->later = k->rc && k->rc != MU_EINVAL && k->rc != MU_ENOMEM; /* MU_EEXIST: somebody else is very busy with it */
+        k->later = k->rc == MU_EIO || k->rc == MU_ETIMEDOUT || k->rc == MU_EEXIST; /* the last: somebody is very busy with it */
     }
     mu_buf_free(&subject);
 }

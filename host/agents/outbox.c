@@ -13,7 +13,7 @@
 #include "loop/mailbox.h"
 
 #define COMPANY_MS 50     /* a line alone waits so long for others */
-#define AGAIN_MS 250      /* before a letter is tried again: so long, then twice, … */
+#define AGAIN_MS 250
 #define AGAIN_MAX_MS 5000
 #define FRAME 64          /* bytes of a letter that are not its content */
 #define EVENT (-1)        /* in place of a line's level */
@@ -134,7 +134,8 @@ static void tell_dropped(struct mu_outbox *o, struct mu_buf *body)
         all += o->dropped[l];
     if (!all)
         return;
-    mu_buf_addf(&text, "%lu line%s of the log dropped here, since more came than could be sent:", all, all == 1 ? " was" : "s were");
+    mu_buf_addf(&text, "%lu line%s of the log %s dropped here, since more came than could be sent:", all, all == 1 ? "" : "s",
+                all == 1 ? "was" : "were");
     const char *between = " ";
     for (int l = 0; l < N_LEVELS; l++) {
         if (o->dropped[l]) {
@@ -196,7 +197,7 @@ static void answered(void *arg, int rc, uint64_t seq, const struct mu_err *err)
     o->flying = false;
     if (rc && !o->shut) {
         unsigned shift = o->tries < 5 ? o->tries : 5;
-        uint64_t pause = (uint64_t)AGAIN_MS << shift;
+        uint64_t pause = o->way.again_ms << shift;
         if (o->tries++ == 3)
             mu_log(MU_WARNING, "What is to be told to the coordinator cannot be written to the queue: %s. It is kept, and tried again.",
                    err ? err->msg : "unknown error");
@@ -284,6 +285,7 @@ int mu_outbox_new(struct mu_outbox **out, struct mu_loop *loop, const struct mu_
     if (!o->way.letter_max || o->way.letter_max > MU_OUTBOX_LETTER_MAX)
         o->way.letter_max = MU_OUTBOX_LETTER_MAX;
     o->way.lines_max = o->way.lines_max ? o->way.lines_max : MU_OUTBOX_LINES_MAX;
+    o->way.again_ms = o->way.again_ms ? o->way.again_ms : AGAIN_MS;
     pthread_mutex_init(&o->lock, NULL);
     mu_list_init(&o->items);
     for (int l = 0; l < N_LEVELS; l++)

@@ -22,6 +22,7 @@ struct mu_outbox_way {
     void *arg;
     size_t letter_max; /* bytes; 0: MU_OUTBOX_LETTER_MAX */
     size_t lines_max;  /* 0: MU_OUTBOX_LINES_MAX */
+    uint64_t again_ms; /* before a letter is tried again: so long, then twice, … up to 5 s; 0: 250 ms */
 };
 
 struct mu_outbox;
