@@ -21,8 +21,8 @@ local muster = {}
 ---@field id string "20261122T235959Z-a1b2c3"; in `muster cleanup` that of the run that is cleaned up after
 ---@field owner string who runs it, "user@host"
 ---@field dry_run boolean nothing may be changed anywhere
----@field attempt integer how often this server's task was begun in this run, with this time: 1, unless it is done by an agent
----  (`muster agent`) and the one that had it before was lost
+---@field attempt integer how often this server's task was begun, with this time: 1, unless the agent (`muster agent`)
+---  that had it was lost
 ---@field cleanup boolean only `teardown` runs, to destroy what an earlier run left behind
 ---@field dir string the folder of the script that is run: server:upload(muster.run.dir .. "/payload/fix.sh", "fix.sh")
 ---@field shared any what before_all returned: a read-only copy of each task's own; nil without before_all, while a

@@ -102,7 +102,8 @@ int mu_subjects_ensure(struct mu_nats *n, struct mu_err *err)
     const struct mu_nats_stream streams[] = {
         {.name = MU_STREAM_TASKS, .subjects = tasks, .retention = MU_NATS_WORK_QUEUE},
         {.name = MU_STREAM_EVENTS, .subjects = events, .retention = MU_NATS_WORK_QUEUE, .max_bytes = MU_EVENTS_MAX_BYTES},
-        {.name = MU_STREAM_RUNS, .subjects = runs, .retention = MU_NATS_LIMITS, .max_per_subject = 1, .max_age_ms = MU_RUNS_MAX_AGE_MS},
+        {.name = MU_STREAM_RUNS, .subjects = runs, .retention = MU_NATS_LIMITS, .max_per_subject = 1,
+         .max_age_ms = MU_RUNS_MAX_AGE_MS},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof streams / sizeof *streams && !rc; i++)

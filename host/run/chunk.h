@@ -39,6 +39,7 @@ void mu_chunk_free(struct mu_proto *p); /* NULL allowed */
 /* Instructions, as of Lua 5.4. Only those that somebody asks for have a name. */
 enum mu_op {
     MU_OP_MOVE = 0,
+    MU_OP_LOADK = 3,
     MU_OP_SETUPVAL = 10,
     MU_OP_GETTABUP = 11,
     MU_OP_SETTABUP = 15,
@@ -67,6 +68,7 @@ static inline unsigned mu_op(uint32_t i) { return i & 0x7f; }         /* one of 
 static inline unsigned mu_op_a(uint32_t i) { return i >> 7 & 0xff; }  /* its operands */
 static inline unsigned mu_op_b(uint32_t i) { return i >> 16 & 0xff; } /* the second */
 static inline unsigned mu_op_c(uint32_t i) { return i >> 24; }        /* the third */
+static inline uint32_t mu_op_bx(uint32_t i) { return i >> 15; }       /* second and third as one, of MU_OP_LOADK */
 static inline bool mu_op_k(uint32_t i) { return i >> 15 & 1; }        /* the third is a constant, not a register */
 static inline long mu_op_jump(uint32_t i) { return (long)(i >> 7) - 0xffffff; } /* of MU_OP_JMP, from the next one */
 

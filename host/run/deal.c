@@ -170,6 +170,8 @@ void mu_run_home_mail(void *arg, struct mu_msg *msg)
                    : m->kind == MU_TASK_PAIR  ? mu_pairs_result(run, m->task)
                                               : &run->results->tasks[m->task],
                    m);
+        if (m->head.kind == MU_MSG_STARTED)
+            mu_progress_started(run, m->task);
         mu_records_note(run, m);
         if (m->head.kind == MU_MSG_DONE)
             task_done(run, m);

@@ -140,7 +140,8 @@ static void read_pattern(lua_State *L, struct mu_reading *r)
     const char *pattern = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
     const char *problem = !pattern ? NULL : len != strlen(pattern) ? "it has a NUL byte" : mu_script_pattern_problem(pattern);
     if (!pattern)
-        mu_reading_complain(r, "files", "files must be a list of paths such as \"payload/*.sh\"; there is a %s in it", luaL_typename(L, -1));
+        mu_reading_complain(r, "files", "files must be a list of paths such as \"payload/*.sh\"; there is a %s in it",
+                            luaL_typename(L, -1));
     else if (problem)
         mu_reading_complain(r, "files", "files: '%s': %s", pattern, problem);
     else if ((r->s->patterns[r->s->n_patterns] = mu_reading_copy(r, pattern)))

@@ -58,17 +58,38 @@ void mu_progress_start(struct mu_run *run)
 
 void mu_progress_stop(struct mu_run *run) { mu_timer_stop(run->progress.timer); }
 
+static void begun(struct mu_progress *p, size_t server)
+{
+    p->begun_ms[server] = mu_clock_ms();
+    if (!p->first_ms)
+        p->first_ms = p->begun_ms[server];
+}
+
 void mu_progress_dealt(struct mu_run *run, size_t server)
 {
-    run->progress.begun_ms[server] = mu_clock_ms();
-    if (!run->progress.first_ms)
-        run->progress.first_ms = run->progress.begun_ms[server];
+    struct mu_progress *p = &run->progress;
+    if (!mu_run_is_elsewhere(run)) {
+        begun(p, server);
+        return;
+    }
+    p->begun_ms[server] = MU_PROGRESS_QUEUED;
+    p->queued++;
+}
+
+void mu_progress_started(struct mu_run *run, size_t server)
+{
+    struct mu_progress *p = &run->progress;
+    if (p->begun_ms[server] != MU_PROGRESS_QUEUED)
+        return;
+    p->queued--;
+    begun(p, server);
 }
 
 void mu_progress_note(struct mu_run *run, size_t server)
 {
     struct mu_progress *p = &run->progress;
     const struct mu_task_result *t = &run->results->tasks[server];
+    mu_progress_started(run, server); /* if it never was */
     enum noted now = mu_task_result_is_failed(t) ? FAILED : mu_task_result_is_unmeasured(t) ? NOT_MEASURED : FINE;
     if (p->noted[server] == NOT_DONE) {
         p->done++;
@@ -95,15 +116,16 @@ static uint64_t estimate(const struct mu_run *run, uint64_t now)
     const struct mu_progress *p = &run->progress;
     if (!p->done || p->done == run->n || run->interrupts_seen)
         return 0;
-    uint64_t mean = p->took_ms / p->done, work = mean * (run->n - run->dealt), longest = 0;
+    uint64_t mean = p->took_ms / p->done, work = mean * (run->n - run->dealt + p->queued), longest = 0;
     for (size_t i = 0; i < run->dealt; i++) {
         uint64_t age = now - p->begun_ms[i];
-        if (p->noted[i] != NOT_DONE || age >= mean)
+        if (p->noted[i] != NOT_DONE || p->begun_ms[i] == MU_PROGRESS_QUEUED || age >= mean)
             continue;
         work += mean - age;
         longest = mean - age > longest ? mean - age : longest;
     }
-    uint64_t left = work / (run->forks ? run->forks : 1);
+    size_t at_once = run->forks && !p->queued ? run->forks : run->in_flight - p->queued;
+    uint64_t left = work / (at_once ? at_once : 1);
     return left > longest ? left : longest;
 }
 
@@ -113,8 +135,8 @@ void mu_progress_now(const struct mu_run *run, struct mu_progress_now *out)
     uint64_t now = mu_clock_ms(), elapsed = p->first_ms ? now - p->first_ms : 0;
     *out = (struct mu_progress_now){
         .total = run->n,
-        .waiting = run->n - run->dealt,
-        .running = run->in_flight,
+        .waiting = run->n - run->dealt + p->queued,
+        .running = run->in_flight - p->queued,
         .done = p->done,
         .failed = p->failed,
         .not_measured = p->not_measured,

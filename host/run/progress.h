@@ -29,13 +29,16 @@ struct mu_progress_now {
     bool interrupted;
 };
 
+#define MU_PROGRESS_QUEUED UINT64_MAX
+
 struct mu_progress {
     struct mu_timer *timer;
     struct mu_where *where;
-    uint64_t *begun_ms;   /* a server: when it was dealt */
+    uint64_t *begun_ms;   /* a server: when it was dealt, or elsewhere started; MU_PROGRESS_QUEUED: dealt, and waits there */
     unsigned char *noted; /* a server: what it was counted as */
+    size_t queued;        /* servers that wait elsewhere */
     size_t done, failed, not_measured;
-    uint64_t first_ms;    /* when the first server was dealt; 0: none was */
+    uint64_t first_ms;    /* when the first server was begun; 0: none was */
     uint64_t took_ms;     /* all that are done, together */
     _Atomic(int) asked;
     int asked_seen;
@@ -46,6 +49,8 @@ void mu_progress_free(struct mu_run *run);
 void mu_progress_start(struct mu_run *run); /* from now on the configured callback is called */
 void mu_progress_stop(struct mu_run *run);
 void mu_progress_dealt(struct mu_run *run, size_t server);
+/* Its task has begun, at another crew's (crew.h); threads of the run begin at once. */
+void mu_progress_started(struct mu_run *run, size_t server);
 /* Its own task has ended, or its status may be another than when this was called last. */
 void mu_progress_note(struct mu_run *run, size_t server);
 void mu_progress_see_asked(struct mu_run *run); /* call the callback when somebody asked since */

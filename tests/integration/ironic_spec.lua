@@ -32,7 +32,12 @@ describe("the driver of Ironic", function()
       { id = "two", vars = { provisioner_id = ironic:nodes().life02.uuid } } })
     local job = ironic:start_run({ "-i", inventory }, {
       driver = [[local install = driver.install
-        function driver.install(...) pause "claimed" install(...) end]],
+        function driver.install(...) pause "claimed" install(...) end
+        local claim = driver.claim -- of the other one this is the second attempt
+        function driver.claim(node, with)
+          if node.id == "two" then with.attempt, with.tag = 2, with.tag .. "/2" end
+          claim(node, with)
+        end]],
       step = [[local s = p:state(server)
         assert(s.state == "installed" and s.detail == "active" and s.tag == muster.run.id and not s.broken)
         pause "installed"]] })
@@ -44,8 +49,8 @@ describe("the driver of Ironic", function()
         assert.equals(moment[2], node.provision_state)
         assert.matches(UUID, node.instance_uuid)
         assert.matches("^%d+T%d+Z%-%x+$", node.instance_info.muster_run)
-        assert.same({ muster_run = node.instance_info.muster_run, muster_server = id, os = "debian-12" },
-          node.instance_info)
+        assert.same({ muster_run = node.instance_info.muster_run, muster_server = id, os = "debian-12",
+          muster_attempt = id == "two" and "2" or nil }, node.instance_info)
         -- The journal names the same claim, since before Ironic was told.
         has(T.read(job.dir .. "/state/claims/" .. journals(job.dir)[1]), node.instance_uuid)
         claims[name] = claims[name] or node.instance_uuid

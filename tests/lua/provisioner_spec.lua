@@ -281,6 +281,55 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     assert.equals("ServerStateError", S.failures(result.results.servers[1])[1].type)
   end)
 
+  -- The script's modules see a muster.run of a later attempt.
+  local function attempt(n, text)
+    return (text:gsub('local provisioner = require "provisioner"', ([[
+      package.loaded.muster = setmetatable({ run = setmetatable({ attempt = %d }, { __index = muster.run }) },
+        { __index = muster })
+      %%0]]):format(n)))
+  end
+
+  it("has a tag of its own in each attempt", function()
+    start { a = {} }
+    local result = run({ a = {} }, { text = attempt(2, script { config = CLAIMS, step = [[
+      local s = p:state(server)
+      assert(s.state == "installed" and s.tag == muster.run.id and server:claimed().attempt == 2) return 51]] }) })
+    assert.equals(0, result.code, result.stderr)
+    assert.equals(1, #house:requests "^POST /servers/a/install 200 %d+T%d+Z%-%x+/a/2$")
+    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+  end)
+
+  it("leaves alone in an earlier attempt what a later one has installed", function()
+    start { a = {} }
+    local result = run({ a = {} }, { text = script { step = [[
+      local path = "/servers/" .. server.id .. "/owner"
+      local house = muster.http.client { base_url = config.url }
+      house:delete(path)
+      house:put(path, { json = { owner = muster.run.id .. "/a/2" } })
+      return 51]] } })
+    assert.equals(3, result.code)
+    local kind, message = failure_of(result, "a")
+    assert.equals("ServerStateError", kind)
+    assert.matches("^house: a: it is no longer ours, and was left alone: it is claimed by %S+/a/2$", message)
+    assert.equals(0, #house:requests "^DELETE /servers/a/install")
+    assert.matches("^%d+T%d+Z%-%x+/a/2$", house:machines().a.owner)
+    assert.is_false(result.servers.a.left_behind or false)
+  end)
+
+  it("destroys after SIGKILL what a later attempt had installed", function()
+    local state = T.tmpdir()
+    start { a = {} }
+    local job = S.start(attempt(3, script { config = CLAIMS, step = "muster.sleep(60)" }),
+      { args = { "--local", "--state-dir", state, "a" } })
+    job:wait_log "Installed."
+    job:signal "KILL"
+    job:wait()
+    assert.matches("/a/3$", house:machines().a.owner)
+    local cleaned = cleanup(state)
+    assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
+    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+  end)
+
   it("takes a tag off that a wipe leaves on, or says that the driver cannot", function()
     local result = run({ a = { trouble = { destroy = "keep" } } }, { config = CLAIMS })
     assert.equals(0, result.code, result.stderr)

@@ -63,10 +63,11 @@ return function(config)
     local info = type(n.instance_info) == "table" and n.instance_info or {}
     local detail, words = text(n.provision_state) or "available", text(n.last_error)
     local run, server, instance = text(info.muster_run), text(info.muster_server), text(n.instance_uuid)
-    local attempt = text(info.muster_attempt)
+    if run then run = run .. "/" .. (server or "") end
+    if run and text(info.muster_attempt) then run = run .. "/" .. info.muster_attempt end
     return {
       state = STATES[detail] or "other", detail = detail, words = words,
-      tag = run and run .. "/" .. (server or "") .. (attempt and "/" .. attempt or "") or instance and "instance " .. instance,
+      tag = run or instance and "instance " .. instance,
       broken = n.maintenance == true and (text(n.maintenance_reason) or "") or nil,
       abortable = detail == "wait call-back",
       interrupted = words and words:find("can't be resumed by conductor", 1, true) and true or nil,

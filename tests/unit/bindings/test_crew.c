@@ -26,7 +26,7 @@
 #define SEATS 2
 #define NUMBER (MU_CREW_ELSEWHERE + 7)
 
-static char dir[64], script_path[80], db[80];
+static char dir[64], script_path[80], db[80], flag[80];
 static struct mu_logger *lg;
 static struct mu_inventory *inventory;
 static struct mu_server *servers[4];
@@ -69,9 +69,13 @@ struct guest {
     uint64_t attempt;
     bool claimed_before; /* the claims of tasks are known from elsewhere */
     bool cannot_open, cannot_begin;
-    bool cancelled, keeps_quiet;
+    bool keeps_quiet;
     unsigned room;
+    struct mu_message *queue[4]; /* for a seat */
+    size_t n_queue;
 };
+
+static void seat_next(struct guest *g);
 
 static struct guest *guest_of(const struct mu_crew *c) { return (struct guest *)c; }
 
@@ -109,6 +113,7 @@ static void from_worker(void *arg, struct mu_msg *msg)
         g->taken[done.task] = 0;
     }
     g->home->mail(g->home->run, msg);
+    seat_next(g);
 }
 
 static int open_guest(struct mu_crew *c, const struct mu_crew_home *home, struct mu_err *err)
@@ -145,29 +150,41 @@ static int begin(struct mu_crew *c, struct mu_err *err)
 
 static unsigned room(const struct mu_crew *c) { return guest_of(c)->room; }
 
-static void deal(struct mu_crew *c, struct mu_message *m)
+/* Who waits longest gets a seat that is free. */
+static void seat_next(struct guest *g)
 {
-    struct guest *g = guest_of(c);
     struct mu_err err = {0};
-    size_t server = m->task, in_flight = 0;
+    size_t in_flight = 0;
     int seat = 0;
     while (seat < SEATS && g->taken[seat])
         seat++;
-    assert_true(seat < SEATS);
-    g->taken[seat] = server + 1;
-    g->seats[seat] = g->home->servers[server];
+    if (seat == SEATS || !g->n_queue)
+        return;
+    struct mu_message *m = g->queue[0];
+    memmove(g->queue, g->queue + 1, --g->n_queue * sizeof *g->queue);
+    g->taken[seat] = m->task + 1;
+    g->seats[seat] = g->home->servers[m->task];
     if (mu_rules_seat(g->rules, (size_t)seat, &err))
         fail_msg("%s", err.msg);
     if (g->claimed_before && !m->text) {
-        g->home->claim_is(g->home->run, server, "{\"old\":true}");
+        g->home->claim_is(g->home->run, m->task, "{\"old\":true}");
         m->text = strdup("{\"old\":true}");
     }
     m->number = g->attempt;
     m->task = (size_t)seat;
     g->local.crew.ops->deal(&g->local.crew, m);
+    mu_mailbox_nudge(g->mailbox); /* that it has started is told at once */
     for (int i = 0; i < SEATS; i++)
         in_flight += g->taken[i] > 0;
     g->most = in_flight > g->most ? in_flight : g->most;
+}
+
+static void deal(struct mu_crew *c, struct mu_message *m)
+{
+    struct guest *g = guest_of(c);
+    assert_true(g->n_queue < 4);
+    g->queue[g->n_queue++] = m;
+    seat_next(g);
 }
 
 static void done(struct mu_crew *c, const struct mu_message *m)
@@ -180,7 +197,8 @@ static void cancel(struct mu_crew *c, uint64_t until_ms)
 {
     struct guest *g = guest_of(c);
     tell(g, "cancel");
-    g->cancelled = true;
+    while (g->n_queue)
+        mu_message_free(&g->queue[--g->n_queue]->head);
     if (!g->keeps_quiet)
         mu_crew_local_tell_all(&g->local, MU_MSG_CANCEL, until_ms);
 }
@@ -242,6 +260,7 @@ static int start(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(script_path, sizeof script_path, "%s/script.lua", dir);
     snprintf(db, sizeof db, "%s/results.db", dir);
+    snprintf(flag, sizeof flag, "%s/flag", dir);
     assert_int_equal(mu_logger_new(&lg, MU_INFO), 0);
     assert_int_equal(mu_logger_add_sink(lg, note, NULL, NULL), 0);
     assert_int_equal(mu_inventory_new(&inventory), 0);
@@ -358,6 +377,41 @@ static void forks_bound_it_too(void **state)
     mu_script_free(script);
 }
 
+/* Steps wait until this was seen. */
+static void look(void *arg, const struct mu_progress_now *now)
+{
+    bool *seen = arg;
+    assert_int_equal(now->total, 4);
+    assert_true(now->waiting + now->running + now->done <= 4);
+    assert_true(now->running <= SEATS);
+    if (*seen || now->running != SEATS || now->waiting != 4 - SEATS)
+        return;
+    *seen = true;
+    fclose(fopen(flag, "w"));
+}
+
+/* Without a bound all are dealt, and wait there: they are not at work before they say so. */
+static void who_waits_elsewhere_is_not_at_work(void **state)
+{
+    struct guest *g = new_guest();
+    bool seen = false;
+    char text[256];
+    (void)state;
+    snprintf(text, sizeof text, "steps = { { name = 's', timeout = '60s', run = function()\n"
+             "while not io.open('%s') do muster.sleep(0.005) end end } }", flag);
+    struct mu_script *script = load(text);
+    struct mu_run *run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = look, .on_progress_arg = &seen, .progress_every_ms = 5},
+                                 script, 4);
+    g->room = 1000;
+    go(run);
+    assert_int_equal(mu_run_results(run)->tasks[3].status, MU_ST_PASSED);
+    assert_true(seen);
+    assert_int_equal(g->most, SEATS);
+    free_guest(g);
+    mu_run_free(run);
+    mu_script_free(script);
+}
+
 static void one_that_cannot_ends_the_run_before_it_began(void **state)
 {
     struct mu_script *script = load("steps = { { name = 's', run = function() end } }");
@@ -394,6 +448,13 @@ static void interrupt_in_step(void *arg, const struct mu_progress_now *now)
         mu_run_interrupt(*run, SIGTERM);
 }
 
+static void interrupt_and_say_so(void *arg, const struct mu_progress_now *now)
+{
+    interrupt_in_step(arg, now);
+    if (now->interrupted)
+        fclose(fopen(flag, "w"));
+}
+
 static void interrupt_twice(void *arg, const struct mu_progress_now *now)
 {
     struct mu_run **run = arg;
@@ -409,6 +470,7 @@ static void it_is_cancelled_and_waited_for(void **state)
     struct mu_script *script = load("steps = { { name = 's', run = function() print('here') muster.sleep('1h') end } },\n"
                                     "teardown = function() muster.sleep(0.05) print('torn down') end");
     (void)state;
+    g->room = 4; /* two of them wait */
     run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_in_step, .on_progress_arg = &run, .progress_every_ms = 5},
                   script, 4);
     go(run);
@@ -496,6 +558,32 @@ static void when_that_fails_nothing_else_is_done(void **state)
     free_guest(g);
     mu_run_free(run);
     assert_int_equal(n_journals(), 1);
+    mu_script_free(script);
+}
+
+/* Interrupted meanwhile: it is destroyed all the same, and nothing is set up. */
+static void an_interrupt_lets_it_be_destroyed(void **state)
+{
+    struct guest *g = new_guest();
+    struct mu_run *run = NULL;
+    char text[512];
+    (void)state;
+    snprintf(text, sizeof text, "setup = function() print('setup') end,\n"
+             "steps = { { name = 's', run = function() end } },\n"
+             "teardown = function(server) print('here') while not io.open('%s') do muster.sleep(0.005) end\n"
+             "server:release() print('destroyed') end", flag);
+    struct mu_script *script = load(text);
+    g->claimed_before = true;
+    run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_and_say_so, .on_progress_arg = &run, .progress_every_ms = 5},
+                  script, 1);
+    go(run);
+    assert_string_equal(g->story, "open begin cancel end ");
+    assert_int_equal(mu_run_results(run)->tasks[0].status, MU_ST_CANCELLED);
+    assert_false(mu_run_results(run)->tasks[0].left_behind);
+    assert_said("destroyed");
+    assert_false(was_said("setup"));
+    free_guest(g);
+    mu_run_free(run);
     mu_script_free(script);
 }
 
@@ -684,11 +772,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_crew_does_the_servers, start, stop),
         cmocka_unit_test_setup_teardown(forks_bound_it_too, start, stop),
+        cmocka_unit_test_setup_teardown(who_waits_elsewhere_is_not_at_work, start, stop),
         cmocka_unit_test_setup_teardown(one_that_cannot_ends_the_run_before_it_began, start, stop),
         cmocka_unit_test_setup_teardown(it_is_cancelled_and_waited_for, start, stop),
         cmocka_unit_test_setup_teardown(one_that_says_no_more_is_killed_and_left, start, stop),
         cmocka_unit_test_setup_teardown(what_was_left_behind_is_destroyed_first, start, stop),
         cmocka_unit_test_setup_teardown(when_that_fails_nothing_else_is_done, start, stop),
+        cmocka_unit_test_setup_teardown(an_interrupt_lets_it_be_destroyed, start, stop),
         cmocka_unit_test_setup_teardown(who_could_not_be_reached_before_may_be_now, start, stop),
         cmocka_unit_test_setup_teardown(each_seat_has_its_own_past, start, stop),
         cmocka_unit_test_setup_teardown(rules_of_seats_follow_who_sits_there, start, stop),
