@@ -11,6 +11,10 @@
 #include "core/clock.h"
 
 #define AGENT_WAIT_MS 600000
+#define LAST_MS 2000
+#define QUIET_MS 300
+
+_Static_assert(sizeof(struct mu_spread_server) <= 72, "there may be a hundred thousand of them");
 
 /* ---- small things ---- */
 
@@ -120,7 +124,7 @@ static int open_spread(struct mu_crew *c, const struct mu_crew_home *home, struc
     s->run_id = home->engine->run_id;
     s->servers = calloc(home->n ? home->n : 1, sizeof *s->servers);
     for (size_t i = 0; s->servers && i < home->n; i++)
-        s->servers[i].agent = s->servers[i].next = MU_SPREAD_NOBODY;
+        s->servers[i].agent = s->servers[i].former_agent = s->servers[i].next = MU_SPREAD_NOBODY;
     s->again = mu_timer_new(home->loop, mu_spread_again, s);
     s->tick = mu_timer_new(home->loop, mu_spread_tick, s);
     int rc = s->servers && s->again && s->tick && home->n < MU_SPREAD_NOBODY
@@ -153,7 +157,9 @@ static int begin(struct mu_crew *c, struct mu_err *err)
         return rc;
     s->begun = true;
     s->resume_until_ms = s->home->resumed ? mu_clock_ms() + MU_SPREAD_RESUME_MS : 0;
-    const struct mu_wire_word hail = {.kind = MU_WORD_HAIL, .text = (char *)MUSTER_VERSION};
+    char text[128];
+    snprintf(text, sizeof text, "%s %s", MUSTER_VERSION, s->run_id);
+    const struct mu_wire_word hail = {.kind = MU_WORD_HAIL, .text = text};
     mu_wire_add_word(&bytes, &hail);
     mu_nats_say(s->nats, MU_SUBJECT_HAIL, NULL, bytes.data, bytes.len);
     mu_buf_free(&bytes);
@@ -230,20 +236,29 @@ static void timed_out(void *arg)
     *(bool *)arg = true;
 }
 
-/* For the last lines of agents' logs, which follow the results that ended the run. */
+static bool is_anybody_busy(const struct mu_spread *s)
+{
+    for (size_t i = 0; i < s->n_agents; i++)
+        if (!s->agents[i]->idle && mu_spread_is_alive(s, s->agents[i]))
+            return true;
+    return false;
+}
+
+/* For the last lines of agents' logs, which follow the results that ended the run: until each says that it has nothing
+ * any more, or nothing comes for a moment. */
 static void await_last(struct mu_spread *s)
 {
-    bool late = false, busy = true;
-    struct mu_timer *limit = mu_timer_new(s->home->loop, timed_out, &late);
-    if (limit)
-        mu_timer_start(limit, NULL, MU_SPREAD_LAST_MS);
-    while (limit && !late && busy && s->connected) {
-        busy = false;
-        for (size_t i = 0; i < s->n_agents; i++)
-            busy = busy || (!s->agents[i]->idle && mu_spread_is_alive(s, s->agents[i]));
-        if (busy)
+    struct mu_timer *limit = mu_timer_new(s->home->loop, timed_out, &s->late);
+    uint64_t until = mu_clock_ms() + LAST_MS;
+    while (limit && s->connected && is_anybody_busy(s) && mu_clock_ms() < until) {
+        unsigned before = s->n_letters;
+        s->late = false;
+        mu_timer_start(limit, NULL, QUIET_MS);
+        while (!s->late && before == s->n_letters && is_anybody_busy(s))
             mu_loop_turn(s->home->loop, true);
         mu_spread_kept(&s->crew);
+        if (s->late)
+            break;
     }
     mu_timer_free(limit);
 }

@@ -1,8 +1,9 @@
 /* spread.h: the crew of a run that is done by agents (crew.h), at the coordinator.
  *
  * Purpose: put tasks into the queue, take in what agents write, in order and each once, answer them; tell whose tasks
- * nobody takes. Owner: the caller, which frees it after the run. Thread: the run's main one. Must not know: what a
- * result means.
+ *   nobody takes. Files: spread_internal.h says which.
+ * Owner: the caller, which frees it after mu_run_go() and before mu_run_free().
+ * Thread: the run's main one. Must not know: what a result means.
  *
  * Of a task that was delivered more than once only the latest delivery that has started counts: what an earlier one
  * still says is told and left out, since it may have been disturbed. So a server has one verdict, and it is from one

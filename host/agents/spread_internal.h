@@ -1,10 +1,11 @@
 /* spread_internal.h: the coordinator's crew from inside: what the spread_*.c files share.
  *
  * Files: spread.c begins and ends it; spread_open.c says which queue is whose and publishes the script; spread_tasks.c
- * puts tasks into the queue; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
- * knows who is at what and what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits for
- * a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server. Owner:
- * spread.c makes and frees it. Thread: the run's main one, but a chore's work. Must not know: what spread.h hides.
+ *   puts tasks into the queue; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
+ *   knows who is at what and what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits
+ *   for a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server.
+ * Owner: spread.c makes and frees it. Thread: the run's main one, but a chore's work.
+ * Must not know: what spread.h hides.
  *
  * Which of several deliveries counts: the latest that has started (spread.h). A task is over here as soon as its result
  * has been mailed; its agent is told so, and acknowledges it, when that is committed (ops.kept). So the message of a
@@ -25,7 +26,6 @@
 #define MU_SPREAD_LETTERS 32     /* wanted at once; they are held until what they say is committed */
 #define MU_SPREAD_POSTS 512      /* under way at once */
 #define MU_SPREAD_RESUME_MS 3000 /* for agents to say which permits they hold, before anybody gets one */
-#define MU_SPREAD_LAST_MS 2000   /* at the end, for the last lines of the log */
 
 enum mu_spread_state {
     MU_SPREAD_NONE,    /* no task is open */
@@ -46,11 +46,12 @@ enum {
 
 /* One a server: as little as it takes. */
 struct mu_spread_server {
-    struct mu_message *deal;       /* until it is posted; NULL: the bare task */
-    struct mu_spread_trail *trail; /* who had it, when it was delivered more than once */
-    uint64_t seq;                  /* of its last message in the stream, as far as is known; 0: not */
-    uint32_t delivery, agent;      /* the latest that has started, and who has it */
-    uint32_t began_s;              /* when, in seconds since the crew was made */
+    struct mu_message *deal;                /* until it is posted; NULL: the bare task */
+    struct mu_spread_trail *trail;          /* who had it, when it was delivered more than once */
+    uint64_t seq;                           /* of its last message in the stream, as far as is known; 0: not */
+    uint32_t delivery, agent;               /* the latest that has started, and who has it */
+    uint32_t former_delivery, former_agent; /* of its former task, which may still be in the stream */
+    uint32_t began_s;                       /* when, in seconds since the crew was made */
     uint32_t peer;
     uint32_t number;            /* of its task, among all */
     uint32_t next;              /* in the list that it is in */
@@ -109,7 +110,7 @@ struct mu_spread_word {
 struct mu_spread_chore {
     struct mu_list link;
     struct mu_spread *s;
-    void (*work)(struct mu_spread_chore *c); /* of s only nats may be used */
+    void (*work)(struct mu_spread_chore *c); /* of s only nats, and what never changes */
     void (*done)(struct mu_spread_chore *c);
     void (*free)(struct mu_spread_chore *c);
 };
@@ -149,7 +150,9 @@ struct mu_spread {
     unsigned pulls; /* its generation, from 1 */
     bool renews, to_renew;
     struct mu_list letters;
-    bool dirty; /* something was mailed that may not be committed */
+    unsigned n_letters; /* so far */
+    bool late;          /* at the end: nothing comes any more */
+    bool dirty;         /* something was mailed that may not be committed */
     struct mu_spread_word *words;
     size_t n_words, cap_words;
     void *permits;
@@ -178,7 +181,6 @@ static inline void mu_spread_set(struct mu_spread_server *v, unsigned flag, bool
 uint32_t mu_spread_since_ms(const struct mu_spread *s);
 
 /* spread.c */
-struct mu_spread_agent *mu_spread_agent(struct mu_spread *s, uint32_t i);
 const char *mu_spread_agent_name(const struct mu_spread *s, uint32_t i); /* to be escaped */
 /* By its id; one that was not heard of before is added. MU_SPREAD_NOBODY: out of memory, or no id. */
 uint32_t mu_spread_agent_find(struct mu_spread *s, const char *id);

@@ -242,6 +242,7 @@ void mu_spread_letter(void *arg, struct mu_nats_job *job)
     }
     *l = (struct mu_spread_letter){.job = job, .lines_at = SIZE_MAX, .pull = s->pulls};
     mu_list_init(&l->link);
+    s->n_letters++;
     l->agent = s->to_renew || s->renews ? MU_SPREAD_NOBODY : mu_spread_agent_find(s, id ? id + 1 : "");
     if (l->agent == MU_SPREAD_NOBODY) { /* it comes again */
         want_another(s, l);

@@ -9,8 +9,8 @@
 #include "core/nodeset.h"
 
 #define PIECE_MAX ((size_t)256 << 10)
-#define FRESH_MS                                                                                                       \
-    ((int64_t)24 * 3600 * 1000) /* a bundle that was put so lately is there whole until long after the run */
+/* A bundle that was put so lately is there whole until long after the run */
+#define FRESH_MS ((int64_t)24 * 3600 * 1000)
 #define QUEUES_MAX UINT16_MAX
 
 /* ---- queues ---- */

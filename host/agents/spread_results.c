@@ -247,6 +247,8 @@ void mu_spread_settle(struct mu_spread *s, uint32_t agent, size_t index, uint64_
     if (agent != MU_SPREAD_NOBODY) {
         mu_spread_set(v, MU_SPREAD_UNKEPT, true);
         word(s, agent, MU_WORD_KEPT, index, delivery);
+        v->former_agent = agent;
+        v->former_delivery = (uint32_t)delivery;
     }
     if (v->agent != MU_SPREAD_NOBODY && v->agent != agent)
         mu_spread_drop(s, v->agent, index, v->delivery);

@@ -92,6 +92,15 @@ void mu_spread_again(void *arg)
     mu_spread_pump(s);
 }
 
+/* The word that its result is committed may have been lost. */
+static void remind(struct mu_spread *s, size_t index)
+{
+    const struct mu_spread_server *v = &s->servers[index];
+    const struct mu_wire_word w = {.kind = MU_WORD_KEPT, .index = index, .delivery = v->former_delivery};
+    if (v->former_agent != MU_SPREAD_NOBODY)
+        mu_spread_say(s, s->agents[v->former_agent]->id, &w);
+}
+
 static void try_again(struct mu_spread *s, size_t index)
 {
     struct mu_spread_server *v = &s->servers[index];
@@ -237,6 +246,8 @@ static void posted(void *arg, int rc, uint64_t seq, const struct mu_err *err)
         mu_spread_set(v, MU_SPREAD_MAYBE, true);
     if (now && v->state == MU_SPREAD_POSTED && rc) { /* else it has begun, so it was stored */
         v->state = MU_SPREAD_WAITS;
+        if (rc == MU_EEXIST)
+            remind(s, index);
         if (rc == MU_EEXIST && (!v->seq || v->tries >= TRIES || mu_spread_is(v, MU_SPREAD_MAYBE)))
             look(s, index);
         else

@@ -54,7 +54,7 @@ struct mu_wire_in {
 int mu_wire_open(struct mu_wire_doc *doc, struct mu_wire_in *in, const char *what, const void *bytes, size_t len, size_t *at,
                  struct mu_err *err);
 void mu_wire_close(struct mu_wire_doc *doc);
-/* Where the value that starts at bytes ends, when all of it is there, and no more elements are promised than bytes are left. */
+/* wire_span.c: where the value at bytes ends. MU_EINVAL: not all that it promises is there. */
 int mu_wire_span(const char *what, const void *bytes, size_t len, size_t *span, struct mu_err *err);
 
 uint64_t mu_get_uint(struct mu_wire_in *in, uint64_t most);

@@ -56,10 +56,9 @@ static struct head head_of(unsigned char c)
 int mu_wire_span(const char *what, const void *bytes, size_t len, size_t *span, struct mu_err *err)
 {
     const unsigned char *p = bytes;
-    uint64_t left[DEPTH_MAX + 1] = {1}; /* elements to come, a depth each */
-    uint64_t owed = 1;                  /* their sum */
+    uint64_t left[DEPTH_MAX + 1] = {1}; /* elements to come, a depth each; at last it is [0] that comes down to 0 */
     size_t at = 0, depth = 0;
-    while (owed) {
+    while (left[depth]) {
         if (at == len)
             return refuse(err, what, "it is cut off");
         struct head h = head_of(p[at++]);
@@ -78,10 +77,6 @@ int mu_wire_span(const char *what, const void *bytes, size_t len, size_t *span, 
         if (h.skip > len - at)
             return refuse(err, what, "it is cut off");
         at += h.skip;
-        owed += h.children;
-        owed--;
-        if (owed > len - at)
-            return refuse(err, what, "it is cut off");
         left[depth]--;
         if (h.children && depth == DEPTH_MAX)
             return refuse(err, what, "it is nested too deep");

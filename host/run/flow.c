@@ -90,6 +90,8 @@ static bool run(struct mu_task *t)
         if (!t->tidies || t->killed)
             return false;
         tidied(t);
+        if (ok && t->cancelled) /* meanwhile, and so teardown was not; nothing else tells of it */
+            mu_task_add_failure(t, MU_ST_CANCELLED, NULL, NULL, "interrupted", "interrupted");
         if (!ok || t->cancelled)
             return false; /* nothing was begun that could be taken back */
         if (setup(t))

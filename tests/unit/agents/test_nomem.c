@@ -1,6 +1,6 @@
-/* Every allocation that reading makes fails once: the call says so, nothing leaks. And memory is taken in proportion to the bytes that
- * are there, whatever they claim. The C library's allocator is replaced by one that counts; sanitizers bring their own, so it is not
- * built with them. */
+/* Every allocation that writing and reading make fails once: the call says so, nothing leaks. And memory is taken in proportion to
+ * the bytes that are there, whatever they claim. The C library's allocator is replaced by one that counts; sanitizers bring their
+ * own, so it is not built with them. */
 #include "wire_test.h"
 
 #include <malloc.h>

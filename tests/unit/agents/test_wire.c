@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "run/server_json.h"
+
 static const int posted[] = {MU_MSG_STARTED, MU_MSG_STEP, MU_MSG_FAILURE, MU_MSG_UNENDED, MU_MSG_RETRIED, MU_MSG_MARK,
                              MU_MSG_SHARED, MU_MSG_ENDING, MU_MSG_FACTS, MU_MSG_KEEP, MU_MSG_ACQUIRE, MU_MSG_LEAVE,
                              MU_MSG_CLAIM};
@@ -251,6 +253,8 @@ static void is_server_b(const struct mu_server *s)
     assert_string_equal(mu_server_var(s, "none")->str, "null");
     assert_true(mu_server_var(s, "api_token")->type == MU_VAR_JSON); /* withheld */
     assert_string_equal(mu_server_var(s, "api_token")->str, "null");
+    assert_true(mu_var_is_withheld(mu_server_var(s, "api_token")));
+    assert_false(mu_var_is_withheld(mu_server_var(s, "none")));
 }
 
 static void read_task(struct mu_wire_task *t, const struct mu_buf *b)
@@ -325,6 +329,54 @@ static void tasks_with_nothing(void **state)
     read_task(&t, &out);
     assert_null(t.servers);
     mu_wire_task_clear(&t);
+    mu_message_free(&deal->head);
+    mu_buf_free(&out);
+    free_world(&w);
+}
+
+/* Ansible says groups elsewhere than in variables, and variables may have names that are fields of ours. */
+static void a_server_of_ansible_stays_in_its_groups(void **state)
+{
+    (void)state;
+    static const char ini[] = "[dc1]\nsrv1 ansible_host=10.0.0.9 ansible_port=2200 ansible_user=ops user=somebody rack=r1\n"
+                              "[gpu:children]\ndc1\n";
+    struct mu_inventory *inv = NULL;
+    struct mu_buf out = MU_BUF_INIT;
+    struct mu_wire_task t;
+    struct mu_err err = {0};
+    struct mu_message *deal = mu_message_new(MU_MSG_DEAL);
+    assert_int_equal(mu_inventory_new(&inv), 0);
+    if (mu_inventory_parse(inv, "hosts.ini", ini, strlen(ini), &err))
+        fail_msg("%s", err.msg);
+    assert_true(mu_inventory_at(inv, 0)->grouped);
+    mu_wire_add_task(&out, "r", deal, mu_inventory_at(inv, 0), NULL, NULL, NULL, NULL, NULL);
+    read_task(&t, &out);
+    const struct mu_server *s = mu_inventory_at(t.servers, 0);
+    assert_int_equal(mu_inventory_group(t.servers, "dc1")->n_members, 1);
+    assert_int_equal(mu_inventory_group(t.servers, "gpu")->n_members, 1);
+    assert_string_equal(s->address, "10.0.0.9");
+    assert_int_equal(s->port, 2200);
+    assert_string_equal(s->user, "ops");
+    assert_string_equal(mu_server_var(s, "user")->str, "somebody");
+    assert_string_equal(mu_server_var(s, "rack")->str, "r1");
+    mu_wire_task_clear(&t);
+    mu_message_free(&deal->head);
+    mu_buf_free(&out);
+    mu_inventory_free(inv);
+}
+
+/* What is no UTF-8 cannot be written as JSON: that is told, and nothing half is sent. */
+static void a_server_that_is_no_text_is_told(void **state)
+{
+    (void)state;
+    struct world w;
+    struct mu_buf out = MU_BUF_INIT;
+    struct mu_message *deal = mu_message_new(MU_MSG_DEAL);
+    make_world(&w);
+    assert_int_equal(mu_server_set(w.servers[0], "site", "fra", NULL), 0);
+    mu_server_var(w.servers[0], "site")->str[0] = '\xff';
+    mu_wire_add_task(&out, "r", deal, w.servers[0], NULL, NULL, NULL, NULL, NULL);
+    assert_true(out.failed);
     mu_message_free(&deal->head);
     mu_buf_free(&out);
     free_world(&w);
@@ -416,6 +468,8 @@ int main(void)
         cmocka_unit_test(letters_and_words),
         cmocka_unit_test(tasks_with_everything),
         cmocka_unit_test(tasks_with_nothing),
+        cmocka_unit_test(a_server_of_ansible_stays_in_its_groups),
+        cmocka_unit_test(a_server_that_is_no_text_is_told),
         cmocka_unit_test(an_empty_past_stays_one),
         cmocka_unit_test(a_typical_result_is_small),
     };

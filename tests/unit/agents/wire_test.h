@@ -20,6 +20,16 @@
 #define UNUSED __attribute__((unused))
 #define NOT_UTF8 "na\xefve \xff\xfe \x01 text"
 
+/* A struct has grown, or shrunk: what is new in it goes over the wire as well, and is set and compared here. */
+#if UINTPTR_MAX == UINT64_MAX
+_Static_assert(sizeof(struct mu_threshold) == 192, "threshold");
+_Static_assert(sizeof(struct mu_metric) == 336, "metric");
+_Static_assert(sizeof(struct mu_failure) == 48, "failure");
+_Static_assert(sizeof(struct mu_step_result) == 112, "step");
+_Static_assert(sizeof(struct mu_message) == 184, "message");
+_Static_assert(sizeof(struct mu_verdict) == 32, "verdict");
+#endif
+
 /* ---- comparing ---- */
 
 UNUSED static void same_text(const char *a, const char *b)

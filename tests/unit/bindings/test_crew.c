@@ -26,7 +26,7 @@
 #define SEATS 2
 #define NUMBER (MU_CREW_ELSEWHERE + 7)
 
-static char dir[64], script_path[80], db[80];
+static char dir[64], script_path[80], db[80], flag[80];
 static struct mu_logger *lg;
 static struct mu_inventory *inventory;
 static struct mu_server *servers[4];
@@ -260,6 +260,7 @@ static int start(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(script_path, sizeof script_path, "%s/script.lua", dir);
     snprintf(db, sizeof db, "%s/results.db", dir);
+    snprintf(flag, sizeof flag, "%s/flag", dir);
     assert_int_equal(mu_logger_new(&lg, MU_INFO), 0);
     assert_int_equal(mu_logger_add_sink(lg, note, NULL, NULL), 0);
     assert_int_equal(mu_inventory_new(&inventory), 0);
@@ -376,8 +377,6 @@ static void forks_bound_it_too(void **state)
     mu_script_free(script);
 }
 
-static char flag[80];
-
 /* Steps wait until this was seen. */
 static void look(void *arg, const struct mu_progress_now *now)
 {
@@ -398,7 +397,6 @@ static void who_waits_elsewhere_is_not_at_work(void **state)
     bool seen = false;
     char text[256];
     (void)state;
-    snprintf(flag, sizeof flag, "%s/flag", dir);
     snprintf(text, sizeof text, "steps = { { name = 's', timeout = '60s', run = function()\n"
              "while not io.open('%s') do muster.sleep(0.005) end end } }", flag);
     struct mu_script *script = load(text);
@@ -448,6 +446,13 @@ static void interrupt_in_step(void *arg, const struct mu_progress_now *now)
     struct mu_run **run = arg;
     if (!now->interrupted && was_said("here"))
         mu_run_interrupt(*run, SIGTERM);
+}
+
+static void interrupt_and_say_so(void *arg, const struct mu_progress_now *now)
+{
+    interrupt_in_step(arg, now);
+    if (now->interrupted)
+        fclose(fopen(flag, "w"));
 }
 
 static void interrupt_twice(void *arg, const struct mu_progress_now *now)
@@ -553,6 +558,32 @@ static void when_that_fails_nothing_else_is_done(void **state)
     free_guest(g);
     mu_run_free(run);
     assert_int_equal(n_journals(), 1);
+    mu_script_free(script);
+}
+
+/* Interrupted meanwhile: it is destroyed all the same, and nothing is set up. */
+static void an_interrupt_lets_it_be_destroyed(void **state)
+{
+    struct guest *g = new_guest();
+    struct mu_run *run = NULL;
+    char text[512];
+    (void)state;
+    snprintf(text, sizeof text, "setup = function() print('setup') end,\n"
+             "steps = { { name = 's', run = function() end } },\n"
+             "teardown = function(server) print('here') while not io.open('%s') do muster.sleep(0.005) end\n"
+             "server:release() print('destroyed') end", flag);
+    struct mu_script *script = load(text);
+    g->claimed_before = true;
+    run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_and_say_so, .on_progress_arg = &run, .progress_every_ms = 5},
+                  script, 1);
+    go(run);
+    assert_string_equal(g->story, "open begin cancel end ");
+    assert_int_equal(mu_run_results(run)->tasks[0].status, MU_ST_CANCELLED);
+    assert_false(mu_run_results(run)->tasks[0].left_behind);
+    assert_said("destroyed");
+    assert_false(was_said("setup"));
+    free_guest(g);
+    mu_run_free(run);
     mu_script_free(script);
 }
 
@@ -747,6 +778,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_says_no_more_is_killed_and_left, start, stop),
         cmocka_unit_test_setup_teardown(what_was_left_behind_is_destroyed_first, start, stop),
         cmocka_unit_test_setup_teardown(when_that_fails_nothing_else_is_done, start, stop),
+        cmocka_unit_test_setup_teardown(an_interrupt_lets_it_be_destroyed, start, stop),
         cmocka_unit_test_setup_teardown(who_could_not_be_reached_before_may_be_now, start, stop),
         cmocka_unit_test_setup_teardown(each_seat_has_its_own_past, start, stop),
         cmocka_unit_test_setup_teardown(rules_of_seats_follow_who_sits_there, start, stop),
