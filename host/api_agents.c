@@ -259,6 +259,8 @@ int muster_agents_list(struct muster *m, const struct muster_nats_options *o,
         rc = mu_nats_open(&nats, &options->config, loop, NULL, NULL, &e);
     if (!rc)
         rc = mu_roster_read(&roster, nats, &e);
+    if (rc == MU_ENOENT) /* nothing was ever run there: no stream yet */
+        rc = 0;
     mu_nats_close(nats);
     mu_loop_free(loop);
     if (!rc)

@@ -1,4 +1,4 @@
-/* nats_args.h: the options of every command that speaks to NATS: run, resume, agent, agents.
+/* nats_args.h: the options of every command that speaks to NATS: run, resume, cleanup, agent, agents.
  *
  * Purpose: such an option is written down once, decoded once, and each command has it. To add one: its id in the enum, its row in
  *   CLI_NATS_OPTIONS, its case in nats_args_one() (nats_args.c), and a field of muster_nats_options; what two options exclude

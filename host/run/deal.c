@@ -129,6 +129,8 @@ static void task_done(struct mu_run *run, const struct mu_message *m)
     struct mu_task_result *t = &run->results->tasks[m->task];
     struct mu_crew *crew = mu_run_crew_of(run, m->worker);
     run->in_flight--;
+    if (crew != &run->local.crew) /* what it released may have come with it, and is looked at below */
+        mu_claims_flush(run->claims);
     crew->ops->done(crew, m);
     if (m->kind == MU_TASK_MARK) {
         mu_marks_settled(&run->marks);

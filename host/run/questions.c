@@ -15,7 +15,9 @@ void mu_run_turn_came(void *arg, int worker, uint64_t ticket, const struct mu_er
 
 bool mu_run_asked(struct mu_run *run, struct mu_message *m)
 {
-    if (m->head.kind == MU_MSG_ACQUIRE) {
+    if (m->head.kind == MU_MSG_ACQUIRE && m->code) {
+        mu_semaphores_hold(run->semaphores, m->text, m->amount, m->worker, m->number);
+    } else if (m->head.kind == MU_MSG_ACQUIRE) {
         mu_semaphores_acquire(run->semaphores, m->text, m->amount, m->first, m->worker, m->number);
     } else if (m->head.kind == MU_MSG_LEAVE) {
         mu_semaphores_leave(run->semaphores, m->worker, m->number);

@@ -153,6 +153,7 @@ int mu_run_crew_begin(struct mu_run *run, struct mu_err *err)
     if (run->interrupts_seen && !run->crew_home.resumed)
         return 0;
     int rc = run->crew->ops->begin(run->crew, err);
+    mu_claims_flush(run->claims); /* what it found: tasks are told what is claimed */
     run->crew_begun = !rc;
     if (!rc && run->interrupts_seen) /* what is under way from before is to end, too */
         cancel(run);

@@ -91,8 +91,8 @@ static void grant(struct mu_semaphores *s, struct semaphore *sem)
     }
 }
 
-void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, bool first, int worker,
-                           uint64_t ticket)
+/* NULL: it cannot have one, which was answered. */
+static struct holder *add(struct mu_semaphores *s, const char *name, unsigned limit, int worker, uint64_t ticket)
 {
     struct semaphore *sem = get(s, name, limit);
     struct holder *h = calloc(1, sizeof *h);
@@ -104,13 +104,32 @@ void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned l
                    sem->limit, limit);
     else if (!sem || !h || !tsearch(h, &s->holders, by_ticket))
         mu_err_set(&err, MU_ENOMEM, "out of memory");
-    if (err.code) {
-        free(h);
-        s->fn(s->arg, worker, ticket, &err);
+    if (!err.code)
+        return h;
+    free(h);
+    s->fn(s->arg, worker, ticket, &err);
+    return NULL;
+}
+
+void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, bool first, int worker,
+                           uint64_t ticket)
+{
+    struct holder *h = add(s, name, limit, worker, ticket);
+    if (!h)
         return;
-    }
-    mu_list_push(&sem->line[first], &h->link);
-    grant(s, sem);
+    mu_list_push(&h->sem->line[first], &h->link);
+    grant(s, h->sem);
+}
+
+void mu_semaphores_hold(struct mu_semaphores *s, const char *name, unsigned limit, int worker, uint64_t ticket)
+{
+    struct holder *h = add(s, name, limit, worker, ticket);
+    if (!h)
+        return;
+    mu_list_init(&h->link);
+    h->holds = true;
+    h->sem->held++;
+    s->fn(s->arg, worker, ticket, NULL);
 }
 
 void mu_semaphores_leave(struct mu_semaphores *s, int worker, uint64_t ticket)

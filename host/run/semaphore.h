@@ -20,6 +20,9 @@ void mu_semaphores_free(struct mu_semaphores *s);
 /* Get in line for one of limit permits under a name; the first limit given for it holds. first: ahead of all who are not. */
 void mu_semaphores_acquire(struct mu_semaphores *s, const char *name, unsigned limit, bool first, int worker,
                            uint64_t ticket);
+/* It holds a permit already, since before there were these semaphores: it counts at once, even when there are none left, and is
+ * answered. */
+void mu_semaphores_hold(struct mu_semaphores *s, const char *name, unsigned limit, int worker, uint64_t ticket);
 /* Give back, or get out of the line. Nothing when there is no such ticket. */
 void mu_semaphores_leave(struct mu_semaphores *s, int worker, uint64_t ticket);
 

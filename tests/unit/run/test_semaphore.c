@@ -65,6 +65,24 @@ static void first_goes_ahead_of_those_who_wait(void **state)
     mu_semaphores_free(s);
 }
 
+static void one_that_is_held_already_counts_over_the_limit(void **state)
+{
+    struct mu_semaphores *s = mu_semaphores_new(on_turn, NULL);
+    (void)state;
+    mu_semaphores_hold(s, "api", 2, 1000, 7);
+    mu_semaphores_acquire(s, "api", 2, false, 0, 1);
+    mu_semaphores_acquire(s, "api", 2, false, 0, 2); /* waits */
+    mu_semaphores_hold(s, "api", 2, 1001, 7);        /* over the limit */
+    assert_string_equal(since(), "1000:7 0:1 1001:7 ");
+    mu_semaphores_leave(s, 0, 1);
+    assert_string_equal(since(), ""); /* two are still held */
+    mu_semaphores_leave(s, 1000, 7);
+    assert_string_equal(since(), "0:2 ");
+    mu_semaphores_hold(s, "api", 3, 1002, 1);
+    assert_non_null(strstr(since(), "(1002:1 semaphore 'api' has 2 permits"));
+    mu_semaphores_free(s);
+}
+
 static void leaving_the_line_gives_no_permit_away(void **state)
 {
     struct mu_semaphores *s = mu_semaphores_new(on_turn, NULL);
@@ -156,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lets_in_by_order_of_asking),
         cmocka_unit_test(first_goes_ahead_of_those_who_wait),
+        cmocka_unit_test(one_that_is_held_already_counts_over_the_limit),
         cmocka_unit_test(leaving_the_line_gives_no_permit_away),
         cmocka_unit_test(one_name_has_one_limit),
         cmocka_unit_test(any_order_keeps_the_bound),
