@@ -6,6 +6,7 @@
 #include "../nats/nats_test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "agents/agent.h"
 #include "agents/brief.h"
@@ -17,7 +18,7 @@
 #include "run/script.h"
 
 #define RUN "20260101T000000Z-abcdef"
-#define ACK_WAIT_MS 3000
+#define ACK_WAIT_MS 3000 /* of the tests that are about it */
 
 struct heard {
     struct mu_list link;
@@ -44,6 +45,7 @@ struct desk {
     struct mu_buf event;
     _Atomic(int) over;
     struct mu_run_config settings;
+    uint64_t ack_wait_ms;
 };
 
 /* ---- what the agent writes ---- */
@@ -227,7 +229,7 @@ UNUSED static struct mu_nats_job *take_elsewhere(struct desk *d, struct mu_nats_
 {
     static struct taker t;
     struct mu_buf durable = MU_BUF_INIT;
-    OK(d->b, mu_subjects_ensure_queue(d->b->n, "any", ACK_WAIT_MS, &d->b->err));
+    OK(d->b, mu_subjects_ensure_queue(d->b->n, "any", (int64_t)d->ack_wait_ms, &d->b->err));
     const char *durables[] = {mu_subject_durable(&durable, "any"), NULL};
     t.job = NULL;
     if (!*pull)
@@ -265,7 +267,7 @@ static void agent_start(struct desk *d, unsigned slots, uint64_t drain_ms)
     snprintf(cache, sizeof cache, "%s/cache", d->b->dir);
     d->settings = (struct mu_run_config){.grace_ms = 2000};
     struct mu_agent_config config = {.nats.urls = d->b->url, .name = "tester", .forks = slots, .workers = 2, .drain_timeout_ms = drain_ms,
-                                     .ack_wait_ms = ACK_WAIT_MS, .cache_dir = cache, .settings = &d->settings};
+                                     .ack_wait_ms = d->ack_wait_ms, .cache_dir = cache, .settings = &d->settings};
     OK(d->b, mu_agent_new(&d->agent, &config, &mu_bindings, d->logger, &d->b->err));
     assert_int_equal(pthread_create(&d->thread, NULL, serve, d), 0);
     d->runs = true;
@@ -291,6 +293,7 @@ static int desk_setup(void **state)
     if (bed_setup(state))
         return -1;
     d->b = *state;
+    d->ack_wait_ms = MU_ACK_WAIT_MS;
     mu_list_init(&d->heard);
     *state = d;
     return 0;

@@ -10,6 +10,7 @@ static void a_result_is_kept_until_it_is_taken(void **state)
     struct desk *d = desk_ready(state, HEAD "return { steps = { { name = 'cpu', run = function(server)\n"
                                             "  muster.log.info('measuring')\n"
                                             "  return { score = tonumber(server:exec('echo 41').stdout) } end } } }");
+    d->ack_wait_ms = ACK_WAIT_MS;
     put_task(d, 1);
     agent_start(d, 2, 5000);
     struct mu_wire_event *e = expect(d, MU_EVENT_STARTED);
@@ -40,10 +41,6 @@ static void a_result_is_kept_until_it_is_taken(void **state)
     agent_wait(d);
 }
 
-struct lines {
-    unsigned started, measuring, finished;
-    bool result_before;
-};
 
 static void lines_come_in_order_around_the_result(void **state)
 {
@@ -398,6 +395,7 @@ static void the_second_time_it_leaves_at_once(void **state)
 static void without_contact_tasks_end_and_are_told_no_more(void **state)
 {
     struct desk *d = desk_ready(state, SLOW);
+    d->ack_wait_ms = ACK_WAIT_MS;
     put_task(d, 0);
     agent_start(d, 1, 5000);
     until_claimed(d);
