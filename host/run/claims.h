@@ -25,8 +25,8 @@ void mu_claims_let_go(struct mu_claims *c); /* the same, but the journal stays *
 int mu_claims_set_open(struct mu_claims *c, size_t server, const char *data);
 /* Take the question; data is for MU_CLAIM and MU_CLAIM_UPDATE. The answer comes with the next flush. */
 void mu_claims_ask(struct mu_claims *c, size_t server, enum mu_claim_op op, char *data_take, int worker, uint64_t ticket);
-/* What this server's claim holds is known from elsewhere; NULL: nothing. Journalled with the next flush, and nobody is answered: what
- * the journal cannot take is logged, and held to be so all the same. */
+/* What this server's claim holds is known from elsewhere; NULL: nothing. Journalled with the next flush, and nobody is
+ * answered: what the journal cannot take is logged, and held to be so all the same. */
 void mu_claims_set(struct mu_claims *c, size_t server, const char *data);
 /* Write what was asked, and answer. To be called after each batch of messages. */
 void mu_claims_flush(struct mu_claims *c);

@@ -37,8 +37,8 @@ static bool teardown(struct mu_task *t)
     return mu_phase_start(t, MU_PHASE_TEARDOWN, engine_of(t)->teardown_timeout_ms, "teardown") == 0;
 }
 
-/* An earlier attempt was cut off: what its claim stands for is destroyed before anything is set up anew. That is not to cost this one
- * its time. */
+/* An earlier attempt was cut off: what its claim stands for is destroyed before anything is set up anew. That is not to
+ * cost this one its time. */
 static bool tidy(struct mu_task *t)
 {
     if (!t->claim.data || !teardown(t))

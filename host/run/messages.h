@@ -11,7 +11,7 @@
 
 enum mu_message_kind {
     /* to a worker */
-    MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed, number: the attempt, 0: the first: start it */
+    MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed, number: the attempt, 0 for 1: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
     MU_MSG_DROP,     /* task; number: the same, of this one alone */
     MU_MSG_KILL,     /* end all at once */

@@ -43,8 +43,8 @@ struct mu_rules;
  * An entry of servers may be NULL: nobody is there (yet). */
 int mu_rules_new(struct mu_rules **out, const struct mu_script *s, struct mu_server *const *servers, size_t n,
                  struct mu_err *err);
-/* servers[i] is another one now, or NULL: what its variables say is read anew. Nobody else may read of i meanwhile. After an error they
- * say nothing. */
+/* servers[i] is another one now, or NULL: what its variables say is read anew. Nobody else may read of i meanwhile. After an
+ * error they say nothing. */
 int mu_rules_seat(struct mu_rules *r, size_t i, struct mu_err *err);
 void mu_rules_free(struct mu_rules *r);
 /* NULL: nothing judges that metric on that server. */

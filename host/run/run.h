@@ -52,7 +52,7 @@ struct mu_run_config {
     const char *invocation;   /* kept with it: what it takes to go on with it, JSON; or NULL */
     struct mu_former *former; /* go on with this run: its servers, in its order; taken by mu_run_new() when that succeeds */
     bool adopt_claims;        /* of the former run: its journal is gone on with, and what is open in it is still claimed */
-    struct mu_crew *crew;     /* who does the servers' tasks (run/crew.h), borrowed until mu_run_go() has returned; NULL: threads here */
+    struct mu_crew *crew;     /* who does the servers' tasks (run/crew.h), borrowed until mu_run_go() is over; NULL: threads here */
     struct mu_left *left;     /* clean up after this run instead: its servers are those of the left's claims, in order */
     void (*on_done)(void *arg, const struct mu_task_result *task, size_t done, size_t total);
     void *on_done_arg;

@@ -21,7 +21,8 @@
 #include "run/semaphore.h"
 
 #define MU_OWNER_SIZE 320
-/* Beyond the grace period, for what was cancelled to tell its end; and for what was ended at once. Over a network it takes longer. */
+/* Beyond the grace period, for what was cancelled to tell its end; half of it when all was ended at once. Over a network it
+ * takes longer. */
 #define MU_RUN_LATE_MS MU_CREW_LEAVE_MS
 #define MU_RUN_LATE_ELSEWHERE_MS 5000
 

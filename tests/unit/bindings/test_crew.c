@@ -400,7 +400,8 @@ static void who_waits_elsewhere_is_not_at_work(void **state)
     snprintf(text, sizeof text, "steps = { { name = 's', timeout = '60s', run = function()\n"
              "while not io.open('%s') do muster.sleep(0.005) end end } }", flag);
     struct mu_script *script = load(text);
-    struct mu_run *run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = look, .on_progress_arg = &seen, .progress_every_ms = 5},
+    struct mu_run *run = new_run(&(struct mu_run_config){.crew = &g->crew, .progress_every_ms = 5, .on_progress = look,
+                                           .on_progress_arg = &seen},
                                  script, 4);
     g->room = 1000;
     go(run);
@@ -471,7 +472,8 @@ static void it_is_cancelled_and_waited_for(void **state)
                                     "teardown = function() muster.sleep(0.05) print('torn down') end");
     (void)state;
     g->room = 4; /* two of them wait */
-    run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_in_step, .on_progress_arg = &run, .progress_every_ms = 5},
+    run = new_run(&(struct mu_run_config){.crew = &g->crew, .progress_every_ms = 5, .on_progress = interrupt_in_step,
+                                           .on_progress_arg = &run},
                   script, 4);
     go(run);
     const struct mu_run_result *r = mu_run_results(run);
@@ -494,7 +496,8 @@ static void one_that_says_no_more_is_killed_and_left(void **state)
     struct mu_script *script = load("steps = { { name = 's', run = function() print('here') muster.sleep('1h') end } }");
     (void)state;
     g->keeps_quiet = true;
-    run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_twice, .on_progress_arg = &run, .progress_every_ms = 5}, script, 1);
+    run = new_run(&(struct mu_run_config){.crew = &g->crew, .progress_every_ms = 5, .on_progress = interrupt_twice,
+                                           .on_progress_arg = &run}, script, 1);
     go(run);
     assert_int_equal(mu_run_results(run)->tasks[0].status, MU_ST_CANCELLED);
     assert_string_equal(g->story, "open begin cancel kill end ");
@@ -574,7 +577,8 @@ static void an_interrupt_lets_it_be_destroyed(void **state)
              "server:release() print('destroyed') end", flag);
     struct mu_script *script = load(text);
     g->claimed_before = true;
-    run = new_run(&(struct mu_run_config){.crew = &g->crew, .on_progress = interrupt_and_say_so, .on_progress_arg = &run, .progress_every_ms = 5},
+    run = new_run(&(struct mu_run_config){.crew = &g->crew, .progress_every_ms = 5, .on_progress = interrupt_and_say_so,
+                                           .on_progress_arg = &run},
                   script, 1);
     go(run);
     assert_string_equal(g->story, "open begin cancel end ");
