@@ -22,8 +22,10 @@ const char *mu_nats_plain(char *out, size_t size, const char *text)
 const char *mu_nats_said(char *out, size_t size, natsStatus s)
 {
     natsStatus last = NATS_OK;
-    const char *text = nats_GetLastError(&last);
+    const char *text = nats_GetLastError(&last), *behind;
 
+    if (text && *text == '(' && (behind = strstr(text, "): ")) != NULL) /* "(conn.c:733): " */
+        text = behind + 3;
     return mu_nats_plain(out, size, text && *text && last == s ? text : natsStatus_GetText(s));
 }
 
