@@ -189,8 +189,9 @@ static int check_folder(struct pack *k, const char *folder)
     for (size_t i = 0; i < k->n; i++)
         if (!strncmp(k->files[i].path, folder, n) && k->files[i].path[n] == '/')
             return 0;
+    /* the folder's first part is the bundle's own */
     return mu_err_set(k->err, MU_EINVAL, "%s: a file is named by a way through the folder %s and out of it again, and agents are "
-                      "sent nothing that is there: name it without", k->s->path, strchr(folder, '/') ? strchr(folder, '/') + 1 : folder);
+                      "sent nothing that is there: name it without", k->s->path, strchr(folder, '/') + 1);
 }
 
 /* Sorted, each path once, and every folder there that a path goes through. */
@@ -247,8 +248,8 @@ static int encode(struct pack *k, struct mu_buf *out)
     if (out->failed)
         return mu_err_set(k->err, MU_ENOMEM, "out of memory");
     if (out->len > MU_BUNDLE_MAX)
-        return mu_err_set(k->err, MU_EINVAL, "%s: with all its files it is larger than %zu MiB: agents are sent no more", k->s->path,
-                          MU_BUNDLE_MAX >> 20);
+        return mu_err_set(k->err, MU_EINVAL, "%s: with all its files it is larger than %zu MiB: agents are sent no more",
+                          k->s->path, MU_BUNDLE_MAX >> 20);
     return 0;
 }
 

@@ -1,18 +1,19 @@
-/* subjects.h: what streams, subjects and consumers are called, and how they are made; docs/agents.md says it for who sets permissions.
+/* subjects.h: what streams, subjects and consumers are called, and how they are made; docs/agents.md says it for who sets
+ * permissions.
  * Owner: buffers are the caller's. Thread: any; mu_subjects_ensure() waits. Must not know: what is in messages.
  *
  *   stream MUSTER_TASKS   (work queue)  muster.task.VERSION.QUEUE.RUN.SERVER     a task, until it is acknowledged
  *   stream MUSTER_EVENTS  (work queue)  muster.event.RUN.AGENT                   letters, until the coordinator has committed them
  *   stream MUSTER_RUNS    (limits, the last message of each subject)
  *                                       muster.run.RUN                           the brief
- *                                       muster.bundle.HASH.NUMBER                pieces of a bundle; the piece behind the last is empty
+ *                                       muster.bundle.HASH.NUMBER                pieces of a bundle; behind the last an empty one
  *                                       muster.claim.RUN.SERVER                  what a server's claim holds; empty: released
  *                                       muster.agent.AGENT                       who an agent is, every 10 s (roster.h)
  *   not kept                            muster.word.RUN                          to all agents that have to do with the run
  *                                       muster.word.RUN.AGENT                    to one of them
  *                                       muster.hail                              to all: a run begins
- * VERSION is that of muster, so that agents of another one are never given its tasks. QUEUE is "any", or "g-" and a group. SERVER is its
- * index in the run, in decimals.
+ * VERSION is that of muster, so that agents of another one are never given its tasks. QUEUE is "any", or "g-" and a group. SERVER
+ * is its index in the run, in decimals.
  */
 #ifndef MU_AGENTS_SUBJECTS_H
 #define MU_AGENTS_SUBJECTS_H

@@ -196,8 +196,8 @@ int mu_script_describe(lua_State *L, struct mu_script *s, const char *source, st
                           lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
     luaL_checkstack(L, 20, "description");
     mu_reading_check_fields(L, &r, "the script",
-                            "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark mark_broken_on "
-                            "max_broken confirm before_all after_all files");
+                            "description params timeout setup_timeout teardown_timeout steps setup teardown on_failure mark "
+                            "mark_broken_on max_broken confirm before_all after_all files");
     int type = lua_getfield(L, -1, "description");
     if (type != LUA_TNIL && type != LUA_TSTRING)
         mu_reading_complain(&r, "description", "description must be a string");
