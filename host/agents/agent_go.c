@@ -44,8 +44,9 @@ static int begin(struct mu_agent *a, struct mu_err *err)
     struct mu_buf groups = MU_BUF_INIT;
     for (size_t i = 0; a->groups[i]; i++)
         mu_buf_addf(&groups, "%s%s", i ? ", " : " of ", a->groups[i]);
-    mu_log(MU_INFO, "Agent %s takes work%s from %s: up to %u servers at a time. agent_id=%s", a->name, mu_buf_cstr(&groups),
-           mu_nats_where(a->nats), a->slots, a->id);
+    struct mu_field id = {"agent_id", MU_FIELD_STR, {.str = a->id}};
+    mu_log_fields(MU_INFO, &id, 1, "Agent %s takes work%s from %s: up to %u server%s at a time.", a->name, mu_buf_cstr(&groups),
+                  mu_nats_where(a->nats), a->slots, a->slots == 1 ? "" : "s");
     mu_buf_free(&groups);
     mu_agent_in_contact(a, mu_clock_ms());
     mu_agent_beat(a);
@@ -69,7 +70,7 @@ static void see_drain(struct mu_agent *a, uint64_t now)
             mu_guest_give_back(guest_of(l));
             n += mu_guest_at_work(guest_of(l));
         }
-        mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %.0f s.", n, n == 1 ? "" : "s",
+        mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %g s.", n, n == 1 ? "" : "s",
                (double)a->config.drain_timeout_ms / 1000.0);
         a->drain_until_ms = now + a->config.drain_timeout_ms;
         mu_agent_beat(a);
@@ -87,7 +88,7 @@ static void see_drain(struct mu_agent *a, uint64_t now)
                 mu_guest_kill(guest_of(l));
         }
         if (n && drains < 2)
-            mu_log(MU_WARNING, "The time for draining is over: %zu task%s cancelled, with %.0f s for teardown, and given back.", n,
+            mu_log(MU_WARNING, "The time for draining is over: %zu task%s cancelled, with %g s for teardown, and given back.", n,
                    n == 1 ? " is" : "s are", (double)mu_agent_grace_ms(a) / 1000.0);
         a->drain_cancelled = true;
     }
