@@ -45,6 +45,7 @@ int muster_new(struct muster **out, const struct muster_options *options, struct
         muster_free(m);
         return mu_api_give_nomem(err);
     }
+    m->level = (enum mu_level)o->level;
     *out = m;
     return 0;
 }
@@ -209,99 +210,6 @@ static void server_done(void *arg, const struct mu_task_result *task, size_t don
     run->on_server_done(run->on_server_done_arg, task->server_id, mu_status_name(status), done, total);
 }
 
-/* A copy that the run owns; *failed when there is no memory. */
-static const char *keep(struct muster_run *run, int slot, const char *text, bool *failed)
-{
-    run->strings[slot] = text ? strdup(text) : NULL;
-    *failed = *failed || (text && !run->strings[slot]);
-    return run->strings[slot];
-}
-
-static void free_list(char **list)
-{
-    for (size_t i = 0; list && list[i]; i++)
-        free(list[i]);
-    free(list);
-}
-
-static const char *const *keep_list(char ***kept, const char *const *list, bool *failed)
-{
-    size_t n = 0;
-    while (list && list[n])
-        n++;
-    *kept = list ? calloc(n + 1, sizeof **kept) : NULL;
-    *failed = *failed || (list && !*kept);
-    for (size_t i = 0; *kept && i < n; i++) {
-        (*kept)[i] = strdup(list[i]);
-        *failed = *failed || !(*kept)[i];
-    }
-    return (const char *const *)*kept;
-}
-
-/* As a JSON array. */
-static const char *keep_words(struct muster_run *run, const char *const *words, bool *failed)
-{
-    struct mu_buf text = MU_BUF_INIT;
-    for (size_t i = 0; words && words[i]; i++) {
-        mu_buf_addc(&text, i ? ',' : '[');
-        mu_buf_add_json(&text, words[i], strlen(words[i]));
-    }
-    mu_buf_adds(&text, text.len ? "]" : "[]");
-    run->invocation = words ? mu_buf_take(&text) : NULL;
-    mu_buf_free(&text);
-    *failed = *failed || (words && !run->invocation);
-    return run->invocation;
-}
-
-static bool translate(const struct muster_run_options *o, struct muster_run *run, struct mu_run_config *c)
-{
-    bool failed = false;
-    *c = (struct mu_run_config){
-        .forks = o->forks,
-        .workers = o->workers,
-        .timeout_ms = o->timeout_ms,
-        .connect_timeout_ms = o->connect_timeout_ms,
-        .connect_retries = o->connect_retries,
-        .teardown_timeout_ms = o->teardown_timeout_ms,
-        .grace_ms = o->grace_ms,
-        .task_memory = o->task_memory,
-        .local = o->local,
-        .fail_fast = o->fail_fast,
-        .allow_destructive = o->allow_destructive,
-        .dry_run = o->dry_run,
-        .max_broken = keep(run, 3, o->max_broken, &failed),
-        .user = keep(run, 0, o->user, &failed),
-        .state_dir = keep(run, 4, o->state_dir, &failed),
-        .sudo_password = keep(run, 5, o->sudo_password, &failed),
-        .record_dir = keep(run, 6, o->record_dir, &failed),
-        .replay_dir = keep(run, 7, o->replay_dir, &failed),
-        .db = keep(run, 9, o->db, &failed),
-        .db_required = o->db_required,
-        .invocation = keep_words(run, o->invocation, &failed),
-        .steps = keep_list(&run->steps, o->steps, &failed),
-        .ssh = {.policy = (enum mu_hostkey_policy)o->hostkey_policy,
-                .policy_given = o->hostkey_policy_given || o->hostkey_policy != MUSTER_HOSTKEY_STRICT,
-                .connect_timeout_given = o->connect_timeout_ms != 0,
-                .config_file = o->ssh_config ? keep(run, 8, o->ssh_config, &failed) : "",
-                .known_hosts = keep_list(&run->known_hosts, o->known_hosts, &failed),
-                .key_files = keep_list(&run->key_files, o->key_files, &failed),
-                .password = keep(run, 1, o->password, &failed),
-                .passphrase = keep(run, 2, o->passphrase, &failed),
-                .ask_passphrase = o->ask_passphrase,
-                .ask_arg = o->ask_passphrase_arg,
-                .use_agent = !o->no_agent,
-                .start_rate = o->start_rate,
-                .agent_timeout_ms = o->agent_timeout_ms ? o->agent_timeout_ms : 5000},
-        .on_done = o->on_server_done ? server_done : NULL,
-        .on_done_arg = run,
-    };
-    c->ssh.user = c->user;
-    run->on_server_done = o->on_server_done;
-    run->on_server_done_arg = o->on_server_done_arg;
-    mu_api_watch(run, o, c);
-    return !failed;
-}
-
 int mu_api_run_new(struct muster *m, const struct mu_script *script, const struct muster_run_options *options,
                    struct mu_server **servers, size_t n, const char *library_dir, const struct mu_api_kind *kind,
                    struct muster_run **out, struct mu_err *err)
@@ -317,15 +225,23 @@ int mu_api_run_new(struct muster *m, const struct mu_script *script, const struc
     }
     run->m = m;
     run->servers = servers;
-    if (translate(options && options->size >= sizeof defaults ? options : &defaults, run, &config)) {
+    const struct muster_run_options *o = options && options->size >= sizeof defaults ? options : &defaults;
+    if (mu_api_translate(&run->words, o, &config)) {
+        config.on_done = o->on_server_done ? server_done : NULL;
+        config.on_done_arg = run;
+        run->on_server_done = o->on_server_done;
+        run->on_server_done_arg = o->on_server_done_arg;
+        mu_api_watch(run, o, &config);
         config.library_dir = library_dir;
         config.left = kind ? kind->left : NULL;
         config.former = kind ? kind->former : NULL;
+        config.adopt_claims = config.former && o->nats;
         if (kind && kind->console) {
             run->console_io = (struct mu_console_io){kind->console->next, kind->console->arg};
             config.console = &run->console_io;
         }
-        rc = mu_run_new(&run->run, &config, script, servers, n, &mu_bindings, m->logger, err);
+        rc = o->nats ? mu_api_crew(run, o, &config, err) : 0;
+        rc = rc ? rc : mu_run_new(&run->run, &config, script, servers, n, &mu_bindings, m->logger, err);
     }
     if (rc)
         muster_run_free(run);
@@ -366,19 +282,12 @@ void muster_run_free(struct muster_run *run)
 {
     if (!run)
         return;
+    mu_api_crew_free(run);
     if (!mu_run_free(run->run)) {
         run->m->pinned = true;
         return;
     }
-    for (size_t i = 0; i < sizeof run->strings / sizeof *run->strings; i++) {
-        if (run->strings[i])
-            explicit_bzero(run->strings[i], strlen(run->strings[i]));
-        free(run->strings[i]);
-    }
-    free(run->invocation);
-    free_list(run->known_hosts);
-    free_list(run->key_files);
-    free_list(run->steps);
+    mu_api_words_free(&run->words);
     mu_buf_free(&run->summary);
     mu_buf_free(&run->at_work);
     muster_script_free(run->own_script);

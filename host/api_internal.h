@@ -12,6 +12,7 @@
 
 struct muster {
     struct mu_logger *logger;
+    enum mu_level level; /* lines below it are not made */
     struct mu_inventory *inventory;
     char *library_dir;
     bool *chosen; /* a server each; NULL: all */
@@ -28,15 +29,25 @@ struct muster_script {
     struct mu_script *script;
 };
 
+/* Copies of what options say. */
+struct mu_api_words {
+    char *strings[10]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config, db:
+                          wiped at the end */
+    char *invocation; /* JSON */
+    char **known_hosts, **key_files, **steps; /* NULL-terminated, or NULL */
+};
+
+struct mu_api_nats;
+struct mu_crew;
+
 struct muster_run {
     struct muster *m;
     struct mu_run *run;
     struct mu_server **servers;
     struct muster_script *own_script; /* of a cleanup, else NULL */
-    char *strings[10]; /* user, password, passphrase, max_broken, state_dir, sudo_password, record_dir, replay_dir, ssh_config, db:
-                          copies, wiped at the end */
-    char *invocation; /* JSON */
-    char **known_hosts, **key_files, **steps; /* NULL-terminated copies, or NULL */
+    struct mu_api_words words;
+    struct mu_api_nats *nats; /* of a run that agents do, else NULL */
+    struct mu_crew *crew;     /* likewise */
     struct mu_console_io console_io; /* of a console */
     void (*on_server_done)(void *arg, const char *server_id, const char *status, size_t done, size_t total);
     void *on_server_done_arg;
@@ -57,6 +68,15 @@ int mu_api_run_new(struct muster *m, const struct mu_script *script, const struc
                    struct muster_run **out, struct mu_err *err);
 const struct mu_former *mu_api_stored(const struct muster_stored *s); /* NULL: a run has it now */
 int mu_api_fit_choice(struct muster *m); /* the inventory has grown. MU_ENOMEM */
+
+/* api_options.c: all of options but the callbacks; what c points to is in w (zeroed). False: no memory; free w either way. */
+bool mu_api_translate(struct mu_api_words *w, const struct muster_run_options *o, struct mu_run_config *c);
+void mu_api_words_free(struct mu_api_words *w);
+void mu_api_wipe(char **strings, size_t n); /* and free them */
+
+/* api_agents.c: the agents that options->nats means are to do the run; an error where muster was built without. */
+int mu_api_crew(struct muster_run *run, const struct muster_run_options *options, struct mu_run_config *config, struct mu_err *err);
+void mu_api_crew_free(struct muster_run *run); /* before its mu_run, whose loop it uses */
 
 /* api_progress.c: have the run tell its progress as the options say. */
 void mu_api_watch(struct muster_run *run, const struct muster_run_options *options, struct mu_run_config *config);

@@ -298,7 +298,7 @@ int muster_run_resume(struct muster_stored *s, struct muster_script *script, con
         if (!(servers[i] = mu_inventory_find(m->inventory, f->results->tasks[i].server_id)))
             rc = mu_err_set(&e, MU_ENOENT, "server %s of the run %s is not in the inventory", f->results->tasks[i].server_id,
                             f->run.run_id);
-    if (!rc && !mu_former_is_finished(f))
+    if (!rc && !mu_former_is_finished(f) && !(options && options->nats)) /* agents destroy what another began */
         rc = check_claims(f, options ? options->state_dir : NULL, &e);
     if (!rc) {
         rc = mu_api_run_new(m, script->script, options, servers, n, m->library_dir, &(struct mu_api_kind){.former = f}, out, &e);

@@ -62,7 +62,7 @@ install(TARGETS muster RUNTIME)
 install(TARGETS libmuster EXPORT musterTargets LIBRARY)
 install(TARGETS libmuster_static EXPORT musterStaticTargets ARCHIVE)
 install(FILES include/muster.h TYPE INCLUDE)
-install(FILES include/muster/history.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/muster)
+install(FILES include/muster/agents.h include/muster/history.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/muster)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/muster/scripts
         PATTERN spec EXCLUDE)
 

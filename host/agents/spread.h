@@ -12,8 +12,10 @@
 #ifndef MU_AGENTS_SPREAD_H
 #define MU_AGENTS_SPREAD_H
 
+#include "core/log.h"
 #include "nats/client.h"
-#include "run/crew.h"
+
+struct mu_crew; /* run/crew.h */
 
 struct mu_spread_config {
     struct mu_nats_config nats;

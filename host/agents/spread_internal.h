@@ -20,6 +20,7 @@
 #include "agents/subjects.h"
 #include "agents/wire.h"
 #include "core/list.h"
+#include "run/crew.h"
 
 #define MU_SPREAD_NOBODY UINT32_MAX
 #define MU_SPREAD_LETTERS 32     /* wanted at once; they are held until what they say is committed */

@@ -24,6 +24,10 @@ static const struct cli_option cleanup_table[] = {
     {0, "SSH, as for muster run (default: as in the run of then, but for secrets)", NULL, NULL},
     CLI_SSH_OPTIONS,
 
+    {0, "Agents (docs/agents.md)", NULL, NULL},
+    {OPT_NATS, "nats", "URL", "let the agents do it that take work from NATS there, as for a run of theirs"},
+    CLI_NATS_OPTIONS,
+
     {0, "Log (on standard error)", NULL, NULL},
     {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
     {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
@@ -41,8 +45,8 @@ void cleanup_args_help(FILE *to)
 {
     fputs("Usage: muster cleanup [OPTION...]\n"
           "\n"
-          "Destroy what earlier runs installed and did not destroy, since they were killed, or\n"
-          "their teardown failed. Scripts note in a journal what they are about to install; for\n"
+          "Destroy what earlier runs installed and did not destroy, since they were killed\n"
+          "or their teardown failed. Scripts note in a journal what they are about to install; for\n"
           "each server that is still noted there, and whose run is not at work any more, the\n"
           "script's teardown is run, with the parameters and in the name of that run.\n",
           to);
@@ -73,7 +77,9 @@ static int one(struct cleanup_args *a, int id, const char *v, int argc, struct v
     static const char *const colors[] = {"auto", "always", "never", NULL};
     int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "cleanup", id, v, argc);
 
-    if (rc != SSH_ARGS_OTHER)
+    if (rc == SSH_ARGS_OTHER)
+        rc = nats_args_one(&a->nats, "cleanup", id, v);
+    if (rc != NATS_ARGS_OTHER)
         return rc;
     switch (id) {
     case 'h':
@@ -125,6 +131,7 @@ int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
     int id;
 
     *a = (struct cleanup_args){.run = MUSTER_RUN_OPTIONS_INIT};
+    nats_args_start(&a->nats);
     cli_parser_start(&parser, "cleanup", cleanup_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
         if (id == CLI_BAD || one(a, id, parser.value, argc, &verbosity) != 0)
@@ -135,8 +142,11 @@ int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
     if (cli_parser_operands(&parser) < argc)
         return cli_misuse("cleanup", "'%s': it takes no servers, what was left behind is in the journals",
                           argv[cli_parser_operands(&parser)]);
-    if (ssh_args_together(&a->ssh, &a->run, "cleanup") != 0)
+    if (ssh_args_together(&a->ssh, &a->run, "cleanup") != 0 || nats_args_together(&a->nats, "cleanup", false) != 0)
         return CLI_USAGE;
+    a->run.nats = a->nats.options.urls ? &a->nats.options : NULL;
+    if (a->run.nats && a->ssh.first)
+        return cli_misuse("cleanup", "--%s is the agents' own with --nats: give it to `muster agent`", a->ssh.first);
     if (a->journals.n && a->state_dir)
         return cli_misuse("cleanup", "--journal and --state-dir exclude each other");
     if (a->log.quiet && verbosity.verbose > 0)
@@ -154,4 +164,5 @@ void cleanup_args_free(struct cleanup_args *a)
 {
     cli_list_free(&a->journals);
     ssh_args_free(&a->ssh);
+    nats_args_free(&a->nats);
 }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "nats_args.h"
 #include "sinks.h"
 #include "ssh_args.h"
 #include "values.h"
@@ -18,6 +19,7 @@ struct cleanup_args {
     const char *state_dir, *script;
     struct str_list journals;
     struct ssh_args ssh;
+    struct nats_args nats;
     struct muster_run_options run;
     enum muster_level level;
     struct cli_log log;

@@ -173,6 +173,8 @@ int cmd_cleanup(int argc, char **argv)
     if (code == 0)
         code = ssh_args_read_secrets(&a.ssh, &a.run, "cleanup", m);
     if (code == 0)
+        code = nats_args_read_secrets(&a.nats, "cleanup", m);
+    if (code == 0)
         code = clean(m, &a);
 out:
     muster_free(m);

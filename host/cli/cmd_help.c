@@ -29,7 +29,7 @@ void cli_program_help(FILE *to)
           "Commands:\n",
           to);
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        fprintf(to, "  %-9s  %s\n", c->name, c->summary);
+        fprintf(to, "  %-10s  %s\n", c->name, c->summary);
     fputs("\n"
           "Options:\n"
           "  -h, --help     print this help\n"

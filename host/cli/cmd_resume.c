@@ -20,7 +20,8 @@ void cmd_resume_help(FILE *to)
           "instead (see `muster run --help`). What is not kept, since it is a secret, has\n"
           "to be given again: parameters named like one, and inventories with such\n"
           "variables that cannot be read any more. What the run had claimed is given back\n"
-          "first, by `muster cleanup`.\n"
+          "first, by `muster cleanup`. A run of agents, which may have gone on meanwhile, is\n"
+          "gone on with by agents; they destroy what was claimed where nobody is at it.\n"
           "\n"
           "      --changed-script        resume although the script has changed since\n"
           "\n"
@@ -42,6 +43,8 @@ static bool is_to_be_given(const struct run_args *now, const char *word)
 {
     static const char inventory[] = "--inventory=";
 
+    if (nats_args_replaces(&now->nats, word))
+        return false;
     if (strncmp(word, inventory, strlen(inventory)) != 0)
         return true;
     if (now->inventories.n)
@@ -105,6 +108,20 @@ static int open_stored(struct muster *m, const char *db, const char *run, struct
     return muster_stored_open(m, &options, out, &err) < 0 ? cli_error("resume", "%s", err.message) : 0;
 }
 
+/* Who did it then goes on: else two would be at the same servers. */
+static int check_doers(const struct muster_stored *stored, const struct run_args *now)
+{
+    static const char nats[] = "--nats=";
+    const char *word;
+
+    for (size_t i = 0; now->nats.options.urls && (word = muster_stored_word(stored, i)) != NULL; i++)
+        if (!strncmp(word, nats, strlen(nats)))
+            return 0;
+    return now->nats.options.urls ? cli_misuse("resume", "--nats: the run %s was begun without agents, and is gone on with without",
+                                               muster_stored_id(stored))
+                                  : 0;
+}
+
 /* Opened twice: the log is as the run of then had it, which is known only then. */
 static int resume(struct run_args *now, const char *db)
 {
@@ -120,6 +137,8 @@ static int resume(struct run_args *now, const char *db)
         code = open_stored(m, db, now->script, &stored);
     if (code == 0)
         code = check_again(stored, now);
+    if (code == 0)
+        code = check_doers(stored, now);
     if (code == 0 && (!(argv = whole(stored, now, &argc)) || !(id = strdup(muster_stored_id(stored)))))
         code = cli_error("resume", "out of memory");
     if (code == 0)

@@ -240,6 +240,8 @@ static unsigned cores(void)
 /* Decide here what the engine would choose by itself, so that the first line of the log tells the truth. */
 static void settle_size(struct run_args *a, size_t servers)
 {
+    if (a->run.nats)
+        return; /* how many there are at once is the agents' affair */
     if (a->run.forks == 0)
         a->run.forks = 50;
     if (a->run.forks > servers)
@@ -252,12 +254,18 @@ static void settle_size(struct run_args *a, size_t servers)
 
 static void say_start(struct muster *m, const struct run_args *a, size_t servers)
 {
-    char line[PATH_MAX + 128];
+    char line[PATH_MAX + 256], size[32] = "";
 
-    snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s%s", a->script, servers,
-             servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
-             a->run.local ? ", on this machine" : a->run.replay_dir ? ", replayed" : "",
-             a->run.dry_run ? ", dry run: nothing is changed" : "");
+    if (a->run.nats && a->run.forks)
+        snprintf(size, sizeof size, ", %u at once", a->run.forks);
+    if (a->run.nats)
+        snprintf(line, sizeof line, "%s: %zu server%s%s, by agents at %.200s%s", a->script, servers, servers == 1 ? "" : "s", size,
+                 a->run.nats->urls, a->run.dry_run ? ", dry run: nothing is changed" : "");
+    else
+        snprintf(line, sizeof line, "%s: %zu server%s, %u at once, %u worker%s%s%s", a->script, servers,
+                 servers == 1 ? "" : "s", a->run.forks, a->run.workers, a->run.workers == 1 ? "" : "s",
+                 a->run.local ? ", on this machine" : a->run.replay_dir ? ", replayed" : "",
+                 a->run.dry_run ? ", dry run: nothing is changed" : "");
     muster_log(m, MUSTER_INFO, line);
 }
 
@@ -296,6 +304,12 @@ static int finish(struct muster_run *run, const struct run_args *a)
     return code ? code : trouble;
 }
 
+static void wipe_secrets(struct run_args *a)
+{
+    ssh_args_wipe(&a->ssh, &a->run);
+    nats_args_free(&a->nats);
+}
+
 static int run_all(struct muster *m, struct muster_script *script, struct run_args *a, struct muster_stored *stored)
 {
     struct muster_run *run = NULL;
@@ -304,7 +318,7 @@ static int run_all(struct muster *m, struct muster_script *script, struct run_ar
     int code = make_run(m, script, a, stored, &run);
 
     if (!a->watch)
-        ssh_args_wipe(&a->ssh, &a->run); /* the engine keeps its own copy as long as it needs it */
+        wipe_secrets(a); /* the engine keeps its own copy as long as it needs it */
     if (code == 0) {
         if (!finished)
             say_start(m, a, targets_count(m));
@@ -366,11 +380,13 @@ static int prepare_and_run(struct muster *m, struct muster_script **script, stru
 
     if (code == 0)
         code = ssh_args_read_secrets(&a->ssh, &a->run, a->command, m);
+    if (code == 0)
+        code = nats_args_read_secrets(&a->nats, a->command, m);
     if (code == 0) {
         settle_size(a, targets_count(m));
         code = a->watch ? run_again_and_again(m, script, a) : run_all(m, *script, a, stored);
     }
-    ssh_args_wipe(&a->ssh, &a->run);
+    wipe_secrets(a);
     return code;
 }
 

@@ -7,6 +7,8 @@
 const struct cli_command cli_commands[] = {
     {"run", "run a script against servers", cmd_run, cmd_run_help},
     {"resume", "go on with a run that was cut off", cmd_resume, cmd_resume_help},
+    {"agent", "do servers of runs that are begun elsewhere", cmd_agent, cmd_agent_help},
+    {"agents", "list the agents that runs can be given to", cmd_agents, cmd_agents_help},
     {"runs", "list the runs that were kept", cmd_runs, cmd_runs_help},
     {"history", "show how a server did in earlier runs", cmd_history, cmd_history_help},
     {"compare", "show what two runs differ in", cmd_compare, cmd_compare_help},

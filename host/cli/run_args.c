@@ -54,7 +54,9 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     static const char *const colors[] = {"auto", "always", "never", NULL};
     int i = 0, rc = ssh_args_one(&a->ssh, &a->run, a->command, id, v, argc);
 
-    if (rc != SSH_ARGS_OTHER)
+    if (rc == SSH_ARGS_OTHER)
+        rc = nats_args_one(&a->nats, a->command, id, v);
+    if (rc != NATS_ARGS_OTHER)
         return rc;
     switch (id) {
     case 'h':
@@ -70,6 +72,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     case OPT_LOCAL:
         a->run.local = true;
         return 0;
+    case OPT_AGENT_WAIT:
+        return cli_value_duration(a->command, "agent-wait", v, &a->run.agent_wait_ms);
     case 'p':
         return param(a, v, argc);
     case 's':
@@ -168,10 +172,34 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
     }
 }
 
+/* What agents do, this process can neither be told how to do nor watch. */
+static int together_with_agents(struct run_args *a)
+{
+    if (nats_args_together(&a->nats, a->command, false) != 0)
+        return CLI_USAGE;
+    if (!a->nats.options.urls)
+        return a->run.agent_wait_ms ? cli_misuse(a->command, "--agent-wait is of use only with --nats URL") : 0;
+    a->run.nats = &a->nats.options;
+    if (a->ssh.first || a->run.workers)
+        return cli_misuse(a->command, "--%s is the agents' own with --nats: give it to `muster agent`",
+                          a->ssh.first ? a->ssh.first : "workers");
+    if (a->run.record_dir || a->run.replay_dir)
+        return cli_misuse(a->command, "--%s and --nats exclude each other: a transcript is of what this process does itself",
+                          a->run.record_dir ? "record" : "replay");
+    if (a->again.n)
+        return cli_misuse(a->command, "parameter %s is a secret by its name, which does not travel to agents: let the script read it "
+                          "there, by muster.secret", strchr(a->again.items[0], '=') + 1);
+    return a->watch ? cli_misuse(a->command, "--watch and --nats exclude each other: a script is tried here, then given to agents")
+                    : 0;
+}
+
 /* What no single option can know. */
-static int together(struct run_args *a, const struct verbosity *verbosity)
+/* resume: what is given beside a command line of then, which is not known yet. */
+static int together(struct run_args *a, const struct verbosity *verbosity, bool resume)
 {
     if (ssh_args_together(&a->ssh, &a->run, a->command) != 0)
+        return CLI_USAGE;
+    if (!resume && together_with_agents(a) != 0)
         return CLI_USAGE;
     if (a->run.db && a->no_db)
         return cli_misuse(a->command, "--db and --no-db exclude each other");
@@ -260,6 +288,7 @@ int run_args_parse(struct run_args *a, enum run_args_of of, int argc, char **arg
     int id;
 
     *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO, .command = of == RUN_ARGS_RUN ? "run" : "resume"};
+    nats_args_start(&a->nats);
     cli_parser_start(&parser, a->command, run_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
         if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0 || remember(a, id, parser.value) != 0)
@@ -272,14 +301,14 @@ int run_args_parse(struct run_args *a, enum run_args_of of, int argc, char **arg
         return cli_misuse("resume", "one run at a time: its servers are its own");
     if (resume) {
         a->script = argv[first]; /* NULL: the last one */
-        return together(a, &verbosity);
+        return together(a, &verbosity, true);
     }
     if (first >= argc)
         return cli_misuse(a->command, "no script given");
     a->script = argv[first];
     a->servers = argv + first + 1;
     a->n_servers = (size_t)(argc - first - 1);
-    return together(a, &verbosity);
+    return together(a, &verbosity, false);
 }
 
 void run_args_free(struct run_args *a)
@@ -296,5 +325,6 @@ void run_args_free(struct run_args *a)
     cli_list_free(&a->limits);
     cli_list_free(&a->steps);
     ssh_args_free(&a->ssh);
+    nats_args_free(&a->nats);
     *a = (struct run_args){0};
 }

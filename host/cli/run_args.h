@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "nats_args.h"
 #include "progress.h"
 #include "sinks.h"
 #include "ssh_args.h"
@@ -30,6 +31,7 @@ struct run_args {
     struct str_list inventories, params, thresholds, limits, steps;
     uint64_t inventory_timeout_ms; /* 0: not said */
     struct ssh_args ssh;
+    struct nats_args nats;
     bool list_hosts, watch, no_db, changed_script;
     const char *rerun, *of;
     struct str_list words;       /* what a resumed run is given again: options as --name=value, each malloc'd */

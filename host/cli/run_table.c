@@ -1,5 +1,6 @@
 #include "run_table.h"
 
+#include "nats_args.h"
 #include "ssh_args.h"
 
 const struct cli_option run_table[] = {
@@ -23,7 +24,7 @@ const struct cli_option run_table[] = {
     {'t', "threshold", "STEP.METRIC=RULE",
      "judge a metric by this rule, such as 'cpu.score=>= 40' or a JSON object (docs/thresholds.md), whatever script and inventory "
      "say; repeatable"},
-    {'j', "forks", "N", "servers in flight at once (default 50)"},
+    {'j', "forks", "N", "servers in flight at once (default 50; with --nats as many as the agents take)"},
     {OPT_WORKERS, "workers", "N", "threads that share them (default: the number of cores)"},
     {OPT_FAIL_FAST, "fail-fast", NULL, "after a step that did not pass, skip the rest of that server's steps"},
     {OPT_MAX_BROKEN, "max-broken", "CAP",
@@ -48,6 +49,13 @@ const struct cli_option run_table[] = {
 
     {0, "SSH", NULL, NULL},
     CLI_SSH_OPTIONS,
+
+    {0, "Agents (docs/agents.md)", NULL, NULL},
+    {OPT_NATS, "nats", "URL",
+     "let agents do it (`muster agent`): those that take work from NATS there; several URLs of one cluster with commas between "
+     "them. Then SSH's options are the agents' own, but for --user"},
+    {OPT_AGENT_WAIT, "agent-wait", "DUR", "a server that no agent is there for during this time is an error (default 10m)"},
+    CLI_NATS_OPTIONS,
 
     {0, "Log (on standard error) and summary (on standard output)", NULL, NULL},
     {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},

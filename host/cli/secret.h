@@ -22,6 +22,10 @@ struct secret {
  * "password".
  * 0, or CLI_USAGE when a message was printed. */
 int secret_read(struct secret *s, const char *command, const char *option, const char *file, const char *env);
+struct muster;
+/* The same; a file that others can read is warned of in m's log, and *text is lent, or NULL when there is none. */
+int secret_lend(struct secret *s, const char *command, const char *option, const char *file, const char *env, struct muster *m,
+                const char **text);
 void secret_wipe(struct secret *s);
 
 #endif

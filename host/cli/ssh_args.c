@@ -1,6 +1,5 @@
 #include "ssh_args.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "ask.h"
@@ -30,7 +29,7 @@ static int retries(struct muster_run_options *run, const char *command, const ch
     return rc;
 }
 
-int ssh_args_one(struct ssh_args *a, struct muster_run_options *run, const char *command, int id, const char *v, int argc)
+static int one(struct ssh_args *a, struct muster_run_options *run, const char *command, int id, const char *v, int argc)
 {
     switch (id) {
     case 'u':
@@ -78,6 +77,17 @@ int ssh_args_one(struct ssh_args *a, struct muster_run_options *run, const char 
     }
 }
 
+int ssh_args_one(struct ssh_args *a, struct muster_run_options *run, const char *command, int id, const char *v, int argc)
+{
+    static const struct cli_option rows[] = {CLI_SSH_OPTIONS};
+    int rc = one(a, run, command, id, v, argc);
+
+    for (size_t i = 0; rc == 0 && id != 'u' && !a->first && i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].id == id)
+            a->first = rows[i].name;
+    return rc;
+}
+
 int ssh_args_together(const struct ssh_args *a, struct muster_run_options *run, const char *command)
 {
     if (a->password_file && a->password_env)
@@ -91,29 +101,15 @@ int ssh_args_together(const struct ssh_args *a, struct muster_run_options *run, 
     return 0;
 }
 
-static int read_one(struct secret *s, const char *command, const char *option, const char *file, const char *env,
-                    struct muster *m, const char **text)
-{
-    char line[PATH_MAX + 64];
-    int rc = secret_read(s, command, option, file, env);
-
-    if (s->exposed) {
-        snprintf(line, sizeof line, "%s can be read by other users: chmod 600 it", file);
-        muster_log(m, MUSTER_WARNING, line);
-    }
-    *text = s->set ? s->text : NULL;
-    return rc;
-}
-
 int ssh_args_read_secrets(struct ssh_args *a, struct muster_run_options *run, const char *command, struct muster *m)
 {
-    int rc = read_one(&a->password, command, "password", a->password_file, a->password_env, m, &run->password);
+    int rc = secret_lend(&a->password, command, "password", a->password_file, a->password_env, m, &run->password);
 
     if (rc == 0)
-        rc = read_one(&a->passphrase, command, "passphrase", a->passphrase_file, a->passphrase_env, m, &run->passphrase);
+        rc = secret_lend(&a->passphrase, command, "passphrase", a->passphrase_file, a->passphrase_env, m, &run->passphrase);
     if (rc == 0)
-        rc = read_one(&a->sudo_password, command, "sudo-password", a->sudo_password_file, a->sudo_password_env, m,
-                      &run->sudo_password);
+        rc = secret_lend(&a->sudo_password, command, "sudo-password", a->sudo_password_file, a->sudo_password_env, m,
+                         &run->sudo_password);
     run->ask_passphrase = ask_possible() ? ask_passphrase : NULL;
     return rc;
 }

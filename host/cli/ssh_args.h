@@ -1,4 +1,4 @@
-/* ssh_args.h: the SSH options of every command that logs in on servers: run, console, cleanup.
+/* ssh_args.h: the SSH options of every command that logs in on servers: run, console, cleanup, agent.
  *
  * Purpose: such an option is written down once, decoded once, and each command has it. To add one: its id in the enum, its
  *   row in CLI_SSH_OPTIONS, its case in ssh_args_one() (ssh_args.c), and a field of muster_run_options when the engine must
@@ -68,6 +68,7 @@ enum {
 struct ssh_args {
     struct str_list keys, known_hosts;
     const char *password_file, *password_env, *passphrase_file, *passphrase_env, *sudo_password_file, *sudo_password_env;
+    const char *first; /* the first option that was given, but for --user; NULL: none */
     struct secret password, passphrase, sudo_password; /* set by ssh_args_read_secrets() */
 };
 

@@ -36,6 +36,7 @@ struct muster_error {
 struct muster;
 struct muster_script;
 struct muster_run;
+struct muster_nats_options; /* muster/agents.h */
 
 /* ---- engine ---- */
 
@@ -206,7 +207,7 @@ typedef void muster_progress_fn(void *arg, struct muster_run *run, const struct 
 
 struct muster_run_options {
     size_t size;     /* sizeof(struct muster_run_options) */
-    unsigned forks;  /* servers in flight; 0: 50 */
+    unsigned forks;  /* servers in flight; 0: 50, with nats as many as agents take */
     unsigned workers; /* threads; 0: the number of cores, no more than forks */
     uint64_t timeout_ms;          /* a task's deadline; 0: what the script says, else 1 h */
     uint64_t connect_timeout_ms;  /* 0: what ssh_config says, else 10 s */
@@ -259,6 +260,8 @@ struct muster_run_options {
                                   is not kept. Trouble in the middle of a run never ends it */
     const char *const *invocation; /* kept with it for muster_stored_word(): what you need to start it again. NULL-terminated,
                                       or NULL. No secrets */
+    const struct muster_nats_options *nats; /* agents do it; SSH's options but user are theirs, and not read. NULL: this process */
+    uint64_t agent_wait_ms;    /* then: servers that no agent takes for so long are errors; 0: 10 min */
 };
 #define MUSTER_RUN_OPTIONS_INIT {.size = sizeof(struct muster_run_options)}
 
@@ -346,7 +349,8 @@ MUSTER_API int muster_stored_select(struct muster_stored *s, const char *statuse
 MUSTER_API int muster_stored_check_script(const struct muster_stored *s, const struct muster_script *script,
                                           struct muster_error *err);
 /* Go on with the run: servers that have no result yet are measured, and its results are those of all. The engine has to have
- * its servers; options are as in muster_run_new(), but for db, which is not read. What it claimed is to be cleaned up before.
+ * its servers; options are as in muster_run_new(), but for db, which is not read. What it claimed is to be cleaned up before,
+ * but with nats: then agents destroy it, each before it measures the server anew.
  * When it succeeds s has given its run away: it can only be freed. Start it as any other. */
 MUSTER_API int muster_run_resume(struct muster_stored *s, struct muster_script *script, const struct muster_run_options *options,
                                  struct muster_run **out, struct muster_error *err);

@@ -26,13 +26,14 @@ struct mu_nats {
     struct mu_nats_pull *pulls;
 };
 
+/* Each what mails of that kind are for; and the end of what is still there. */
 void mu_nats_posts_answer(struct mu_nats *n, const struct mu_nats_mail *m);
 void mu_nats_posts_denied(struct mu_nats *n, const char *text);
 void mu_nats_posts_free(struct mu_nats *n);
 void mu_nats_ears_hear(struct mu_nats *n, const struct mu_nats_mail *m);
 void mu_nats_ears_free(struct mu_nats *n);
-void mu_nats_pulls_take(struct mu_nats *n, struct mu_nats_mail *m);
-void mu_nats_pulls_trouble(struct mu_nats *n, const struct mu_nats_mail *m);
+void mu_nats_pulls_take(struct mu_nats *n, struct mu_nats_mail *m); /* hands the mail's job over */
+void mu_nats_pulls_trouble(struct mu_nats *n, const struct mu_nats_mail *m); /* says it once; "": it is over */
 void mu_nats_pulls_free(struct mu_nats *n);
 
 /* Takes the message also when it fails. MU_ENOMEM. */

@@ -106,6 +106,7 @@ void mu_nats_link_unref(struct mu_nats_link *l)
         return;
     natsOptions_Destroy(l->options);
     pthread_cond_destroy(&l->changed);
+    pthread_cond_destroy(&l->items);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
@@ -157,7 +158,7 @@ void mu_nats_link_put(struct mu_nats_link *l, struct mu_nats_item *item_take)
     if (!l->ended) {
         /* It is awake, or will look, when there was something before. */
         if (!l->first)
-            pthread_cond_broadcast(&l->changed);
+            pthread_cond_signal(&l->items);
         *l->last = item_take;
         l->last = &item_take->next;
         l->queued++;
@@ -320,7 +321,7 @@ static void *send_thread(void *arg)
         } else if (l->first) {
             send_all(l);
         } else {
-            pthread_cond_wait(&l->changed, &l->lock);
+            pthread_cond_wait(&l->items, &l->lock);
         }
     }
     rest = l->first;
@@ -367,6 +368,7 @@ int mu_nats_link_open(struct mu_nats_link **out, natsOptions *options, const cha
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&l->changed, &attr);
+    pthread_cond_init(&l->items, &attr);
     pthread_condattr_destroy(&attr);
     l->refs = 1;
     l->last = &l->first;
@@ -414,6 +416,7 @@ void mu_nats_link_close(struct mu_nats_link *l)
     l->closing = true;
     l->close_by_ms = mu_clock_ms() + 1000;
     pthread_cond_broadcast(&l->changed);
+    pthread_cond_signal(&l->items);
     while (!l->ended && mu_clock_ms() < until_ms)
         mu_nats_link_wait(l, until_ms);
     ended = l->ended;

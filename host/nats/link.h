@@ -56,6 +56,7 @@ struct mu_nats_mail {
 struct mu_nats_link {
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    pthread_cond_t items;         /* the sending thread's: there are some, or the connection changed */
     unsigned refs;
     struct mu_mailbox *box;       /* NULL: nobody listens any more */
     natsOptions *options;

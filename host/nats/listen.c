@@ -20,6 +20,8 @@ int mu_nats_say(struct mu_nats *n, const char *subject, const char *reply, const
 
     if (!n->connected)
         return MU_EIO;
+    if (len > INT32_MAX)
+        return MU_EINVAL;
     s = natsMsg_Create(&msg, subject, reply, bytes, (int)len);
     if (s != NATS_OK)
         return s == NATS_NO_MEMORY ? MU_ENOMEM : MU_EINVAL;

@@ -117,7 +117,7 @@ static void end_as_root(struct mu_call *c, uint64_t kill_after_ms)
 static void end_command(struct mu_call *c, const struct mu_err *why)
 {
     uint64_t kill_after = KILL_AFTER_MS, total = END_TIMEOUT_MS;
-    uint64_t hurry = c->task->worker->hurry_until_ms, now = mu_clock_ms();
+    uint64_t hurry = c->task->hurry_until_ms, now = mu_clock_ms();
     if (hurry) { /* after an interrupt both must fit into half of what is left, for teardown wants the rest */
         uint64_t left = hurry > now ? (hurry - now) / 2 : 0;
         kill_after = left / 4 < kill_after ? left / 4 : kill_after;

@@ -44,6 +44,7 @@ struct mu_engine {
     struct mu_server *const *servers; /* of the run; NULL while loading. At an agent they change, while nobody is at work on them */
     size_t n_servers;
     const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */
+    const char *script_shown; /* what messages call the script, and with its folder what is beside it; NULL: by its path */
     const char *library_dir; /* standard scripts; NULL: none */
     const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;

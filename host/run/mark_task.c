@@ -147,7 +147,7 @@ bool mu_mark_start(struct mu_task *t)
 
 void mu_mark_report(struct mu_task *t)
 {
-    if (!t->mark.tries && t->worker->hurry_until_ms) {
+    if (!t->mark.tries && t->hurry_until_ms) {
         t->mark.state = MU_MARK_WITHHELD;
         set_note(t, "interrupted", strlen("interrupted"));
     }

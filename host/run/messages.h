@@ -13,6 +13,7 @@ enum mu_message_kind {
     /* to a worker */
     MU_MSG_DEAL = 1, /* task, peer, kind, verdict, repeat, plain, text: what is claimed, number: the attempt, 0 for 1: start it */
     MU_MSG_CANCEL,   /* number: cancel all, done by then (mu_clock_ms()) */
+    MU_MSG_DROP,     /* task; number: the same, of this one alone */
     MU_MSG_KILL,     /* end all at once */
     MU_MSG_STOP,     /* no more is coming: leave when nothing is left */
     MU_MSG_ANSWER,   /* number: to the question with this ticket; code, text, cause: no, and why */
@@ -31,7 +32,7 @@ enum mu_message_kind {
     MU_MSG_KEEP,     /* text: the name of an artefact; plain: its bytes */
     MU_MSG_DONE,     /* kind; number: duration in ms; down, of a pair: it, its peer could not be connected to */
     MU_MSG_EXITED,   /* worker */
-    MU_MSG_ACQUIRE,  /* worker, number: ticket; text: name, amount: limit, first, code: not 0: it has it already. Answered in its turn */
+    MU_MSG_ACQUIRE,  /* task, worker, number: ticket; text: name, amount: limit, first; code not 0: it has it already. Answered in its turn */
     MU_MSG_LEAVE,    /* worker, number: ticket of an earlier ACQUIRE: no longer waits, or holds */
     MU_MSG_PROMPT,   /* worker; text: the answer to the line before, or NULL; first: it goes on. Answered by MU_MSG_LINE */
     MU_MSG_CLAIM     /* worker, number: ticket; task, amount: enum mu_claim_op, text: data. Answered when journalled */

@@ -38,6 +38,7 @@ int mu_permit_acquire(struct mu_permit *p, struct mu_task *t, const char *name, 
         p->leave = NULL;
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
+    m->task = t->index;
     m->amount = limit;
     m->first = first;
     p->state = MU_PERMIT_WAITING;

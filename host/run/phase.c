@@ -242,8 +242,8 @@ int mu_phase_start(struct mu_task *t, enum mu_phase phase, uint64_t timeout_ms, 
     }
     int rc = mu_scope_open(&t->scope, t->worker, deadline, &why, budget);
     if (!rc) {
-        if (t->worker->hurry_until_ms)
-            mu_scope_hurry(&t->scope, t->worker->hurry_until_ms);
+        if (t->hurry_until_ms)
+            mu_scope_hurry(&t->scope, t->hurry_until_ms);
         rc = mu_fiber_start(NULL, t, &t->scope, ctx, prepare, finish, fiber_done, &err);
         if (rc)
             mu_scope_close(&t->scope);

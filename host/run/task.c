@@ -163,6 +163,7 @@ void mu_task_cancel(struct mu_task *t, enum mu_status status, const struct mu_er
 
 void mu_task_hurry(struct mu_task *t, uint64_t until_ms)
 {
+    t->hurry_until_ms = until_ms;
     mu_scope_hurry(&t->scope, until_ms);
 }
 
@@ -171,6 +172,7 @@ void mu_task_kill(struct mu_task *t)
     if (mu_console_leave(t))
         return;
     t->cancelled = t->killed = true;
+    t->hurry_until_ms = mu_clock_ms();
     if (t->phase != MU_PHASE_END)
         t->phase = t->kind == MU_TASK_MARK ? MU_PHASE_MARK : MU_PHASE_TEARDOWN;
     t->peer_began = false;
@@ -245,6 +247,7 @@ int mu_task_start(struct mu_worker *w, const struct mu_order *order, struct mu_e
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     }
     t->worker = w;
+    t->hurry_until_ms = w->hurry_until_ms;
     t->kind = order->kind;
     t->server = order->server;
     t->index = order->index;

@@ -88,6 +88,7 @@ struct mu_task {
     bool tidies;            /* the teardown at work is for what an earlier attempt left behind: setup is still to come */
     uint64_t tidied_ms;     /* since when */
     struct mu_keep keep;
+    uint64_t hurry_until_ms; /* it is to be over by then; 0: it need not hurry */
     uint64_t started_ms, deadline_ms, took_ms; /* took_ms: from its beginning to its end */
     size_t kept_bytes;   /* by server:keep() */
     bool killed;         /* it ends at once, and waits for nothing */

@@ -35,6 +35,21 @@ static void deal_to(struct mu_worker *w, struct mu_message *m)
     mu_post_done(&t, 0);
 }
 
+/* All tasks, or the one that m is about. */
+static void cancel(struct mu_worker *w, const struct mu_message *m, bool one)
+{
+    for (struct mu_list *l = w->tasks.next, *next; l != &w->tasks; l = next) {
+        struct mu_task *t = mu_list_entry(l, struct mu_task, link);
+        struct mu_err why;
+        next = l->next;
+        if ((one && t->index != m->task) || mu_console_leave(t))
+            continue;
+        mu_err_set(&why, MU_ECANCELED, "interrupted");
+        mu_task_hurry(t, m->number);
+        mu_task_cancel(t, MU_ST_CANCELLED, &why);
+    }
+}
+
 static void worker_mail(void *arg, struct mu_msg *msg)
 {
     struct mu_worker *w = arg;
@@ -47,16 +62,10 @@ static void worker_mail(void *arg, struct mu_msg *msg)
         break;
     case MU_MSG_CANCEL:
         w->hurry_until_ms = m->number;
-        for (struct mu_list *l = w->tasks.next, *next; l != &w->tasks; l = next) {
-            struct mu_task *t = mu_list_entry(l, struct mu_task, link);
-            struct mu_err why;
-            next = l->next;
-            if (mu_console_leave(t))
-                continue;
-            mu_err_set(&why, MU_ECANCELED, "interrupted");
-            mu_task_hurry(t, m->number);
-            mu_task_cancel(t, MU_ST_CANCELLED, &why);
-        }
+        cancel(w, m, false);
+        break;
+    case MU_MSG_DROP:
+        cancel(w, m, true);
         break;
     case MU_MSG_KILL:
         w->hurry_until_ms = mu_clock_ms();

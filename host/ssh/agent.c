@@ -22,7 +22,7 @@
 #define TIMEOUT_DEFAULT_MS 5000
 
 /* Ask for the identity list. True when there is something to use. */
-static bool ask_list(struct mu_agent *a)
+static bool ask_list(struct mu_ssh_agent *a)
 {
     static const char request[] = {0, 0, 0, 1, MU_AGENT_LIST};
     uint64_t deadline_ms = mu_clock_ms() + a->timeout_ms;
@@ -30,27 +30,27 @@ static bool ask_list(struct mu_agent *a)
     long kept = 0;
     int rc;
 
-    a->fd = mu_agent_connect(a->path, deadline_ms);
-    rc = a->fd < 0 ? a->fd : mu_agent_talk(a->fd, request, sizeof(request), &answer, deadline_ms);
+    a->fd = mu_ssh_agent_connect(a->path, deadline_ms);
+    rc = a->fd < 0 ? a->fd : mu_ssh_agent_talk(a->fd, request, sizeof(request), &answer, deadline_ms);
     if (!rc && answer.data[4] == MU_AGENT_FAILURE)
         mu_log(MU_WARNING, "SSH agent %s refuses to list its keys; going on without it", a->path);
-    else if (!rc && (kept = mu_agent_filter_list(answer.data, answer.len, &a->list)) < 0)
+    else if (!rc && (kept = mu_ssh_agent_filter_list(answer.data, answer.len, &a->list)) < 0)
         rc = -EBADMSG;
     else if (!rc)
         mu_log(MU_DEBUG, "SSH agent %s: %ld keys to try", a->path, kept);
     if (rc == -ENOENT || rc == -ECONNREFUSED)
         mu_log(MU_DEBUG, "SSH agent %s: %s; going on without it", a->path, strerror(-rc));
     else if (rc)
-        mu_agent_complain(a, rc);
+        mu_ssh_agent_complain(a, rc);
     mu_buf_free(&answer);
     if (kept > 0 && (a->keys = calloc((size_t)kept, sizeof(*a->keys)))) {
         a->n_keys = (size_t)kept;
-        mu_agent_read_list(&a->list, a->keys, a->n_keys);
+        mu_ssh_agent_read_list(&a->list, a->keys, a->n_keys);
     }
     return a->n_keys > 0;
 }
 
-static int start(struct mu_agent *a)
+static int start(struct mu_ssh_agent *a)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = a}, stop = {.events = EPOLLIN, .data.ptr = &a->stop_fd};
     sigset_t all, former;
@@ -63,15 +63,15 @@ static int start(struct mu_agent *a)
         return MU_EIO;
     sigfillset(&all); /* signals are the main thread's */
     pthread_sigmask(SIG_SETMASK, &all, &former);
-    rc = pthread_create(&a->thread, NULL, mu_agent_proxy, a);
+    rc = pthread_create(&a->thread, NULL, mu_ssh_agent_proxy, a);
     pthread_sigmask(SIG_SETMASK, &former, NULL);
     a->started = rc == 0;
     return rc ? MU_EIO : 0;
 }
 
-int mu_agent_new(struct mu_agent **out, const char *socket_path, uint64_t timeout_ms)
+int mu_ssh_agent_new(struct mu_ssh_agent **out, const char *socket_path, uint64_t timeout_ms)
 {
-    struct mu_agent *a = calloc(1, sizeof(*a));
+    struct mu_ssh_agent *a = calloc(1, sizeof(*a));
     int rc = MU_ENOMEM;
 
     *out = NULL;
@@ -94,17 +94,17 @@ int mu_agent_new(struct mu_agent **out, const char *socket_path, uint64_t timeou
             return 0;
         }
     }
-    mu_agent_free(a);
+    mu_ssh_agent_free(a);
     return rc;
 }
 
-const struct mu_agent_key *mu_agent_keys(const struct mu_agent *a, size_t *n)
+const struct mu_ssh_agent_key *mu_ssh_agent_keys(const struct mu_ssh_agent *a, size_t *n)
 {
     *n = a ? a->n_keys : 0;
     return a ? a->keys : NULL;
 }
 
-bool mu_agent_holds(const struct mu_agent *a, const unsigned char *blob, size_t len)
+bool mu_ssh_agent_holds(const struct mu_ssh_agent *a, const unsigned char *blob, size_t len)
 {
     for (size_t i = 0; a && len && i < a->n_keys; i++)
         if (a->keys[i].len == len && !memcmp(a->keys[i].blob, blob, len))
@@ -112,9 +112,9 @@ bool mu_agent_holds(const struct mu_agent *a, const unsigned char *blob, size_t 
     return false;
 }
 
-int mu_agent_client_fd(struct mu_agent *a, const struct mu_agent_key *shown, const struct mu_agent_key *signer)
+int mu_ssh_agent_client_fd(struct mu_ssh_agent *a, const struct mu_ssh_agent_key *shown, const struct mu_ssh_agent_key *signer)
 {
-    struct mu_agent_client *c = NULL;
+    struct mu_ssh_agent_client *c = NULL;
     struct epoll_event ev = {.events = EPOLLIN};
     int pair[2];
 
@@ -126,7 +126,7 @@ int mu_agent_client_fd(struct mu_agent *a, const struct mu_agent_key *shown, con
     c->fd = pair[1];
     mu_list_init(&c->queue);
     if (shown)
-        mu_agent_list_of_one(shown->blob, shown->len, &c->list);
+        mu_ssh_agent_list_of_one(shown->blob, shown->len, &c->list);
     if (signer)
         mu_buf_add(&c->sign, signer->blob, signer->len);
     if (c->list.failed || c->sign.failed)
@@ -152,7 +152,7 @@ fail:
     return -1;
 }
 
-void mu_agent_free(struct mu_agent *a)
+void mu_ssh_agent_free(struct mu_ssh_agent *a)
 {
     if (!a)
         return;
@@ -161,9 +161,9 @@ void mu_agent_free(struct mu_agent *a)
         (void)!write(a->stop_fd, &one, sizeof(one));
         pthread_join(a->thread, NULL);
     }
-    mu_agent_bury(a);
+    mu_ssh_agent_bury(a);
     while (!mu_list_empty(&a->clients))
-        mu_agent_client_free(mu_list_entry(mu_list_pop(&a->clients), struct mu_agent_client, link));
+        mu_ssh_agent_client_free(mu_list_entry(mu_list_pop(&a->clients), struct mu_ssh_agent_client, link));
     if (a->fd >= 0)
         close(a->fd);
     if (a->epoll_fd >= 0)

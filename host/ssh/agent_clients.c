@@ -11,7 +11,7 @@
 
 static const char failure[] = {0, 0, 0, 1, MU_AGENT_FAILURE};
 
-static void drop_client(struct mu_agent *a, struct mu_agent_client *c)
+static void drop_client(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c)
 {
     if (c->gone)
         return;
@@ -26,7 +26,7 @@ static void drop_client(struct mu_agent *a, struct mu_agent_client *c)
     epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 }
 
-void mu_agent_client_free(struct mu_agent_client *c)
+void mu_ssh_agent_client_free(struct mu_ssh_agent_client *c)
 {
     close(c->fd);
     mu_buf_free(&c->list);
@@ -36,13 +36,13 @@ void mu_agent_client_free(struct mu_agent_client *c)
     free(c);
 }
 
-void mu_agent_bury(struct mu_agent *a)
+void mu_ssh_agent_bury(struct mu_ssh_agent *a)
 {
     while (!mu_list_empty(&a->graves))
-        mu_agent_client_free(mu_list_entry(mu_list_pop(&a->graves), struct mu_agent_client, link));
+        mu_ssh_agent_client_free(mu_list_entry(mu_list_pop(&a->graves), struct mu_ssh_agent_client, link));
 }
 
-static void flush_client(struct mu_agent *a, struct mu_agent_client *c)
+static void flush_client(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c)
 {
     while (c->sent < c->out.len) {
         ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -68,17 +68,17 @@ static void flush_client(struct mu_agent *a, struct mu_agent_client *c)
 }
 
 /* Take the frame at the head of in away. */
-static void consume(struct mu_agent_client *c, size_t frame)
+static void consume(struct mu_ssh_agent_client *c, size_t frame)
 {
     memmove(c->in.data, c->in.data + frame, c->in.len - frame + 1);
     c->in.len -= frame;
 }
 
-static void read_requests(struct mu_agent *a, struct mu_agent_client *c)
+static void read_requests(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c)
 {
     long frame;
 
-    while (!c->gone && !c->waiting && (frame = mu_agent_frame(mu_buf_cstr(&c->in), c->in.len)) != 0) {
+    while (!c->gone && !c->waiting && (frame = mu_ssh_agent_frame(mu_buf_cstr(&c->in), c->in.len)) != 0) {
         if (frame < 0) {
             drop_client(a, c);
             return;
@@ -101,23 +101,23 @@ static void read_requests(struct mu_agent *a, struct mu_agent_client *c)
         flush_client(a, c);
 }
 
-void mu_agent_client_answer(struct mu_agent *a, struct mu_agent_client *c, const void *answer, size_t len)
+void mu_ssh_agent_client_answer(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c, const void *answer, size_t len)
 {
     mu_list_remove(&c->queue);
     if (a->current == c)
         a->current = NULL;
     c->waiting = false;
     mu_buf_add(&c->out, answer, len);
-    consume(c, (size_t)mu_agent_frame(c->in.data, c->in.len));
+    consume(c, (size_t)mu_ssh_agent_frame(c->in.data, c->in.len));
     read_requests(a, c);
 }
 
-void mu_agent_client_fail(struct mu_agent *a, struct mu_agent_client *c)
+void mu_ssh_agent_client_fail(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c)
 {
-    mu_agent_client_answer(a, c, failure, sizeof(failure));
+    mu_ssh_agent_client_answer(a, c, failure, sizeof(failure));
 }
 
-void mu_agent_client_event(struct mu_agent *a, struct mu_agent_client *c, uint32_t events)
+void mu_ssh_agent_client_event(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c, uint32_t events)
 {
     char chunk[4096];
 

@@ -23,7 +23,7 @@ static uint64_t left_ms(uint64_t deadline_ms)
     return deadline_ms > now ? deadline_ms - now : 0;
 }
 
-int mu_agent_connect(const char *path, uint64_t deadline_ms)
+int mu_ssh_agent_connect(const char *path, uint64_t deadline_ms)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd, rc;
@@ -70,7 +70,7 @@ static int wait_for(int fd, short events, uint64_t deadline_ms)
     }
 }
 
-long mu_agent_frame(const char *data, size_t len)
+long mu_ssh_agent_frame(const char *data, size_t len)
 {
     const unsigned char *p = (const unsigned char *)data;
     size_t n;
@@ -83,7 +83,7 @@ long mu_agent_frame(const char *data, size_t len)
     return n <= len - 4 ? (long)(n + 4) : 0;
 }
 
-int mu_agent_talk(int fd, const void *request, size_t len, struct mu_buf *answer, uint64_t deadline_ms)
+int mu_ssh_agent_talk(int fd, const void *request, size_t len, struct mu_buf *answer, uint64_t deadline_ms)
 {
     const char *p = request;
     char chunk[4096];
@@ -103,7 +103,7 @@ int mu_agent_talk(int fd, const void *request, size_t len, struct mu_buf *answer
         }
     }
     mu_buf_clear(answer);
-    while ((frame = mu_agent_frame(mu_buf_cstr(answer), answer->len)) == 0) {
+    while ((frame = mu_ssh_agent_frame(mu_buf_cstr(answer), answer->len)) == 0) {
         n = recv(fd, chunk, sizeof(chunk), 0);
         if (n > 0)
             mu_buf_add(answer, chunk, (size_t)n);
@@ -135,7 +135,7 @@ static const char *next_string(const char **p, const char *end, size_t *n)
     return s;
 }
 
-ssh_key mu_agent_import(const unsigned char *blob, size_t len)
+ssh_key mu_ssh_agent_import(const unsigned char *blob, size_t len)
 {
     const char *p = (const char *)blob, *type;
     char name[128] = "", *b64 = NULL;
@@ -162,7 +162,7 @@ ssh_key mu_agent_import(const unsigned char *blob, size_t len)
 /* Whether libssh can make a key of the blob. */
 static bool readable(const char *blob, size_t len)
 {
-    ssh_key key = mu_agent_import((const unsigned char *)blob, len);
+    ssh_key key = mu_ssh_agent_import((const unsigned char *)blob, len);
 
     ssh_key_free(key);
     return key != NULL;
@@ -174,13 +174,13 @@ static void put32(char *p, size_t v)
         p[i] = (char)(v & 0xff);
 }
 
-long mu_agent_filter_list(const char *answer, size_t len, struct mu_buf *out)
+long mu_ssh_agent_filter_list(const char *answer, size_t len, struct mu_buf *out)
 {
     const char *p = answer + 9, *end = answer + len;
     size_t count, n;
     long kept = 0;
 
-    if (mu_agent_frame(answer, len) != (long)len || len < 9 || answer[4] != MU_AGENT_LIST_ANSWER)
+    if (mu_ssh_agent_frame(answer, len) != (long)len || len < 9 || answer[4] != MU_AGENT_LIST_ANSWER)
         return -1;
     count = (size_t)(unsigned char)answer[5] << 24 | (size_t)(unsigned char)answer[6] << 16 |
             (size_t)(unsigned char)answer[7] << 8 | (unsigned char)answer[8];
@@ -202,7 +202,7 @@ long mu_agent_filter_list(const char *answer, size_t len, struct mu_buf *out)
     return kept;
 }
 
-void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, size_t n)
+void mu_ssh_agent_read_list(const struct mu_buf *list, struct mu_ssh_agent_key *keys, size_t n)
 {
     const char *p = list->data + 9, *end = list->data + list->len;
     size_t comment_len;
@@ -213,7 +213,7 @@ void mu_agent_read_list(const struct mu_buf *list, struct mu_agent_key *keys, si
     }
 }
 
-void mu_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *out)
+void mu_ssh_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *out)
 {
     char head[13] = {0};
 
@@ -226,7 +226,7 @@ void mu_agent_list_of_one(const unsigned char *blob, size_t len, struct mu_buf *
     mu_buf_add(out, "\0\0\0", 4); /* no comment */
 }
 
-void mu_agent_sign_with(const char *request, size_t n, const unsigned char *blob, size_t len, struct mu_buf *out)
+void mu_ssh_agent_sign_with(const char *request, size_t n, const unsigned char *blob, size_t len, struct mu_buf *out)
 {
     const char *p = request + 5;
     size_t former_len;

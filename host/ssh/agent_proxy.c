@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 
-static void hang_up(struct mu_agent *a)
+static void hang_up(struct mu_ssh_agent *a)
 {
     if (a->fd >= 0)
         close(a->fd); /* leaves the epoll set by itself */
@@ -17,7 +17,7 @@ static void hang_up(struct mu_agent *a)
     mu_buf_clear(&a->answer);
 }
 
-void mu_agent_complain(const struct mu_agent *a, int rc)
+void mu_ssh_agent_complain(const struct mu_ssh_agent *a, int rc)
 {
     if (rc == -ETIMEDOUT)
         mu_log(MU_WARNING, "SSH agent %s did not answer within %g s; going on without it", a->path,
@@ -30,19 +30,19 @@ void mu_agent_complain(const struct mu_agent *a, int rc)
 }
 
 /* Out of use for the rest of the run. */
-static void die(struct mu_agent *a, int rc)
+static void die(struct mu_ssh_agent *a, int rc)
 {
-    mu_agent_complain(a, rc);
+    mu_ssh_agent_complain(a, rc);
     atomic_store(&a->dead, true);
     hang_up(a);
     a->busy = false;
     if (a->current)
-        mu_agent_client_fail(a, a->current);
+        mu_ssh_agent_client_fail(a, a->current);
     while (!mu_list_empty(&a->queue))
-        mu_agent_client_fail(a, mu_list_entry(a->queue.next, struct mu_agent_client, queue));
+        mu_ssh_agent_client_fail(a, mu_list_entry(a->queue.next, struct mu_ssh_agent_client, queue));
 }
 
-static int send_request(struct mu_agent *a)
+static int send_request(struct mu_ssh_agent *a)
 {
     struct epoll_event ev = {.data.ptr = a};
 
@@ -60,11 +60,11 @@ static int send_request(struct mu_agent *a)
     return epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, a->fd, &ev) ? -errno : 0;
 }
 
-static int connect_again(struct mu_agent *a, uint64_t deadline_ms)
+static int connect_again(struct mu_ssh_agent *a, uint64_t deadline_ms)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = a};
 
-    a->fd = mu_agent_connect(a->path, deadline_ms);
+    a->fd = mu_ssh_agent_connect(a->path, deadline_ms);
     if (a->fd < 0)
         return a->fd;
     return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->fd, &ev) ? -errno : 0;
@@ -72,7 +72,7 @@ static int connect_again(struct mu_agent *a, uint64_t deadline_ms)
 
 /* (Re)send the request at hand, on a new connection where there is none. An agent may close idle connections, so the
  * first failure of one is no news. */
-static void forward(struct mu_agent *a)
+static void forward(struct mu_ssh_agent *a)
 {
     int rc = 0;
 
@@ -93,14 +93,14 @@ static void forward(struct mu_agent *a)
         die(a, rc);
 }
 
-static void start_next(struct mu_agent *a)
+static void start_next(struct mu_ssh_agent *a)
 {
     while (!a->busy && !mu_list_empty(&a->queue)) {
-        struct mu_agent_client *c = mu_list_entry(a->queue.next, struct mu_agent_client, queue);
-        long frame = mu_agent_frame(c->in.data, c->in.len);
+        struct mu_ssh_agent_client *c = mu_list_entry(a->queue.next, struct mu_ssh_agent_client, queue);
+        long frame = mu_ssh_agent_frame(c->in.data, c->in.len);
         mu_list_remove(&c->queue);
         mu_buf_clear(&a->request);
-        mu_agent_sign_with(c->in.data, (size_t)frame, (const unsigned char *)c->sign.data, c->sign.len, &a->request);
+        mu_ssh_agent_sign_with(c->in.data, (size_t)frame, (const unsigned char *)c->sign.data, c->sign.len, &a->request);
         a->current = c;
         if (a->request.failed) {
             die(a, -ENOMEM);
@@ -116,7 +116,7 @@ static void start_next(struct mu_agent *a)
     }
 }
 
-static void agent_event(struct mu_agent *a, uint32_t events)
+static void agent_event(struct mu_ssh_agent *a, uint32_t events)
 {
     char chunk[4096];
     long frame;
@@ -143,7 +143,7 @@ static void agent_event(struct mu_agent *a, uint32_t events)
             return;
         }
         mu_buf_add(&a->answer, chunk, (size_t)n);
-        frame = mu_agent_frame(a->answer.data, a->answer.len);
+        frame = mu_ssh_agent_frame(a->answer.data, a->answer.len);
         if (!a->busy || a->answer.failed || frame < 0 || (frame > 0 && (size_t)frame != a->answer.len)) {
             die(a, a->answer.failed ? -ENOMEM : -EBADMSG);
             return;
@@ -151,7 +151,7 @@ static void agent_event(struct mu_agent *a, uint32_t events)
         if (frame > 0) {
             a->busy = false;
             if (a->current)
-                mu_agent_client_answer(a, a->current, a->answer.data, (size_t)frame);
+                mu_ssh_agent_client_answer(a, a->current, a->answer.data, (size_t)frame);
             mu_buf_clear(&a->answer);
             return;
         }
@@ -161,21 +161,21 @@ static void agent_event(struct mu_agent *a, uint32_t events)
 /* ---- time and the thread ---- */
 
 /* Answer those whose time is up; the milliseconds until the next one's is, or -1. */
-static int expire(struct mu_agent *a)
+static int expire(struct mu_ssh_agent *a)
 {
     uint64_t now = mu_clock_ms(), next = UINT64_MAX;
-    struct mu_agent_client *late = a->current && a->current->deadline_ms <= now ? a->current : NULL;
+    struct mu_ssh_agent_client *late = a->current && a->current->deadline_ms <= now ? a->current : NULL;
 
     if (a->busy && a->silent_at_ms <= now)
         die(a, -ETIMEDOUT);
     else if (late)
-        mu_agent_client_fail(a, late);
+        mu_ssh_agent_client_fail(a, late);
     while (!mu_list_empty(&a->queue)) { /* in the order of their deadlines */
-        struct mu_agent_client *c = mu_list_entry(a->queue.next, struct mu_agent_client, queue);
+        struct mu_ssh_agent_client *c = mu_list_entry(a->queue.next, struct mu_ssh_agent_client, queue);
         if (c->deadline_ms > now)
             break;
         late = c;
-        mu_agent_client_fail(a, c);
+        mu_ssh_agent_client_fail(a, c);
     }
     if (late && !atomic_load(&a->dead) && !a->slow_warned) {
         a->slow_warned = true;
@@ -187,17 +187,17 @@ static int expire(struct mu_agent *a)
         next = a->silent_at_ms;
     if (a->current && a->current->deadline_ms < next)
         next = a->current->deadline_ms;
-    if (!mu_list_empty(&a->queue) && mu_list_entry(a->queue.next, struct mu_agent_client, queue)->deadline_ms < next)
-        next = mu_list_entry(a->queue.next, struct mu_agent_client, queue)->deadline_ms;
+    if (!mu_list_empty(&a->queue) && mu_list_entry(a->queue.next, struct mu_ssh_agent_client, queue)->deadline_ms < next)
+        next = mu_list_entry(a->queue.next, struct mu_ssh_agent_client, queue)->deadline_ms;
     if (next == UINT64_MAX)
         return -1;
     now = mu_clock_ms();
     return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
 }
 
-void *mu_agent_proxy(void *arg)
+void *mu_ssh_agent_proxy(void *arg)
 {
-    struct mu_agent *a = arg;
+    struct mu_ssh_agent *a = arg;
     struct epoll_event events[64];
 
     mu_logger_use(a->logger);
@@ -209,8 +209,8 @@ void *mu_agent_proxy(void *arg)
             if (events[i].data.ptr == a)
                 agent_event(a, events[i].events);
             else
-                mu_agent_client_event(a, events[i].data.ptr, events[i].events);
+                mu_ssh_agent_client_event(a, events[i].data.ptr, events[i].events);
         }
-        mu_agent_bury(a);
+        mu_ssh_agent_bury(a);
     }
 }

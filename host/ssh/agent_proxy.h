@@ -17,9 +17,9 @@
 #include "ssh/agent.h"
 #include "ssh/shared_parts.h"
 
-struct mu_agent_client {
-    struct mu_list link;  /* in mu_agent.clients under its mutex, or in graves */
-    struct mu_list queue; /* in mu_agent.queue while it waits for its turn */
+struct mu_ssh_agent_client {
+    struct mu_list link;  /* in mu_ssh_agent.clients under its mutex, or in graves */
+    struct mu_list queue; /* in mu_ssh_agent.queue while it waits for its turn */
     int fd;
     struct mu_buf list, sign; /* the one identity that it is shown, and what is to sign for it; empty: the agent's own list,
                                  and the key that is shown */
@@ -31,11 +31,11 @@ struct mu_agent_client {
     uint64_t deadline_ms;
 };
 
-struct mu_agent {
+struct mu_ssh_agent {
     char *path;
     uint64_t timeout_ms;
     struct mu_buf list; /* the identity list, framed */
-    struct mu_agent_key *keys; /* what is in it */
+    struct mu_ssh_agent_key *keys; /* what is in it */
     size_t n_keys;
     struct mu_logger *logger;
     pthread_t thread;
@@ -51,21 +51,21 @@ struct mu_agent {
     size_t sent;
     bool busy, retried, slow_warned;
     uint64_t silent_at_ms;           /* when busy: the agent counts as stalled from here on */
-    struct mu_agent_client *current; /* whom the answer is for; NULL when it does not wait any more */
+    struct mu_ssh_agent_client *current; /* whom the answer is for; NULL when it does not wait any more */
     struct mu_list graves;           /* clients to be freed */
 };
 
 /* agent_clients.c */
-void mu_agent_client_event(struct mu_agent *a, struct mu_agent_client *c, uint32_t events);
+void mu_ssh_agent_client_event(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c, uint32_t events);
 /* Give the answer to a waiting client and look whether it has asked more. */
-void mu_agent_client_answer(struct mu_agent *a, struct mu_agent_client *c, const void *answer, size_t len);
-void mu_agent_client_fail(struct mu_agent *a, struct mu_agent_client *c);
-void mu_agent_client_free(struct mu_agent_client *c);
+void mu_ssh_agent_client_answer(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c, const void *answer, size_t len);
+void mu_ssh_agent_client_fail(struct mu_ssh_agent *a, struct mu_ssh_agent_client *c);
+void mu_ssh_agent_client_free(struct mu_ssh_agent_client *c);
 /* Free those who left: not before the batch of events is done, because it may name them again. */
-void mu_agent_bury(struct mu_agent *a);
+void mu_ssh_agent_bury(struct mu_ssh_agent *a);
 
 /* agent_proxy.c */
-void *mu_agent_proxy(void *agent);                        /* the thread */
-void mu_agent_complain(const struct mu_agent *a, int rc); /* the warning for a negative errno */
+void *mu_ssh_agent_proxy(void *agent);                        /* the thread */
+void mu_ssh_agent_complain(const struct mu_ssh_agent *a, int rc); /* the warning for a negative errno */
 
 #endif

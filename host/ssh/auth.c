@@ -154,7 +154,7 @@ static int ask_key(struct mu_ssh_session *s)
      * that will do. Where there is one key only there is nothing to find out. */
     if (a->n_agents > 1 && !a->would_do) {
         int rc;
-        if (!a->probe && !(a->probe = mu_agent_import(t->shown.blob, t->shown.len)))
+        if (!a->probe && !(a->probe = mu_ssh_agent_import(t->shown.blob, t->shown.len)))
             return SSH_AUTH_DENIED;
         rc = ssh_userauth_try_publickey(s->ssh, NULL, a->probe);
         if (rc != SSH_AUTH_SUCCESS)
@@ -162,7 +162,7 @@ static int ask_key(struct mu_ssh_session *s)
         a->would_do = true;
     }
     if (a->agent_fd < 0) {
-        a->agent_fd = mu_agent_client_fd((struct mu_agent *)(uintptr_t)a->agent, &t->shown,
+        a->agent_fd = mu_ssh_agent_client_fd((struct mu_ssh_agent *)(uintptr_t)a->agent, &t->shown,
                                          t->signer.len ? &t->signer : NULL);
         if (a->agent_fd < 0) {
             a->tries[a->at].outcome = MU_AUTH_NO_AGENT;

@@ -27,7 +27,7 @@ struct mu_auth_try {
     const struct mu_certificate *cert; /* or NULL: a key, or a certificate that the agent lists itself */
     ssh_key key;                       /* borrowed or `own`; NULL: the agent's */
     ssh_key own;
-    struct mu_agent_key shown, signer; /* signer.len 0: what is shown */
+    struct mu_ssh_agent_key shown, signer; /* signer.len 0: what is shown */
     enum mu_auth_outcome outcome;
 };
 
@@ -38,7 +38,7 @@ struct mu_auth {
     bool ready, served, asked_none;
     enum mu_auth_method order[3], now; /* now: what the server was asked and has not answered */
     size_t n_order;
-    const struct mu_agent *agent;
+    const struct mu_ssh_agent *agent;
     int agent_fd;
     size_t n_agents;   /* tries that the agent signs for */
     ssh_key probe;     /* one of them, while the server is asked whether it would do */

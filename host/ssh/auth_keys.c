@@ -57,7 +57,7 @@ static int add_certified(struct mu_auth *a, const struct mu_identity *id, const 
 
 /* What the agent signs for: shown is its own, or a certificate of a file for its key signer. */
 static int add_agents(struct mu_auth *a, const struct mu_identity *id, const struct mu_certificate *cert,
-                      const unsigned char *shown, size_t shown_len, const struct mu_agent_key *signer)
+                      const unsigned char *shown, size_t shown_len, const struct mu_ssh_agent_key *signer)
 {
     struct mu_auth_try *t;
 
@@ -69,7 +69,7 @@ static int add_agents(struct mu_auth *a, const struct mu_identity *id, const str
     t->id = id;
     a->n_agents++;
     t->cert = cert;
-    t->shown = (struct mu_agent_key){shown, shown_len};
+    t->shown = (struct mu_ssh_agent_key){shown, shown_len};
     if (signer)
         t->signer = *signer;
     return 0;
@@ -84,7 +84,7 @@ static bool certifies(const struct mu_certificate *cert, const unsigned char *bl
 static int add_agents_certificates(struct mu_auth *a, const struct mu_identity *id)
 {
     size_t n;
-    const struct mu_agent_key *keys = mu_agent_keys(a->agent, &n);
+    const struct mu_ssh_agent_key *keys = mu_ssh_agent_keys(a->agent, &n);
     int rc = 0;
 
     for (size_t i = 0; i < n && !rc; i++) {
@@ -99,13 +99,13 @@ static int add_agents_certificates(struct mu_auth *a, const struct mu_identity *
 
 static int add_certificate_for(struct mu_auth *a, const struct mu_identity *id, const struct mu_certificate *cert)
 {
-    struct mu_agent_key signer = {id->blob, id->len};
+    struct mu_ssh_agent_key signer = {id->blob, id->len};
 
     if (!certifies(cert, id->blob, id->len))
         return 0;
     if (id->key)
         return add_certified(a, id, cert);
-    if (!mu_agent_holds(a->agent, id->blob, id->len))
+    if (!mu_ssh_agent_holds(a->agent, id->blob, id->len))
         return 0;
     return add_agents(a, id, cert, cert->blob, cert->len, &signer);
 }
@@ -127,7 +127,7 @@ static int add_identity(struct mu_ssh_session *s, const struct mu_identity *id)
     if (rc || !id->blob || listed(a, id->blob, id->len))
         return rc;
     if (!id->key)
-        return mu_agent_holds(a->agent, id->blob, id->len) ? add_agents(a, id, NULL, id->blob, id->len, NULL) : 0;
+        return mu_ssh_agent_holds(a->agent, id->blob, id->len) ? add_agents(a, id, NULL, id->blob, id->len, NULL) : 0;
     t = add(a);
     if (!t)
         return MU_ENOMEM;
@@ -142,7 +142,7 @@ static int add_certificates_for_agent(struct mu_ssh_session *s)
     char *const *files = s->options->certificate_files;
     struct mu_auth *a = s->connect->auth;
     size_t n;
-    const struct mu_agent_key *keys = mu_agent_keys(a->agent, &n);
+    const struct mu_ssh_agent_key *keys = mu_ssh_agent_keys(a->agent, &n);
     int rc = 0;
 
     for (size_t i = 0; files && files[i] && !rc; i++) {
@@ -159,7 +159,7 @@ int mu_auth_list(struct mu_ssh_session *s)
     const struct mu_ssh_options *o = s->options;
     struct mu_auth *a = s->connect->auth;
     const struct mu_identity *const *shared;
-    const struct mu_agent_key *keys;
+    const struct mu_ssh_agent_key *keys;
     size_t n;
     int rc = 0;
 
@@ -177,7 +177,7 @@ int mu_auth_list(struct mu_ssh_session *s)
     }
     if (!rc)
         rc = add_certificates_for_agent(s);
-    keys = mu_agent_keys(a->agent, &n);
+    keys = mu_ssh_agent_keys(a->agent, &n);
     if (o->identities_only || s->key_file)
         n = 0;
     for (size_t i = 0; i < n && !rc; i++)

@@ -89,7 +89,7 @@ static void say_useless(const struct mu_ssh_session *s, struct mu_buf *out, size
 
     for (size_t i = 0; files && files[i]; i++) {
         const struct mu_identity *id = mu_keys_find(s->shared->keys, files[i]);
-        if (!id || id->key || !id->why || mu_agent_holds(s->connect->auth->agent, id->blob, id->len))
+        if (!id || id->key || !id->why || mu_ssh_agent_holds(s->connect->auth->agent, id->blob, id->len))
             continue;
         if ((*named)++ >= NAMED_MAX) {
             ++*more;

@@ -174,7 +174,7 @@ static void unlock(struct mu_identity *id, const char *text, const struct mu_unl
     mu_err_set(&id->err, MU_EINVAL, "private key %s: it needs a passphrase; give one, or load the key into an SSH agent",
                id->path);
     mu_err_cause(&id->err, "private key needs a passphrase");
-    if (mu_agent_holds(how->agent, id->blob, id->len))
+    if (mu_ssh_agent_holds(how->agent, id->blob, id->len))
         return; /* no need to know it, nor to spend the time */
     if (how->passphrase && !unlocks(text, how->passphrase, &id->key)) {
         id->why = "another passphrase than the one given";
@@ -201,13 +201,13 @@ static void decode(struct mu_identity *id, const char *real, const char *text, c
     if (ssh_pki_import_privkey_base64(text, NULL, refuse_prompt, &asked, &id->key) == SSH_OK)
         goto out;
     id->key = NULL;
-    if (is_public(text) && (id->blob = public_line(text, &id->len)) && mu_agent_holds(how->agent, id->blob, id->len)) {
+    if (is_public(text) && (id->blob = public_line(text, &id->len)) && mu_ssh_agent_holds(how->agent, id->blob, id->len)) {
         not_a_key(id->path, text, &id->err); /* and the agent has the private one */
     } else if (!asked) {
         id->why = not_a_key(id->path, text, &id->err);
     } else {
         find_public(id, real);
-        *later = how->later && how->passphrase && !mu_agent_holds(how->agent, id->blob, id->len);
+        *later = how->later && how->passphrase && !mu_ssh_agent_holds(how->agent, id->blob, id->len);
         if (!*later)
             unlock(id, text, how);
     }

@@ -99,14 +99,14 @@ static int load(struct mu_keys *keys, const char *path, struct mu_unlock *how, c
     return rc;
 }
 
-static struct mu_unlock unlock_with(struct mu_keys *keys, const struct mu_agent *agent)
+static struct mu_unlock unlock_with(struct mu_keys *keys, const struct mu_ssh_agent *agent)
 {
     bool there = pthread_equal(keys->maker, pthread_self()) && !keys->passphrase;
 
     return (struct mu_unlock){.agent = agent, .ask = there ? keys->ask : NULL, .ask_arg = keys->ask_arg};
 }
 
-int mu_keys_load(struct mu_keys *keys, const char *path, const struct mu_agent *agent, const struct mu_identity **out,
+int mu_keys_load(struct mu_keys *keys, const char *path, const struct mu_ssh_agent *agent, const struct mu_identity **out,
                  struct mu_err *err)
 {
     struct mu_unlock how = unlock_with(keys, agent);
@@ -133,14 +133,14 @@ int mu_keys_load_certificate(struct mu_keys *keys, const char *path, struct mu_e
     return kept ? 0 : mu_err_set(err, MU_ENOMEM, "certificate %s: out of memory", path);
 }
 
-static bool usable(const struct mu_identity *id, const struct mu_agent *agent)
+static bool usable(const struct mu_identity *id, const struct mu_ssh_agent *agent)
 {
-    return id->key || mu_agent_holds(agent, id->blob, id->len);
+    return id->key || mu_ssh_agent_holds(agent, id->blob, id->len);
 }
 
 /* ---- the run's own ---- */
 
-static int load_shared(struct mu_keys *keys, const char *path, const struct mu_agent *agent, struct mu_err *err)
+static int load_shared(struct mu_keys *keys, const char *path, const struct mu_ssh_agent *agent, struct mu_err *err)
 {
     struct mu_unlock how = unlock_with(keys, agent);
     const struct mu_identity *id = NULL;
@@ -170,7 +170,7 @@ static int load_shared(struct mu_keys *keys, const char *path, const struct mu_a
 
 static const char *const defaults[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa", NULL};
 
-int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, const struct mu_agent *agent,
+int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, const struct mu_ssh_agent *agent,
                 struct mu_err *err)
 {
     const char *const *files = config->key_files ? config->key_files : defaults;
@@ -202,13 +202,13 @@ int mu_keys_new(struct mu_keys **out, const struct mu_ssh_config *config, const 
     return rc;
 }
 
-int mu_keys_need_shared(struct mu_keys *keys, const struct mu_agent *agent, struct mu_err *err)
+int mu_keys_need_shared(struct mu_keys *keys, const struct mu_ssh_agent *agent, struct mu_err *err)
 {
     struct mu_unlock how = unlock_with(keys, agent);
     size_t n_agent = 0;
     int rc = 0;
 
-    mu_agent_keys(agent, &n_agent);
+    mu_ssh_agent_keys(agent, &n_agent);
     if (!keys->defaults || keys->asked_for_defaults || !how.ask || keys->n_shared || n_agent || keys->password)
         return 0;
     keys->asked_for_defaults = true;
@@ -231,7 +231,7 @@ int mu_keys_need_shared(struct mu_keys *keys, const struct mu_agent *agent, stru
     return rc;
 }
 
-int mu_keys_add(struct mu_keys *keys, const char *path, const struct mu_agent *agent, struct mu_err *err)
+int mu_keys_add(struct mu_keys *keys, const char *path, const struct mu_ssh_agent *agent, struct mu_err *err)
 {
     struct mu_unlock how = unlock_with(keys, agent);
     const struct mu_identity *id = mu_keys_find(keys, path);

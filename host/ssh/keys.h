@@ -37,7 +37,7 @@ struct mu_identity {
 
 /* Where passphrases come from. Tried in this order. */
 struct mu_unlock {
-    const struct mu_agent *agent; /* a key that it holds is left encrypted; NULL: none */
+    const struct mu_ssh_agent *agent; /* a key that it holds is left encrypted; NULL: none */
     const char *passphrase;       /* NULL: none */
     mu_ssh_ask_fn *ask;           /* NULL: nobody is there */
     void *ask_arg;
@@ -56,7 +56,7 @@ int mu_key_blob(ssh_key key, unsigned char **blob, size_t *len);
 const struct mu_identity *mu_keys_find(struct mu_keys *keys, const char *path);
 const struct mu_certificate *mu_keys_find_certificate(struct mu_keys *keys, const char *path);
 /* Load it unless it is there. 0 or MU_ENOMEM: a file that cannot be used is no error here. */
-int mu_keys_load(struct mu_keys *keys, const char *path, const struct mu_agent *agent, const struct mu_identity **out,
+int mu_keys_load(struct mu_keys *keys, const char *path, const struct mu_ssh_agent *agent, const struct mu_identity **out,
                  struct mu_err *err);
 int mu_keys_load_certificate(struct mu_keys *keys, const char *path, struct mu_err *err);
 /* The run's own identities, for servers that name none. */

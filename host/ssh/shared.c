@@ -64,7 +64,7 @@ int mu_ssh_shared_new(struct mu_ssh_shared **out, const struct mu_ssh_config *co
     if (!rc)
         rc = mu_hostkeys_new(&sh->hostkeys, config, err);
     if (!rc && sh->agent_socket && *sh->agent_socket) {
-        rc = mu_agent_new(&sh->agent, agent_socket, config->agent_timeout_ms);
+        rc = mu_ssh_agent_new(&sh->agent, agent_socket, config->agent_timeout_ms);
         if (rc)
             mu_err_set(err, rc, "cannot start the SSH agent's proxy: out of memory, descriptors or threads");
     }
@@ -107,12 +107,12 @@ void mu_ssh_shared_free(struct mu_ssh_shared *sh)
         return;
     for (struct mu_other_agent *a = sh->agents, *next; a; a = next) {
         next = a->next;
-        mu_agent_free(a->agent);
+        mu_ssh_agent_free(a->agent);
         free(a);
     }
     pthread_mutex_destroy(&sh->lock);
     tdestroy(sh->chains, free);
-    mu_agent_free(sh->agent);
+    mu_ssh_agent_free(sh->agent);
     free(sh->agent_socket);
     mu_keys_free(sh->keys);
     mu_hostkeys_free(sh->hostkeys);
@@ -137,7 +137,7 @@ ssh_key mu_ssh_shared_key(const struct mu_ssh_shared *sh, const char *key_file, 
 
 int mu_ssh_shared_agent_fd(struct mu_ssh_shared *sh)
 {
-    return sh->agent ? mu_agent_client_fd(sh->agent, NULL, NULL) : -1;
+    return sh->agent ? mu_ssh_agent_client_fd(sh->agent, NULL, NULL) : -1;
 }
 
 const char *mu_ssh_shared_password(const struct mu_ssh_shared *sh)

@@ -39,7 +39,7 @@ static bool is_run_agent(const struct mu_ssh_shared *sh, const char *path)
     return !path || !*path || !strcmp(path, sh->agent_socket);
 }
 
-struct mu_agent *mu_shared_agent(struct mu_ssh_shared *sh, const char *identity_agent)
+struct mu_ssh_agent *mu_shared_agent(struct mu_ssh_shared *sh, const char *identity_agent)
 {
     const char *path = agent_path(sh, identity_agent);
     struct mu_other_agent *a;
@@ -68,7 +68,7 @@ static int load_agent(struct mu_ssh_shared *sh, const char *identity_agent, stru
         return 0;
     a = calloc(1, sizeof(*a) + strlen(path) + 1);
     real = mu_ssh_expand_home(path);
-    rc = a && real ? mu_agent_new(&a->agent, real, sh->agent_timeout_ms) : MU_ENOMEM; /* without the lock: it may take long */
+    rc = a && real ? mu_ssh_agent_new(&a->agent, real, sh->agent_timeout_ms) : MU_ENOMEM; /* without the lock: it may take long */
     free(real);
     if (rc) {
         free(a);
@@ -83,7 +83,7 @@ static int load_agent(struct mu_ssh_shared *sh, const char *identity_agent, stru
     }
     pthread_mutex_unlock(&sh->lock);
     if (a) { /* another thread was faster */
-        mu_agent_free(a->agent);
+        mu_ssh_agent_free(a->agent);
         free(a);
     }
     return 0;
@@ -92,7 +92,7 @@ static int load_agent(struct mu_ssh_shared *sh, const char *identity_agent, stru
 int mu_shared_load_login(struct mu_ssh_shared *sh, const struct mu_ssh_options *o, struct mu_err *err)
 {
     const struct mu_identity *id;
-    const struct mu_agent *agent;
+    const struct mu_ssh_agent *agent;
     int rc = load_agent(sh, o->identity_agent, err);
 
     agent = mu_shared_agent(sh, o->identity_agent);

@@ -26,3 +26,5 @@ add_test(NAME cli_console COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-console $<T
 set_tests_properties(cli_console PROPERTIES LABELS integration TIMEOUT 600)
 add_test(NAME cli_progress COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-progress $<TARGET_FILE:muster>)
 set_tests_properties(cli_progress PROPERTIES LABELS integration TIMEOUT 600)
+add_test(NAME cli_agents COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/test-agents $<TARGET_FILE:muster> "${MUSTER_NATS}")
+set_tests_properties(cli_agents PROPERTIES LABELS integration TIMEOUT 300)

@@ -50,6 +50,12 @@ add_executable(libssh_server ${muster_tests}/support/libssh_server.c)
 target_link_libraries(libssh_server PRIVATE PkgConfig::LIBSSH)
 set_target_properties(libssh_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
+if(MUSTER_NATS)
+  add_executable(nats_tool ${muster_tests}/support/nats_tool.c)
+  target_link_libraries(nats_tool PRIVATE PkgConfig::NATS)
+  set_target_properties(nats_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # A sanitizer's runtime wants to be the first library, so that these are without it.
 if(NOT MUSTER_SANITIZE)
   add_library(slow_send MODULE ${muster_tests}/support/slow_send.c)

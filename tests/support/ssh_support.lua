@@ -93,24 +93,34 @@ end
 local Job = {}
 Job.__index = Job
 
---- Start muster: as T.run_script on a fleet, but returns at once a job with pid, dir. options: args, env.
-function M.start(script, options)
+--- Start muster with these words, in the background: a job with pid, dir, which has stdout and stderr. What hangs is ended
+--- after `seconds`, and whatever it is when this process ends. options: dir, env, program (a list of words
+--- instead of muster).
+function M.spawn(arguments, options, seconds)
   local dir = options.dir or T.tmpdir()
   local words = { "env", "-u", "SSH_AUTH_SOCK", "-u", "XDG_STATE_HOME", "HOME=" .. T.home() }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. value end
   -- An alarm survives exec: what hangs is ended by it, and that is not an exit code. A test that runs in the
   -- background of a shell has SIGINT ignored, and muster would respect that.
-  for _, word in ipairs { "perl", "-e", "$SIG{$_} = q(DEFAULT) for qw(INT TERM HUP); alarm shift; exec @ARGV",
-    tostring(T.time_limit), T.muster, "run", T.write(dir .. "/script.lua", script), "--json", dir .. "/results.json",
-    "--log-format", "json" } do
+  for _, word in ipairs { "setpriv", "--pdeathsig", "KILL", "perl", "-e",
+    "$SIG{$_} = q(DEFAULT) for qw(INT TERM HUP); alarm shift; exec @ARGV", tostring(seconds or T.time_limit) } do
     words[#words + 1] = word
   end
-  for _, word in ipairs(options.args or {}) do words[#words + 1] = word end
+  for _, word in ipairs(options.program or { T.muster }) do words[#words + 1] = word end
+  for _, word in ipairs(arguments) do words[#words + 1] = word end
   local self = setmetatable({ dir = dir }, Job)
   self.pipe = assert(io.popen(("echo $$; exec %s </dev/null >%s 2>%s"):format(T.quote(table.unpack(words)),
     T.quote(dir .. "/stdout"), T.quote(dir .. "/stderr"))))
   self.pid = tonumber(self.pipe:read "l")
   return self
+end
+
+--- Start a run: as T.run_script, but returns at once what M.spawn returns. options: args, env, dir.
+function M.start(script, options)
+  local dir = options.dir or T.tmpdir()
+  local words = { "run", T.write(dir .. "/script.lua", script), "--json", dir .. "/results.json", "--log-format", "json" }
+  for _, word in ipairs(options.args or {}) do words[#words + 1] = word end
+  return M.spawn(words, { dir = dir, env = options.env })
 end
 
 --- The same on a fleet.

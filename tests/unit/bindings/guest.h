@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static char dir[64], script_path[80], db[80], flag[80];
 static struct mu_logger *lg;
 static struct mu_inventory *inventory;
 static struct mu_server *servers[4];
+static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER; /* workers write while the main thread looks */
 static struct mu_buf said; /* a line a log line: "a: text" */
 
 static inline void note(void *arg, const struct mu_record *r)
@@ -42,14 +44,23 @@ static inline void note(void *arg, const struct mu_record *r)
     (void)arg;
     if (strstr(r->msg, "finished: ")) /* and how long it took */
         return;
+    pthread_mutex_lock(&said_lock);
     for (size_t i = 0; i < r->n_fields; i++)
         if (!strcmp(r->fields[i].key, "server_id"))
             mu_buf_addf(&said, "%s: ", r->fields[i].v.str);
     mu_buf_add(&said, r->msg, r->msg_len);
     mu_buf_addc(&said, '\n');
+    pthread_mutex_unlock(&said_lock);
 }
 
-static inline bool was_said(const char *text) { return strstr(mu_buf_cstr(&said), text) != NULL; }
+static inline bool was_said(const char *text)
+{
+    pthread_mutex_lock(&said_lock);
+    bool was = strstr(mu_buf_cstr(&said), text) != NULL;
+    pthread_mutex_unlock(&said_lock);
+    return was;
+}
+
 static inline void assert_said(const char *text)
 {
     if (!was_said(text))
@@ -149,6 +160,8 @@ static inline int begin(struct mu_crew *c, struct mu_err *err)
     g->engine.n_servers = SEATS;
     g->engine.seat_pasts = g->pasts;
     g->engine.seat_past_whys = g->whys;
+    if (!g->engine.local && mu_ssh_shared_new(&g->engine.ssh, &g->home->config->ssh, err))
+        fail_msg("%s", err->msg);
     mu_crew_local_init(&g->local, &g->engine, g->seats, SEATS, g->home->loop);
     return mu_crew_local_start(&g->local, 2, err);
 }
@@ -248,6 +261,7 @@ static inline void free_guest(struct guest *g)
         mu_crew_local_free(&g->local);
         mu_mailbox_free(g->mailbox, mu_message_free);
         mu_sources_free(g->engine.sources);
+        mu_ssh_shared_free(g->engine.ssh);
         free(g->engine.where);
         mu_rules_free(g->rules);
     }
@@ -303,7 +317,7 @@ static inline struct mu_run *new_run(struct mu_run_config *config, const struct 
 {
     struct mu_run *run = NULL;
     struct mu_err err = {0};
-    config->local = true;
+    config->local = !config->ssh.config_file; /* tests of SSH name one: "none" */
     config->state_dir = dir;
     if (mu_run_new(&run, config, script, servers, n, &mu_bindings, lg, &err))
         fail_msg("%s", err.msg);

@@ -40,7 +40,7 @@ static struct mu_ssh_shared *shared_with(const char *socket_path, uint64_t timeo
 static bool asks(int fd, const void *request, size_t len, const void *expected, size_t expected_len)
 {
     struct mu_buf answer = MU_BUF_INIT;
-    bool ok = mu_agent_talk(fd, request, len, &answer, mu_clock_ms() + 60000) == 0 && answer.len == expected_len &&
+    bool ok = mu_ssh_agent_talk(fd, request, len, &answer, mu_clock_ms() + 60000) == 0 && answer.len == expected_len &&
               !memcmp(answer.data, expected, expected_len);
 
     mu_buf_free(&answer);
@@ -80,7 +80,7 @@ static void *fake_run(void *arg)
         while (!end && (n = recv(fd, chunk, sizeof(chunk), 0)) > 0) {
             long frame;
             mu_buf_add(&in, chunk, (size_t)n);
-            while (!end && (frame = mu_agent_frame(in.data, in.len)) > 0) {
+            while (!end && (frame = mu_ssh_agent_frame(in.data, in.len)) > 0) {
                 if (in.data[4] == MU_AGENT_LIST) {
                     atomic_fetch_add(&f->lists, 1);
                     if (f->list)
