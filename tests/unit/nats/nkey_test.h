@@ -89,7 +89,8 @@ static void jwt_new(char out[2048], const struct nkey *issuer, const struct nkey
     EVP_MD_CTX *md = EVP_MD_CTX_new();
 
     snprintf(claims, sizeof claims,
-             "{\"jti\":\"X\",\"iat\":1600000000,\"iss\":\"%s\",\"name\":\"%s\",\"sub\":\"%s\",\"nats\":{\"type\":\"%s\",\"version\":2%s}}",
+             "{\"jti\":\"X\",\"iat\":1600000000,\"iss\":\"%s\",\"name\":\"%s\",\"sub\":\"%s\","
+             "\"nats\":{\"type\":\"%s\",\"version\":2%s}}",
              issuer->public_key, kind, subject->public_key, kind, more);
     jwt_part(out, head, strlen(head));
     strcat(out, ".");

@@ -175,7 +175,7 @@ static void test_flush(void **state)
     OK(b, mu_nats_say(b->n, "x", NULL, "y", 1));
     OK(b, mu_nats_flush(b->n, 5000, &b->err));
     assert_true(mu_nats_max_payload(b->n) == 1048576);
-    server_signal(b, SIGSTOP);
+    server_stop(b);
     assert_int_equal(mu_nats_flush(b->n, 200, &b->err), MU_EIO);
     assert_says(b, "no answer from the server within 200 ms");
     server_signal(b, SIGCONT);

@@ -22,7 +22,8 @@ static void test_urls(void **state)
     struct bed *b = *state;
     const char *plain[] = {"nats://192.0.2.1:4222", "nats://127.evil.example:4222", "nats://localhost.example",
                            "nats://[2001:db8::1]:4222", "nats://127.0.0.1:1,nats://nats.example:4222"};
-    const char *bad[] = {"127.0.0.1:4222", "http://127.0.0.1", "nats://127.0.0.1:0", "nats://127.0.0.1:65536", "nats://127.0.0.1:x",
+    const char *bad[] = {"127.0.0.1:4222", "http://127.0.0.1", "nats://127.0.0.1:0", "nats://127.0.0.1:65536",
+                         "nats://127.0.0.1:x",
                          "nats://127.0.0.1:1x", "nats://", "nats://:4222", "", ",", "nats://127.0.0.1:4222/path"};
 
     for (size_t i = 0; i < COUNT(plain); i++)
@@ -226,7 +227,8 @@ static void test_tls(void **state)
     c.urls = named;
     refused(b, c, MU_EIO, "mismatch");
     server_end(b);
-    server_start(b, "tls {\n cert_file: \"$DIR/server.pem\"\n key_file: \"$DIR/server.key\"\n ca_file: \"$DIR/ca.pem\"\n verify: true\n}\n");
+    server_start(b, "tls {\n cert_file: \"$DIR/server.pem\"\n key_file: \"$DIR/server.key\"\n"
+                    " ca_file: \"$DIR/ca.pem\"\n verify: true\n}\n");
     refused(b, good, MU_EIO, "cannot connect to tls://127.0.0.1:");
     c = good;
     c.cert_file = file(b, cert, "client.pem");

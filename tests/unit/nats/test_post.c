@@ -111,7 +111,7 @@ static void test_stopped(void **state)
     uint64_t start;
 
     make_stream(b, "S", "a.>", MU_NATS_LIMITS);
-    server_signal(b, SIGSTOP);
+    server_stop(b);
     start = mu_clock_ms();
     memset(big, 'x', sizeof big - 1);
     for (int i = 0; i < 300; i++) /* more than the sockets hold */
@@ -119,7 +119,6 @@ static void test_stopped(void **state)
     assert_true(mu_clock_ms() - start < 3000); /* the loop is not held */
     TURN_UNTIL(b, p.done == 300);
     assert_int_equal(p.lost, 300);
-    assert_true(mu_clock_ms() - start >= 4900);
     server_signal(b, SIGCONT);
     p = (struct posts){.in_order = true};
     while (p.stored == 0) {
@@ -130,15 +129,36 @@ static void test_stopped(void **state)
     }
 }
 
-/* Killed in the middle: whoever puts again what was not stored has all of them, in order. */
+struct reader {
+    int n;
+    bool in_order;
+};
+
+static void on_job(void *arg, struct mu_nats_job *job)
+{
+    struct reader *r = arg;
+    size_t len;
+    const char *bytes = mu_nats_job_bytes(job, &len);
+    char text[32];
+
+    snprintf(text, sizeof text, "%.*s", (int)len, bytes);
+    r->in_order &= atoi(text) == r->n;
+    r->n++;
+    mu_nats_job_ack_free(job);
+}
+
+/* Killed in the middle: whoever puts again what was not stored has all of them, once, in order. */
 static void test_killed(void **state)
 {
     struct bed *b = bed_up(state);
     int stored = 0, kills = 0;
-    struct mu_buf out = MU_BUF_INIT;
-    char id[32], want[32];
+    const char *durables[] = {"d", NULL};
+    struct reader r = {.in_order = true};
+    struct mu_nats_pull *pull = NULL;
+    char id[32];
 
-    make_stream(b, "S", "a.>", MU_NATS_LIMITS);
+    make_stream(b, "WORK", "a.>", MU_NATS_WORK_QUEUE);
+    make_consumer(b, "d", "a.>", 60000);
     while (stored < 3000) {
         struct posts p = {.in_order = true};
         int sent = 0;
@@ -160,11 +180,13 @@ static void test_killed(void **state)
             stored += 100;
     }
     assert_int_equal(kills, 2);
-    OK(b, mu_nats_last(b->n, "S", "a.x", &out, NULL, &b->err));
-    snprintf(want, sizeof want, "%d", stored - 1);
-    assert_string_equal(mu_buf_cstr(&out), want);
     assert_true(b->ups == 2 && b->downs >= 2);
-    mu_buf_free(&out);
+    OK(b, mu_nats_pull_new(&pull, b->n, "WORK", durables, on_job, &r, &b->err));
+    mu_nats_pull_want(pull, 10000);
+    TURN_UNTIL(b, r.n >= stored);
+    turn_for_ms(b, 300);
+    assert_int_equal(r.n, stored);
+    assert_true(r.in_order);
 }
 
 static void test_away(void **state)
