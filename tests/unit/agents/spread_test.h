@@ -71,6 +71,7 @@ struct play {
     struct mu_crew *crew;
     struct mu_semaphores *semaphores;
     bool keeps_not; /* nothing is committed for now */
+    bool any_run;   /* agents are of the first run that they get a task of */
     size_t n_done, n_started;
     unsigned done[MOST];            /* how often */
     char came[MOST][160];           /* kinds of messages, and what they say: "step:a failure:why done " */
@@ -267,8 +268,10 @@ struct hand {
     struct mu_nats *n;
     struct mu_nats_pull *pull;
     struct mu_nats_ear *ear, *own_ear;
-    const char *id, *name;
-    bool works;    /* does each task at once */
+    const char *id;
+    char run[64];  /* whose events it writes; "": of the first task that comes */
+    bool works;    /* does each task at once, and says so in its log; says that it is idle when it is told to stop */
+    bool pairs;    /* steps are of pairs alone */
     bool deaf;     /* to words: it acknowledges nothing */
     size_t n_jobs; /* that came */
     struct work {
@@ -276,7 +279,7 @@ struct hand {
         size_t index, peer;
         enum mu_task_kind kind;
         uint64_t delivery;
-        bool told;
+        bool told, bare; /* it has no steps */
     } jobs[MOST * 2];
     uint64_t letters;
     size_t n_stored, n_kept, n_dropped, n_cancels, n_kills, n_hails;
@@ -302,8 +305,8 @@ UNUSED static void write_letter(struct hand *h, const void *bytes, size_t len, b
 
     mu_wire_add_letter(&letter, &l);
     assert_false(letter.failed);
-    snprintf(id, sizeof id, "%s.%s.%llu", RUN, h->id, (unsigned long long)h->letters);
-    assert_int_equal(mu_nats_post(h->n, mu_subject_event(&subject, RUN, h->id), id, letter.data, letter.len, MU_NATS_ANY, letter_stored, h), 0);
+    snprintf(id, sizeof id, "%s.%s.%llu", h->run, h->id, (unsigned long long)h->letters);
+    assert_int_equal(mu_nats_post(h->n, mu_subject_event(&subject, h->run, h->id), id, letter.data, letter.len, MU_NATS_ANY, letter_stored, h), 0);
     mu_buf_free(&letter);
     mu_buf_free(&subject);
 }
@@ -325,13 +328,17 @@ UNUSED static void write_event(struct hand *h, const struct mu_wire_event *e)
     mu_buf_free(&bytes);
 }
 
+static bool fails;
+
 static void add_note(struct mu_buf *notes, const struct work *w, int kind, const char *text)
 {
-    struct mu_message m = {.head.kind = kind, .kind = w->kind, .number = 7, .wall_ms = mu_clock_wall_ms(), .text = (char *)text};
+    struct mu_message m = {.head.kind = kind, .kind = w->kind, .peer = w->peer, .number = 7, .wall_ms = mu_clock_wall_ms(), .text = (char *)text};
 
     if (kind == MU_MSG_STEP) {
         m.step = mu_step_result_new(text);
         m.text = NULL;
+        if (fails)
+            mu_step_result_add_failure(m.step, MU_ST_FAILED, "BenchmarkFailed", NULL, "slow", "slow");
     }
     if (kind == MU_MSG_MARK)
         m.mark = MU_MARK_MADE;
@@ -355,7 +362,7 @@ UNUSED static void add_result(struct mu_buf *out, struct work *w, size_t artefac
     }
     if (w->kind == MU_TASK_MARK)
         add_note(&notes, w, MU_MSG_MARK, "it is marked");
-    else
+    else if (!w->bare)
         add_note(&notes, w, MU_MSG_STEP, "a");
     if (w->kind == MU_TASK_RUN)
         add_note(&notes, w, MU_MSG_ENDING, NULL);
@@ -393,6 +400,17 @@ UNUSED static void write_result(struct hand *h, struct work *w)
     mu_buf_free(&bytes);
 }
 
+static void take_word(void *arg, const struct mu_nats_heard *heard);
+
+static void listen_to(struct hand *h)
+{
+    struct mu_buf text = MU_BUF_INIT;
+
+    assert_int_equal(mu_nats_listen(&h->ear, h->n, mu_subject_word(&text, h->run, NULL), take_word, h, NULL), 0);
+    assert_int_equal(mu_nats_listen(&h->own_ear, h->n, mu_subject_word(&text, h->run, h->id), take_word, h, NULL), 0);
+    mu_buf_free(&text);
+}
+
 static void take_job(void *arg, struct mu_nats_job *job)
 {
     struct hand *h = arg;
@@ -403,16 +421,23 @@ static void take_job(void *arg, struct mu_nats_job *job)
 
     if (mu_wire_read_task(&task, bytes, len, &err))
         fail_msg("%s", err.msg);
-    assert_string_equal(task.run_id, RUN);
+    if (!h->run[0]) {
+        snprintf(h->run, sizeof h->run, "%s", task.run_id);
+        listen_to(h);
+    }
+    assert_string_equal(task.run_id, h->run);
     assert_true(h->n_jobs < COUNT(h->jobs));
     struct work *w = &h->jobs[h->n_jobs++];
-    *w = (struct work){.job = job, .index = task.index, .peer = task.peer, .kind = task.kind, .delivery = mu_nats_job_delivery(job)};
+    *w = (struct work){.job = job, .index = task.index, .peer = task.peer, .kind = task.kind, .delivery = mu_nats_job_delivery(job), .bare = h->pairs && task.kind == MU_TASK_RUN};
     mu_wire_task_clear(&task);
     if (h->works) {
         struct mu_buf both = MU_BUF_INIT;
 
         add_event(&both, MU_EVENT_STARTED, w);
         add_result(&both, w, 0);
+        write_letter(h, both.data, both.len, false);
+        mu_buf_clear(&both);
+        add_line(&both, MU_INFO, "?", "Server finished.");
         write_letter(h, both.data, both.len, false);
         mu_buf_free(&both);
     }
@@ -428,6 +453,8 @@ static void take_word(void *arg, const struct mu_nats_heard *heard)
         h->n_cancels += w.kind == MU_WORD_CANCEL;
         h->n_kills += w.kind == MU_WORD_KILL;
         h->n_hails += w.kind == MU_WORD_HAIL;
+        if (w.kind == MU_WORD_CANCEL && h->works)
+            write_event(h, &(struct mu_wire_event){.kind = MU_EVENT_IDLE});
         if (w.kind == MU_WORD_ANSWER)
             mu_buf_addf(&h->answers, "%d:%d ", (int)w.ticket, w.code);
         for (size_t i = 0; (w.kind == MU_WORD_KEPT || w.kind == MU_WORD_DROP) && i < h->n_jobs; i++) {
@@ -470,7 +497,7 @@ UNUSED static struct hand *hand_up(struct play *p, const char *id, const char *g
     struct mu_err err = {0};
     int rc = mu_nats_open(&h->n, &c, p->b->loop, on_state, p->b, &err);
 
-    h->id = h->name = id;
+    h->id = id;
     h->works = works;
     if (!rc)
         rc = mu_subjects_ensure(h->n, &err);
@@ -480,12 +507,12 @@ UNUSED static struct hand *hand_up(struct play *p, const char *id, const char *g
     const char *durables[] = {mu_subject_durable(&text, mu_buf_cstr(&queue)), NULL};
     if (!rc)
         rc = mu_nats_pull_new(&h->pull, h->n, MU_STREAM_TASKS, durables, take_job, h, &err);
-    if (!rc)
-        rc = mu_nats_listen(&h->ear, h->n, mu_subject_word(&text, RUN, NULL), take_word, h, &err);
-    if (!rc)
-        rc = mu_nats_listen(&h->own_ear, h->n, mu_subject_word(&text, RUN, id), take_word, h, &err);
     if (rc)
         fail_msg("%s", err.msg);
+    if (!p->any_run) {
+        strcpy(h->run, RUN);
+        listen_to(h);
+    }
     beat(p, id, group);
     if (wants)
         mu_nats_pull_want(h->pull, wants);
