@@ -4,8 +4,6 @@ local S = require "ssh_support"
 local T = require "muster_test"
 local cjson = require "cjson"
 
-T.time_limit = 300
-
 -- Of 300 servers: some are too slow, some break, one cannot be reached, one is behind its peers and is measured twice.
 local SCRIPT = [[
 local muster = require "muster"
@@ -109,7 +107,7 @@ describe("agents", function()
     local workers = A.workers(theirs.log)
     for _, name in ipairs { "a", "b", "c" } do assert.is_true((workers[name] or 0) > 30, cjson.encode(workers)) end
     -- Nothing of it is left in the queues.
-    S.wait_for("empty queues", function() return nats:count "TASKS" == 0 and nats:count "EVENTS" == 0 end)
+    A.wait_empty(nats)
   end)
 
   it("serve the servers of their groups, and only those; a server that nobody serves is told before anything runs", function()
