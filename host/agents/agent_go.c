@@ -108,7 +108,7 @@ static bool is_over(struct mu_agent *a, uint64_t now)
         bool late = now >= a->drain_until_ms, too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
         wait = wait || (mu_guest_at_work(g) && !(too_late && now >= a->drain_until_ms + LAST_LETTERS_MS));
         wait = wait || (mu_guest_owes(g) && !late);
-        wait = wait || (!mu_outbox_is_empty(g->outbox) && !too_late);
+        wait = wait || (g->outbox && !mu_outbox_is_empty(g->outbox) && !too_late);
     }
     return !wait;
 }
@@ -118,8 +118,10 @@ static void reap(struct mu_agent *a)
 {
     for (struct mu_list *l = a->guests.next, *next; l != &a->guests; l = next) {
         next = l->next;
-        if (guest_of(l)->state == MU_GUEST_GONE)
-            mu_guest_free(guest_of(l));
+        if (guest_of(l)->state != MU_GUEST_GONE)
+            continue;
+        mu_guest_free(guest_of(l));
+        mu_guest_begin_waiting(a);
     }
 }
 
