@@ -103,13 +103,14 @@ static void take_down(struct mu_spread *s)
 {
     mu_nats_pull_free(s->pull);
     mu_nats_listen_end(s->beats);
+    mu_nats_listen_end(s->advice);
     mu_spread_free_letters(s);
     mu_nats_close(s->nats);
     mu_timer_free(s->again);
     mu_timer_free(s->tick);
     mu_spread_free_posts(s);
     s->pull = NULL;
-    s->beats = NULL;
+    s->beats = s->advice = NULL;
     s->nats = NULL;
     s->again = s->tick = NULL;
 }
@@ -137,6 +138,8 @@ static int open_spread(struct mu_crew *c, const struct mu_crew_home *home, struc
         rc = mu_spread_publish(s, err);
     if (!rc)
         rc = mu_nats_listen(&s->beats, s->nats, mu_subject_agent(&subject, "*"), mu_spread_beat, s, err);
+    if (!rc)
+        rc = mu_nats_listen(&s->advice, s->nats, MU_SUBJECT_GIVEN_UP, mu_spread_given_up, s, err);
     mu_buf_free(&subject);
     if (rc)
         take_down(s);
@@ -296,6 +299,12 @@ static void end(struct mu_crew *c)
         mu_spread_chores_end(s);
         if (s->connected)
             remove_all(s);
+        else
+            mu_log(
+                MU_WARNING,
+                "nats-server at %s is away: what is in the queue of this run stays there, and agents that have tasks "
+                "of it go on until they know that it is over.",
+                mu_nats_where(s->nats));
     }
     s->over = true;
     take_down(s);

@@ -123,7 +123,7 @@ struct mu_spread {
     uint64_t born_ms;
     int64_t born_wall_ms;
     struct mu_nats *nats;
-    struct mu_nats_ear *beats;
+    struct mu_nats_ear *beats, *advice;
     struct mu_roster roster;
     char bundle[MU_BUNDLE_NAME_SIZE];
     size_t n;
@@ -239,6 +239,9 @@ void mu_spread_settle(struct mu_spread *s, uint32_t agent, size_t index, uint64_
 void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery, const char *cause,
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e);
+/* nats-server says that it hands a task out no more: whoever had it last has gone, too. */
+mu_nats_hear_fn mu_spread_given_up;
+#define MU_SUBJECT_GIVEN_UP "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." MU_STREAM_TASKS ".*"
 void mu_spread_free_failing(struct mu_spread *s);
 
 /* spread_permits.c */
