@@ -70,8 +70,11 @@ static void see_drain(struct mu_agent *a, uint64_t now)
             mu_guest_give_back(guest_of(l));
             n += mu_guest_at_work(guest_of(l));
         }
-        mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %g s.", n, n == 1 ? "" : "s",
-               (double)a->config.drain_timeout_ms / 1000.0);
+        if (n)
+            mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %g s.", n, n == 1 ? "" : "s",
+                   (double)a->config.drain_timeout_ms / 1000.0);
+        else
+            mu_log(MU_INFO, "Draining: nothing more is taken, and nothing is at work.");
         a->drain_until_ms = now + a->config.drain_timeout_ms;
         mu_agent_beat(a);
     }

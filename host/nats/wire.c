@@ -148,8 +148,10 @@ void mu_nats_mail_state(struct mu_nats_link *l, bool connected, const char *why)
 {
     struct mu_nats_mail *mail = mu_nats_mail_new(MU_NATS_STATE, 0, why);
 
-    if (mail)
+    if (mail) {
         mail->connected = connected;
+        mail->seq = l->generation;
+    }
     mu_nats_link_mail(l, mail);
 }
 

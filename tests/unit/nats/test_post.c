@@ -119,7 +119,6 @@ static void test_stopped(void **state)
     assert_true(mu_clock_ms() - start < 3000); /* the loop is not held */
     TURN_UNTIL(b, p.done == 300);
     assert_int_equal(p.lost, 300);
-    assert_true(mu_clock_ms() - start >= 4900);
     server_signal(b, SIGCONT);
     p = (struct posts){.in_order = true};
     while (p.stored == 0) {
