@@ -95,6 +95,35 @@ static void a_task_of_another_kind_is_not_taken_for_the_one_dealt(void **state)
     hand_down(h);
 }
 
+/* With fewer at a time than before: a result of one that is not dealt yet cannot be taken in, and it is run again later. */
+static void a_result_that_comes_before_its_server_is_dealt(void **state)
+{
+    struct play *p = play_up(state, 2);
+    struct hand *h = up(p, "h1-aaaaaa", 2, false);
+
+    play_begin(p, false);
+    deal(p, MU_TASK_RUN, 0);
+    deal(p, MU_TASK_RUN, 1);
+    PLAY_UNTIL(p, h->n_jobs == 2);
+    play_crash(p);
+    play_begin(p, true);
+    deal(p, MU_TASK_RUN, h->jobs[0].index);
+    write_result(h, &h->jobs[1]);
+    PLAY_UNTIL(p, h->n_dropped == 1);
+    write_result(h, &h->jobs[0]);
+    PLAY_UNTIL(p, p->n_done == 1);
+    deal(p, MU_TASK_RUN, h->jobs[1].index);
+    mu_nats_pull_want(h->pull, 1);
+    PLAY_UNTIL(p, h->n_jobs == 3);
+    assert_int_equal(h->jobs[2].index, h->jobs[1].index);
+    write_result(h, &h->jobs[2]);
+    PLAY_UNTIL(p, p->n_done == 2);
+    assert_int_equal(p->done[0], 1);
+    assert_int_equal(p->done[1], 1);
+    play_end(p);
+    hand_down(h);
+}
+
 static void permits_that_are_held_count_after_a_crash(void **state)
 {
     struct play *p = play_up(state, 3);
@@ -308,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_gone_on_with, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(a_task_of_another_kind_is_not_taken_for_the_one_dealt, bed_setup, play_down),
+        cmocka_unit_test_setup_teardown(a_result_that_comes_before_its_server_is_dealt, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(permits_that_are_held_count_after_a_crash, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(what_is_claimed_is_known_after_a_crash, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(a_queue_that_nobody_serves_is_waited_for_and_given_up, bed_setup, play_down),
