@@ -97,7 +97,7 @@ struct mu_guest {
     bool cancelled, idle_said, over;    /* over: the run has ended; nobody listens */
     uint64_t open_again_ms;             /* when it could not be fetched; 0: not */
     uint64_t looked_ms, asked_ms, busy_ms, kill_ms;
-    size_t n_done;
+    size_t n_begun, n_done;
 };
 
 /* agent.c */

@@ -17,13 +17,13 @@ size_t mu_guest_owes(const struct mu_guest *g)
     return n;
 }
 
-/* Whoever cancelled waits for it: nothing comes of the run after it. */
+/* Whoever cancelled waits for it, and whoever ends a run: nothing comes of what was begun after it. */
 static void say_idle(struct mu_guest *g)
 {
     bool claims = false;
     for (struct mu_list *l = g->seats.all.next; l != &g->seats.all; l = l->next)
         claims = claims || mu_fence_is_busy(&mu_list_entry(l, struct mu_seat, link)->fence);
-    if (!g->cancelled || g->over || g->idle_said || claims || mu_guest_at_work(g))
+    if (g->over || g->idle_said || claims || mu_guest_at_work(g) || !g->outbox || (!g->cancelled && !g->n_begun))
         return;
     g->idle_said = true;
     mu_guest_put(g, &(struct mu_wire_event){.kind = MU_EVENT_IDLE});
@@ -103,6 +103,8 @@ static bool begin(struct mu_guest *g, struct mu_seat *seat)
         return true;
     } else {
         seat->mark = mu_guest_put_of(g, seat, MU_EVENT_STARTED, NULL);
+        g->n_begun++;
+        g->idle_said = false;
         seat->state = MU_SEAT_STARTED;
         return true;
     }

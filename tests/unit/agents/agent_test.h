@@ -23,7 +23,7 @@
 struct heard {
     struct mu_list link;
     struct mu_wire_event e;
-    char agent[MU_AGENT_ID_SIZE];
+    bool seen;
 };
 
 struct desk {
@@ -90,11 +90,11 @@ static struct mu_wire_event *next_event(struct desk *d)
         for (struct mu_list *l = d->heard.next, *next; l != &d->heard; l = next) {
             struct heard *h = mu_list_entry(l, struct heard, link);
             next = l->next;
-            if (h->e.kind == MU_EVENT_LINE || h->agent[0]) {
+            if (h->e.kind == MU_EVENT_LINE || h->seen) {
                 let_go(h);
                 continue;
             }
-            h->agent[0] = '!'; /* seen */
+            h->seen = true;
             return &h->e;
         }
         mu_loop_turn(d->b->loop, true);
@@ -103,7 +103,10 @@ static struct mu_wire_event *next_event(struct desk *d)
 
 static struct mu_wire_event *expect(struct desk *d, enum mu_wire_event_kind kind)
 {
-    struct mu_wire_event *e = next_event(d);
+    struct mu_wire_event *e;
+    do /* that it has nothing at work at the moment may be said at any time */
+        e = next_event(d);
+    while (e->kind == MU_EVENT_IDLE && kind != MU_EVENT_IDLE);
     if (e->kind != kind)
         fail_msg("event %d, text \"%s\", instead of %d", (int)e->kind, e->text ? e->text : "", (int)kind);
     return e;
@@ -111,9 +114,11 @@ static struct mu_wire_event *expect(struct desk *d, enum mu_wire_event_kind kind
 
 static bool is_waiting(struct desk *d)
 {
-    for (struct mu_list *l = d->heard.next; l != &d->heard; l = l->next)
-        if (!mu_list_entry(l, struct heard, link)->agent[0] && mu_list_entry(l, struct heard, link)->e.kind != MU_EVENT_LINE)
+    for (struct mu_list *l = d->heard.next; l != &d->heard; l = l->next) {
+        const struct heard *h = mu_list_entry(l, struct heard, link);
+        if (!h->seen && h->e.kind != MU_EVENT_LINE && h->e.kind != MU_EVENT_IDLE)
             return true;
+    }
     return false;
 }
 

@@ -49,7 +49,7 @@ static void lines_come_in_order_around_the_result(void **state)
     char seen[256] = "";
     put_task(d, 0);
     agent_start(d, 2, 5000);
-    while (!strstr(seen, "finished")) {
+    while (!strstr(seen, "idle")) {
         mu_loop_turn(d->b->loop, true);
         while (!mu_list_empty(&d->heard)) {
             struct heard *h = mu_list_entry(d->heard.next, struct heard, link);
@@ -61,12 +61,12 @@ static void lines_come_in_order_around_the_result(void **state)
                 assert_true(server);
                 strcat(seen, !strncmp(text, "measuring", 9) ? "measuring " : !strncmp(text, "Server finished", 15) ? "finished " : "");
             } else {
-                strcat(seen, h->e.kind == MU_EVENT_STARTED ? "started " : h->e.kind == MU_EVENT_RESULT ? "result " : "? ");
+                strcat(seen, h->e.kind == MU_EVENT_STARTED ? "started " : h->e.kind == MU_EVENT_RESULT ? "result " : h->e.kind == MU_EVENT_IDLE ? "idle " : "? ");
             }
             let_go(h);
         }
     }
-    assert_string_equal(seen, "started measuring result finished ");
+    assert_string_equal(seen, "started measuring result finished idle ");
 }
 
 /* ---- what cannot be run ---- */
@@ -276,11 +276,12 @@ static void a_cancelled_run_is_told_to_its_end(void **state)
 
 static void what_is_killed_is_told_at_once(void **state)
 {
-    struct desk *d = desk_ready(state, HEAD "return { steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
+    struct desk *d = desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
+                                            "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
                                             "  teardown = function(server) server:exec('exec sleep 1000') end }");
     put_task(d, 0);
     agent_start(d, 1, 5000);
-    expect(d, MU_EVENT_STARTED);
+    until_claimed(d);
     say(d, (struct mu_wire_word){.kind = MU_WORD_KILL}, true);
     struct mu_wire_event *e = expect(d, MU_EVENT_RESULT);
     assert_non_null(part(e, MU_MSG_DONE));
@@ -404,12 +405,13 @@ static void past_the_drain_timeout_tasks_go_back(void **state)
 
 static void the_second_time_it_leaves_at_once(void **state)
 {
-    struct desk *d = desk_ready(state, HEAD "return { steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
+    struct desk *d = desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
+                                            "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
                                             "  teardown = function(server) server:exec('exec sleep 1000') end }");
     struct mu_nats_pull *pull = NULL;
     put_task(d, 0);
     agent_start(d, 1, 600000);
-    expect(d, MU_EVENT_STARTED);
+    until_claimed(d);
     mu_agent_drain(d->agent);
     mu_agent_drain(d->agent);
     agent_wait(d);
