@@ -276,6 +276,9 @@ void mu_guest_part(struct mu_guest *g)
             mu_nats_job_free(seat->job);
         seat->job = NULL;
     }
+    if (g->outbox)
+        mu_outbox_shut(g->outbox);
+    g->state = MU_GUEST_GONE;
 }
 
 static void nothing(void *arg) { (void)arg; }

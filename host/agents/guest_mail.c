@@ -216,6 +216,8 @@ void mu_guest_mail(void *arg, struct mu_msg *msg)
         mu_crew_local_exited(&g->crew, m);
         if (g->state == MU_GUEST_LEAVING && g->crew.n_exited == g->crew.n_started)
             g->state = MU_GUEST_GONE;
+    } else if (g->state >= MU_GUEST_LEAVING) {
+        /* nothing is told any more, and the connection may be gone */
     } else if (m->head.kind == MU_MSG_LEAVE) {
         leave(g, m);
     } else if (seat) {
