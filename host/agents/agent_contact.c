@@ -92,6 +92,12 @@ void mu_agent_connection(void *arg, bool connected, const char *why)
     if (!connected) {
         mu_log(MU_WARNING, "Lost the connection to %s: %s. What runs goes on for up to %.0f s meanwhile.", mu_nats_where(a->nats), why,
                (double)a->config.ack_wait_ms / 1000.0);
+        for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
+            struct mu_guest *g = guest_of(l);
+            g->held = g->outbox && g->state < MU_GUEST_LEAVING;
+            if (g->held)
+                mu_outbox_hold(g->outbox, true);
+        }
         return;
     }
     mu_log(MU_INFO, "Connected to %s again.", mu_nats_where(a->nats));

@@ -22,6 +22,7 @@
 
 #define MU_GUEST_IDLE_MS 60000          /* without a task for so long its workers leave */
 #define MU_GUEST_LOOK_MS 15000          /* how often what is open is asked, and the brief looked at */
+#define MU_GUEST_HELD_LOOK_MS 1000      /* the latter, while it holds back what is to be told */
 #define MU_GUEST_LEAVE_MS 1000          /* past the grace, before tasks are killed */
 #define MU_AGENT_OUTBOX_MAX ((size_t)64 << 20) /* bytes not stored yet, past which no work is taken */
 
@@ -47,6 +48,7 @@ struct mu_agent {
     unsigned works;                     /* helpers at work: the connection is still needed */
     uint64_t tickets, changes;          /* questions asked, claims changed, so far */
     struct mu_list guests;
+    bool stuck;                         /* a worker of a former guest is, in a call: nothing that it uses is freed */
     struct mu_agent_past *pasts;        /* runs that were guests here */
     _Atomic(int) drains;
     int drains_seen;
@@ -93,6 +95,7 @@ struct mu_guest {
     struct mu_nats_ear *ears[2];
     struct mu_list questions;           /* guest_mail.c */
     struct mu_work *opening, *checking, *looking;
+    bool held;                          /* the connection was lost: the brief is read before anything is told */
     bool look_again;                    /* at the brief, as soon as the one under way is over */
     bool cancelled, idle_said, over;    /* over: the run has ended; nobody listens */
     uint64_t open_again_ms;             /* when it could not be fetched; 0: not */

@@ -224,7 +224,8 @@ void mu_guest_tick(struct mu_guest *g, uint64_t now)
         g->asked_ms = now;
         mu_guest_ask_anew(g, false);
     }
-    if (!at_work && now - g->looked_ms >= MU_GUEST_LOOK_MS)
+    bool due = now - g->looked_ms >= (g->held ? MU_GUEST_HELD_LOOK_MS : MU_GUEST_LOOK_MS);
+    if (due && (g->held ? mu_nats_connected(g->agent->nats) : !at_work))
         mu_guest_look(g);
     mu_guest_go_on(g);
     if (!at_work && mu_outbox_is_empty(g->outbox) && !g->opening && !g->checking && !g->looking)
@@ -293,8 +294,10 @@ void mu_guest_free(struct mu_guest *g)
         mu_crew_local_join(&g->crew, true, nothing, NULL);
         mu_crew_local_free(&g->crew);
     }
-    if (g->crew.abandoned) /* a worker is stuck in a call, and uses all of this */
+    if (g->crew.abandoned) { /* a worker is stuck in a call, and uses all of this */
+        g->agent->stuck = true;
         return;
+    }
     if (g->home)
         mu_mailbox_free(g->home, mu_message_free);
     mu_guest_forget_questions(g);

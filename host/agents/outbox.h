@@ -43,6 +43,8 @@ uint64_t mu_outbox_stored(const struct mu_outbox *o);
 uint64_t mu_outbox_letters(const struct mu_outbox *o); /* made so far, those before counted */
 size_t mu_outbox_bytes(struct mu_outbox *o);           /* that are not stored yet */
 bool mu_outbox_is_empty(struct mu_outbox *o);
+/* hold: nothing is posted until it is let go, as long as it is not known whether anybody reads it. */
+void mu_outbox_hold(struct mu_outbox *o, bool hold);
 /* Nobody wants it any more: what waits is dropped, and so is all that comes; a letter under way is not posted again. */
 void mu_outbox_shut(struct mu_outbox *o);
 
