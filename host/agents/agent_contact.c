@@ -14,8 +14,11 @@ void mu_agent_lost(void *arg)
 {
     struct mu_agent *a = arg;
     a->lost = true;
-    mu_log(MU_ERROR, "No contact with %s for %.0f s: other agents may have been given the same servers. All tasks here are cancelled, their "
-           "teardown runs, and nothing of them is told any more.", mu_nats_where(a->nats), (double)a->config.ack_wait_ms / 1000.0);
+    mu_log(
+        MU_ERROR,
+        "No contact with %s for %.0f s: other agents may have been given the same servers. All tasks here are cancelled, their "
+        "teardown runs, and nothing of them is told any more.",
+        mu_nats_where(a->nats), (double)a->config.ack_wait_ms / 1000.0);
     for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next)
         mu_guest_cancel(guest_of(l), MU_GUEST_LOSE, mu_agent_grace_ms(a));
 }
@@ -90,8 +93,8 @@ void mu_agent_connection(void *arg, bool connected, const char *why)
 {
     struct mu_agent *a = arg;
     if (!connected) {
-        mu_log(MU_WARNING, "Lost the connection to %s: %s. What runs goes on for up to %.0f s meanwhile.", mu_nats_where(a->nats), why,
-               (double)a->config.ack_wait_ms / 1000.0);
+        mu_log(MU_WARNING, "Lost the connection to %s: %s. What runs goes on for up to %.0f s meanwhile.",
+               mu_nats_where(a->nats), why, (double)a->config.ack_wait_ms / 1000.0);
         for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
             struct mu_guest *g = guest_of(l);
             g->held = g->outbox && g->state < MU_GUEST_LEAVING;

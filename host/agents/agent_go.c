@@ -105,7 +105,8 @@ static bool is_over(struct mu_agent *a, uint64_t now)
         return false;
     for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
         struct mu_guest *g = guest_of(l);
-        bool late = now >= a->drain_until_ms, too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
+        bool late = now >= a->drain_until_ms,
+             too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
         wait = wait || (mu_guest_at_work(g) && !(too_late && now >= a->drain_until_ms + LAST_LETTERS_MS));
         wait = wait || (mu_guest_owes(g) && !late);
         wait = wait || (g->outbox && !mu_outbox_is_empty(g->outbox) && !too_late);

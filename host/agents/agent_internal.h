@@ -1,10 +1,11 @@
 /* agent_internal.h: an agent and its guests, each a run that it does tasks of, from inside.
  *
- * Files: agent.c makes it, agent_go.c serves, agent_jobs.c takes jobs, agent_contact.c watches the connection, agent_keys.c has passphrases; guest.c a guest's life,
- *   guest_tasks.c the way of its tasks, guest_open.c what is fetched for it, guest_check.c what is looked at before a task begins,
- *   guest_mail.c what workers say, guest_words.c what the coordinator says.
- * Owner: agent.c makes and frees the agent, agent_go.c its guests. Thread: the loop's; what helper threads do is in guest_open.c and
- *   guest_check.c, on data of their own or such that nobody changes. Must not know: what agent.h hides.
+ * Files: agent.c makes it, agent_go.c serves, agent_jobs.c takes jobs, agent_contact.c watches the connection, agent_keys.c has
+ * passphrases; guest.c a guest's life, guest_tasks.c the way of its tasks, guest_open.c what is fetched for it, guest_check.c
+ * what is looked at before a task begins, guest_mail.c what workers say, guest_words.c what the coordinator says.
+ * Owner: agent.c makes and frees the agent, agent_go.c its guests.
+ * Thread: the loop's; what helper threads do is in guest_open.c and guest_check.c, on data of their own or such that nobody
+ * changes. Must not know: what agent.h hides.
  */
 #ifndef MU_AGENTS_AGENT_INTERNAL_H
 #define MU_AGENTS_AGENT_INTERNAL_H
@@ -67,7 +68,8 @@ struct mu_agent_past {
 };
 
 enum mu_guest_state {
-    MU_GUEST_WAITING, /* for an earlier guest of the same run to be gone: that one was cancelled, or its run over, and then gone on with */
+    MU_GUEST_WAITING, /* for an earlier guest of the same run to be gone: that one was cancelled, or its run over, and then gone
+                         on with */
     MU_GUEST_OPENING, /* brief, bundle and script are fetched */
     MU_GUEST_READY,
     MU_GUEST_BROKEN,  /* why: its tasks are refused */
@@ -131,8 +133,8 @@ void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task_take, struct mu
 void mu_guest_go_on(struct mu_guest *g);
 void mu_guest_tick(struct mu_guest *g, uint64_t now);
 void mu_guest_leave(struct mu_guest *g);
-/* The agent leaves: jobs of what is not over go back, those whose results are told are left as they are. They are handed out again when
- * their time is over; who has their result then says so. */
+/* The agent leaves: jobs of what is not over go back, those whose results are told are left as they are. They are handed out
+ * again when their time is over; who has their result then says so. */
 void mu_guest_part(struct mu_guest *g);
 size_t mu_guest_owes(const struct mu_guest *g); /* tasks at work, and jobs that are to be acknowledged */
 size_t mu_guest_at_work(const struct mu_guest *g);

@@ -26,8 +26,12 @@ uint64_t mu_guest_put(struct mu_guest *g, const struct mu_wire_event *e)
 
 uint64_t mu_guest_put_of(struct mu_guest *g, const struct mu_seat *seat, enum mu_wire_event_kind kind, const char *text)
 {
-    return mu_guest_put(g, &(struct mu_wire_event){.kind = kind, .index = seat->task.index, .task = seat->task.kind,
-                                                   .delivery = seat->delivery, .wall_ms = mu_clock_wall_ms(), .text = (char *)text});
+    return mu_guest_put(g, &(struct mu_wire_event){.kind = kind,
+                                                   .index = seat->task.index,
+                                                   .task = seat->task.kind,
+                                                   .delivery = seat->delivery,
+                                                   .wall_ms = mu_clock_wall_ms(),
+                                                   .text = (char *)text});
 }
 
 void mu_guest_refuse(struct mu_guest *g, struct mu_seat *seat, const struct mu_err *why)
@@ -163,16 +167,34 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
         rc = mu_logger_add_sink(g->logger, line_sink, g, NULL);
     if (rc)
         return mu_err_set(err, rc, "out of memory");
-    g->engine = (struct mu_engine){
-        .bindings = a->bindings, .script = g->script, .script_shown = b->script_path, .library_dir = g->library_dir, .logger = g->logger, .home = g->home,
-        .keeps = true, .local = b->local, .fail_fast = b->fail_fast, .pairs = b->pairs, .dry_run = b->dry_run,
-        .allow_destructive = b->allow_destructive, .cleanup = b->cleanup, .run_id = g->run_id, .owner = b->owner,
-        .user = b->user ? b->user : a->settings.user, .sudo_password = a->settings.sudo_password,
-        .connect_retries = b->connect_retries ? b->connect_retries : a->settings.connect_retries, .timeout_ms = b->timeout_ms,
-        .connect_timeout_ms = b->connect_timeout_ms, .setup_timeout_ms = b->setup_timeout_ms,
-        .teardown_timeout_ms = b->teardown_timeout_ms, .task_memory = b->task_memory, .shared = b->has_shared ? &b->shared : NULL,
-        .servers = g->seats.servers, .n_servers = 2 * g->seats.n_places, .seat_pasts = g->seats.pasts,
-        .seat_past_whys = g->seats.past_whys};
+    g->engine = (struct mu_engine){.bindings = a->bindings,
+                                   .script = g->script,
+                                   .script_shown = b->script_path,
+                                   .library_dir = g->library_dir,
+                                   .logger = g->logger,
+                                   .home = g->home,
+                                   .keeps = true,
+                                   .local = b->local,
+                                   .fail_fast = b->fail_fast,
+                                   .pairs = b->pairs,
+                                   .dry_run = b->dry_run,
+                                   .allow_destructive = b->allow_destructive,
+                                   .cleanup = b->cleanup,
+                                   .run_id = g->run_id,
+                                   .owner = b->owner,
+                                   .user = b->user ? b->user : a->settings.user,
+                                   .sudo_password = a->settings.sudo_password,
+                                   .connect_retries = b->connect_retries ? b->connect_retries : a->settings.connect_retries,
+                                   .timeout_ms = b->timeout_ms,
+                                   .connect_timeout_ms = b->connect_timeout_ms,
+                                   .setup_timeout_ms = b->setup_timeout_ms,
+                                   .teardown_timeout_ms = b->teardown_timeout_ms,
+                                   .task_memory = b->task_memory,
+                                   .shared = b->has_shared ? &b->shared : NULL,
+                                   .servers = g->seats.servers,
+                                   .n_servers = 2 * g->seats.n_places,
+                                   .seat_pasts = g->seats.pasts,
+                                   .seat_past_whys = g->seats.past_whys};
     if (!(g->engine.sources = mu_sources_new()))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!b->cleanup)
@@ -190,7 +212,8 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
 
 /* ---- as time goes by ---- */
 
-/* The guest that is to go on with the run has to wait for this one: what is left is acknowledgements, which that one can wait for. */
+/* The guest that is to go on with the run has to wait for this one: what is left is acknowledgements, which that one can wait
+ * for. */
 static void hand_over(struct mu_guest *g)
 {
     struct mu_guest *next = other_of_run(g, true);

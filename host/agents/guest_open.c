@@ -89,7 +89,8 @@ static void open_work(void *data)
         if (!o->rc)
             o->rc = mu_bundle_find(o->cache_dir, name, &o->script_file, &o->library_dir, &o->err);
     }
-    if (!o->rc && (o->rc = mu_brief_load_script(&o->brief, o->script_file, o->library_dir, o->bindings, o->logger, &o->script, &o->err)))
+    if (!o->rc &&
+        (o->rc = mu_brief_load_script(&o->brief, o->script_file, o->library_dir, o->bindings, o->logger, &o->script, &o->err)))
         mu_err_prefix(&o->err, "the run's script does not load here");
 }
 

@@ -200,7 +200,8 @@ static void answered(void *arg, int rc, uint64_t seq, const struct mu_err *err)
         unsigned shift = o->tries < 5 ? o->tries : 5;
         uint64_t pause = o->way.again_ms << shift;
         if (o->tries++ == 3)
-            mu_log(MU_WARNING, "What is to be told to the coordinator cannot be written to the queue: %s. It is kept, and tried again.",
+            mu_log(MU_WARNING,
+                   "What is to be told to the coordinator cannot be written to the queue: %s. It is kept, and tried again.",
                    err ? err->msg : "unknown error");
         mu_timer_start(o->timer, NULL, pause < AGAIN_MAX_MS ? pause : AGAIN_MAX_MS);
         return;

@@ -1,4 +1,5 @@
-/* What an agent writes reaches the stream in order, whole and once, whatever happens on the way; lines of the log are what is dropped. */
+/* What an agent writes reaches the stream in order, whole and once, whatever happens on the way; lines of the log are what is
+ * dropped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
