@@ -138,6 +138,8 @@ static int open_spread(struct mu_crew *c, const struct mu_crew_home *home, struc
     if (!rc)
         rc = mu_nats_listen(&s->beats, s->nats, mu_subject_agent(&subject, "*"), mu_spread_beat, s, err);
     if (!rc)
+        mu_spread_tidy(s);
+    if (!rc)
         rc = mu_nats_listen(&s->advice, s->nats, MU_SUBJECT_GIVEN_UP, mu_spread_given_up, s, err);
     mu_buf_free(&subject);
     if (rc)

@@ -1,5 +1,6 @@
 /* How a run's tasks end before their time, and how the run itself does. */
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "agents/brief.h"
 #include "agents/spread_internal.h"
@@ -92,7 +93,9 @@ static void remove_all(struct mu_spread *s)
 {
     struct mu_buf text = MU_BUF_INIT;
     struct mu_err err = {0};
+    const struct mu_wire_word look = {.kind = MU_WORD_HAIL, .text = (char *)MUSTER_VERSION};
     int rc = mu_spread_put_brief(s, MU_BRIEF_OVER, &err);
+    mu_spread_say(s, NULL, &look); /* so that they hear of it, and write nothing more */
     if (!rc)
         rc = mu_nats_consumer_remove(s->nats, MU_STREAM_EVENTS, mu_subject_run_durable(&text, s->run_id), &err);
     if (!rc)
@@ -131,4 +134,38 @@ void mu_spread_end(struct mu_crew *c)
     }
     s->over = true;
     mu_spread_take_down(s);
+}
+
+/* ---- runs before this one ---- */
+
+/* Their events, from agents that could not hear that it was over. */
+static int tidy(void *arg, const char *subject)
+{
+    struct mu_spread *s = arg;
+    struct mu_buf text = MU_BUF_INIT, bytes = MU_BUF_INIT;
+    struct mu_brief brief = {0};
+    const char *run = subject + strlen("muster.event."),
+               *dot = strncmp(subject, "muster.event.", 13) ? NULL : strchr(run, '.');
+    char id[64];
+    if (!dot || (size_t)(dot - run) >= sizeof id)
+        return 0;
+    snprintf(id, sizeof id, "%.*s", (int)(dot - run), run);
+    int rc = strcmp(id, s->run_id)
+                 ? mu_nats_last(s->nats, MU_STREAM_RUNS, mu_subject_brief(&text, id), &bytes, NULL, NULL)
+                 : MU_EIO;
+    bool over = rc == MU_ENOENT || (!rc && !mu_brief_read(&brief, bytes.data ? bytes.data : "", bytes.len, NULL) &&
+                                    brief.state == MU_BRIEF_OVER);
+    if (over)
+        mu_nats_purge(s->nats, MU_STREAM_EVENTS, subject, NULL, NULL);
+    mu_brief_clear(&brief);
+    mu_buf_free(&text);
+    mu_buf_free(&bytes);
+    return 0;
+}
+
+void mu_spread_tidy(struct mu_spread *s)
+{
+    struct mu_err err = {0};
+    if (mu_nats_each_subject(s->nats, MU_STREAM_EVENTS, "muster.event.>", tidy, s, &err))
+        mu_log(MU_DEBUG, "What former runs left in the queue could not be looked at: %s", err.msg);
 }

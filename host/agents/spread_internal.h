@@ -197,6 +197,7 @@ void mu_spread_take_down(struct mu_spread *s); /* nothing of it is on the loop a
 void mu_spread_cancel(struct mu_crew *c, uint64_t until_ms);
 void mu_spread_kill(struct mu_crew *c);
 void mu_spread_end(struct mu_crew *c);
+void mu_spread_tidy(struct mu_spread *s); /* what runs that are over have left behind. Waits */
 
 /* spread_open.c: each waits */
 int mu_spread_choose_queues(struct mu_spread *s, struct mu_err *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agents/wire_form.h"
+#include "core/secret_name.h"
 #include "run/rules.h"
 #include "run/script.h"
 #include "run/server_json.h"
@@ -16,6 +17,19 @@ static int add(const char *bytes, size_t n, void *out)
 {
     mu_buf_add(out, bytes, n);
     return 0; /* the buffer remembers: jansson itself does not always */
+}
+
+/* As the store has it, but that a variable whose value stays here is not there at all: scripts ask whether one is. */
+static json_t *server_json(const struct mu_server *server)
+{
+    json_t *o = mu_server_json(server, false), *vars = json_object_get(o, "vars");
+    const char *name;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(vars, next, name, value)
+        if (mu_name_is_secret(name))
+            json_object_del(vars, name);
+    return o;
 }
 
 static void put_servers(msgpack_packer *pk, const struct mu_server *const servers[2])
@@ -29,7 +43,7 @@ static void put_servers(msgpack_packer *pk, const struct mu_server *const server
     }
     bool ok = list != NULL;
     for (size_t i = 0; ok && i < 2 && servers[i]; i++)
-        ok = json_array_append_new(list, mu_server_json(servers[i], false)) == 0;
+        ok = json_array_append_new(list, server_json(servers[i])) == 0;
     if (ok && !json_dump_callback(list, add, &text, JSON_COMPACT) && !text.failed)
         mu_put_text(pk, mu_buf_cstr(&text));
     else

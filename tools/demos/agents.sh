@@ -10,9 +10,13 @@ describe() {
 }
 
 take_down_more() {
-    [ ${#agents[@]} = 0 ] || kill -KILL "${agents[@]}" 2>/dev/null || true
+    local pid
+    for pid in ${agents[@]+"${agents[@]}"}; do kill -KILL "$pid" 2>/dev/null || true; done
     [ ${#helpers[@]} = 0 ] || kill "${helpers[@]}" 2>/dev/null || true
     wait
+    for pid in ${agents[@]+"${agents[@]}"}; do
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+    done
 }
 
 start_agent() { # NAME
@@ -20,11 +24,12 @@ start_agent() { # NAME
         --known-hosts "$servers/known_hosts" --no-agent --cache-dir "$servers/cache-$1" \
         </dev/null >"$results/agent-$1.log" 2>&1 &
     agents+=($!)
+    disown # that it was killed is said here, not by the shell
 }
 
-# When a few servers are done.
+# When it is at work.
 kill_one() {
-    until [ "$(grep -c 'Server finished' "$results/log" 2>/dev/null)" -ge 6 ]; do sleep 0.1; done
+    until grep -q 'Started.*agent=two' "$results/log" 2>/dev/null; do sleep 0.1; done
     say "killing the agent called two"
     kill -KILL "${agents[1]}"
 }

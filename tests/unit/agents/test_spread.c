@@ -132,6 +132,37 @@ static void a_large_result_comes_in_pieces(void **state)
     hand_down(h);
 }
 
+/* An agent that could not hear that the run was over wrote on: the next run removes that, but nothing of one that is open. */
+static void what_a_run_left_behind_is_removed_by_the_next(void **state)
+{
+    struct play *p = play_up(state, 1);
+    struct hand *h = hand_up(p, "h1-aaaaaa", NULL, 1, true, 0);
+    struct mu_buf subject = MU_BUF_INIT, bytes = MU_BUF_INIT;
+
+    play_begin(p, false);
+    deal(p, MU_TASK_RUN, 0);
+    PLAY_UNTIL(p, h->n_kept == 1);
+    struct mu_brief open = {0};
+    assert_int_equal(mu_nats_last(p->b->n, MU_STREAM_RUNS, mu_subject_brief(&subject, RUN), &bytes, NULL, NULL), 0);
+    assert_int_equal(mu_brief_read(&open, bytes.data, bytes.len, NULL), 0);
+    mu_brief_clear(&open);
+    mu_nats_put(p->b->n, mu_subject_brief(&subject, "other"), bytes.data, bytes.len, MU_NATS_ANY, NULL, NULL);
+    mu_nats_put(p->b->n, mu_subject_event(&subject, "other", "h1"), "x", 1, MU_NATS_ANY, NULL, NULL);
+    mu_nats_put(p->b->n, mu_subject_event(&subject, "unknown", "h1"), "x", 1, MU_NATS_ANY, NULL, NULL);
+    play_end(p);
+    write_letter(h, "late", 4, false);
+    TURN_UNTIL(p->b, h->n_stored == h->letters);
+    assert_int_equal(count(p, MU_STREAM_EVENTS, "muster.event.>"), 3);
+    p->engine.run_id = "next";
+    play_begin(p, false);
+    assert_int_equal(count(p, MU_STREAM_EVENTS, "muster.event.>"), 1);
+    assert_int_equal(count(p, MU_STREAM_EVENTS, "muster.event.other.>"), 1);
+    play_end(p);
+    mu_buf_free(&subject);
+    mu_buf_free(&bytes);
+    hand_down(h);
+}
+
 /* ---- which queue ---- */
 
 static void servers_go_to_the_agents_of_their_groups(void **state)
@@ -433,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_former_task_that_stays_is_removed, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(results_are_acknowledged_when_they_are_kept, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(a_large_result_comes_in_pieces, bed_setup, play_down),
+        cmocka_unit_test_setup_teardown(what_a_run_left_behind_is_removed_by_the_next, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(servers_go_to_the_agents_of_their_groups, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(nobody_to_do_it_is_said_at_once, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(what_an_earlier_delivery_says_is_left_out, bed_setup, play_down),
