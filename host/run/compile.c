@@ -96,6 +96,17 @@ static const char *read_pieces(lua_State *L, void *ud, size_t *size)
     return p->part[p->next++];
 }
 
+/* What Lua's messages call the file. */
+static const char *push_name(lua_State *L, const struct mu_alias *aliases, const char *path)
+{
+    for (const struct mu_alias *a = aliases; a && a->from; a++) {
+        size_t n = strlen(a->from);
+        if (!strncmp(path, a->from, n) && (!path[n] || path[n] == '/'))
+            return lua_pushfstring(L, "@%s%s", a->to, path + n);
+    }
+    return lua_pushfstring(L, "@%s", path);
+}
+
 static void compile(lua_State *L, const char *path)
 {
     const struct mu_engine *e = mu_worker_of(L)->engine;
@@ -114,7 +125,7 @@ static void compile(lua_State *L, const char *path)
         text += skip;
         len -= skip;
     }
-    const char *chunk = lua_pushfstring(L, "@%s", path);
+    const char *chunk = push_name(L, e->aliases, path);
     char name[LUA_IDSIZE]; /* as Lua shortens it in messages */
     lua_Debug ar;
     if (luaL_loadbufferx(L, "", 0, chunk, "t") != LUA_OK)
