@@ -22,7 +22,18 @@ static void drop_mail(struct mu_msg *msg) { mu_nats_mail_free((struct mu_nats_ma
 
 static void on_state(struct mu_nats *n, const struct mu_nats_mail *m)
 {
+    bool freed = false, *outer = n->freed;
+
     n->connected = m->connected;
+    n->generation = m->seq;
+    n->freed = &freed;
+    mu_nats_posts_lost(n, m->seq);
+    if (freed) {
+        if (outer)
+            *outer = true;
+        return;
+    }
+    n->freed = outer;
     if (m->connected) {
         pthread_mutex_lock(&n->link->lock);
         memcpy(n->where, n->link->where, sizeof n->where);

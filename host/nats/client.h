@@ -107,10 +107,12 @@ int mu_nats_listen(struct mu_nats_ear **out, struct mu_nats *n, const char *subj
 void mu_nats_listen_end(struct mu_nats_ear *e); /* NULL allowed; fn is not called any more */
 void mu_nats_inbox(struct mu_nats *n, char out[64]); /* a subject that nobody else has, for replies */
 
-/* Put a message without waiting; done comes from the loop with 0, MU_EEXIST, or why not (MU_EPERM; MU_EINVAL: larger than the
- * server takes; MU_EIO after 5 s without an answer: it may be stored all the same). Messages are stored in the order in which
- * they were posted; one that is posted again comes where it is posted. Returns 0, or MU_ENOMEM or MU_EINVAL and done is not
- * called; the caller bounds how many wait. id (NULL: none): what is put twice with the same within two minutes is stored once. */
+/* Put a message without waiting; done comes from the loop, once, with 0, MU_EEXIST, or why not: MU_EPERM; MU_EINVAL, larger than
+ * the server takes; MU_EIO, the connection was lost, or there was no answer within 5 s: it may be stored all the same. Messages
+ * are stored in the order in which they were posted. With a connection all posts that wait for an answer are lost, in that
+ * order, before a later one is sent: whoever posts them again, each when it is told, or all of them, keeps the order.
+ * Without a connection a post waits for one. id (NULL: none): what is put twice with the same within two minutes is stored once.
+ * Returns 0, or MU_ENOMEM or MU_EINVAL and done is not called; the caller bounds how many wait. */
 typedef void mu_nats_post_fn(void *arg, int rc, uint64_t seq, const struct mu_err *err);
 int mu_nats_post(struct mu_nats *n, const char *subject, const char *id, const void *bytes, size_t len, uint64_t expected,
                  mu_nats_post_fn *done, void *arg);

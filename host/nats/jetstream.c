@@ -182,6 +182,8 @@ int mu_nats_put(struct mu_nats *n, const char *subject, const void *bytes, size_
     natsStatus st;
     int rc;
 
+    if (len > INT32_MAX)
+        return mu_err_set(err, MU_EINVAL, "a message of %zu bytes is larger than any server takes", len);
     if ((rc = begin(&c, n, err)) != 0)
         return rc;
     jsPubOptions_Init(&o);

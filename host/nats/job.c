@@ -36,7 +36,7 @@ static void tell(struct mu_nats_job *j, const char *what)
     natsMsg *msg = NULL;
 
     if (natsMsg_Create(&msg, natsMsg_GetReply(j->msg), NULL, what, (int)strlen(what)) == NATS_OK)
-        mu_nats_link_send(j->link, msg, 0, 0);
+        mu_nats_link_send(j->link, msg, 0, 0, 0);
 }
 
 const char *mu_nats_job_subject(const struct mu_nats_job *j) { return natsMsg_GetSubject(j->msg); }

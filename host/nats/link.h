@@ -37,6 +37,7 @@ struct mu_nats_item {
     natsMsg *msg;         /* SEND */
     uint64_t id;          /* of the post, or 0; of the ear */
     uint64_t deadline_ms; /* after it nobody waits for the post any more; 0: none */
+    uint64_t generation;  /* the connection that the post is for */
     char subject[];       /* of the ear */
 };
 
@@ -46,7 +47,7 @@ struct mu_nats_mail {
     struct mu_msg msg;
     uint64_t id;              /* of the post, ear, or pull */
     int rc;                   /* ANSWER */
-    uint64_t seq;
+    uint64_t seq;             /* ANSWER; STATE: the generation of the connection, or of the next one */
     bool connected;           /* STATE */
     natsMsg *heard;           /* HEARD */
     struct mu_nats_job *job;  /* JOB */
@@ -56,11 +57,13 @@ struct mu_nats_mail {
 struct mu_nats_link {
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    pthread_cond_t items;         /* the sending thread's: there are some, or the connection changed */
     unsigned refs;
     struct mu_mailbox *box;       /* NULL: nobody listens any more */
     natsOptions *options;
     struct mu_nats_wire *wire;    /* NULL: not connected */
     bool lost;                    /* the wire is of no use */
+    uint64_t generation;          /* how many were lost */
     bool closing, ended;          /* the sending thread is to end, and has */
     uint64_t close_by_ms;
     struct mu_nats_item *first, **last;
@@ -90,8 +93,9 @@ void mu_nats_wire_give(struct mu_nats_link *l, struct mu_nats_wire *w);
 
 /* Queue; takes the item, also where the link is closing and nothing is sent any more. */
 void mu_nats_link_put(struct mu_nats_link *l, struct mu_nats_item *item_take);
-/* Queue a message, which is taken. 0 or MU_ENOMEM. */
-int mu_nats_link_send(struct mu_nats_link *l, natsMsg *msg_take, uint64_t id, uint64_t deadline_ms);
+/* Queue a message, which is taken. 0 or MU_ENOMEM. Those with an id are posts, and sent on the connection of their
+ * generation only: none that comes later overtakes one that was lost. */
+int mu_nats_link_send(struct mu_nats_link *l, natsMsg *msg_take, uint64_t id, uint64_t deadline_ms, uint64_t generation);
 
 struct mu_nats_mail *mu_nats_mail_new(enum mu_nats_kind kind, uint64_t id, const char *text); /* NULL: no memory */
 void mu_nats_mail_free(struct mu_nats_mail *m);

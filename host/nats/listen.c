@@ -20,10 +20,12 @@ int mu_nats_say(struct mu_nats *n, const char *subject, const char *reply, const
 
     if (!n->connected)
         return MU_EIO;
+    if (len > INT32_MAX)
+        return MU_EINVAL;
     s = natsMsg_Create(&msg, subject, reply, bytes, (int)len);
     if (s != NATS_OK)
         return s == NATS_NO_MEMORY ? MU_ENOMEM : MU_EINVAL;
-    return mu_nats_link_send(n->link, msg, 0, 0);
+    return mu_nats_link_send(n->link, msg, 0, 0, 0);
 }
 
 static int put_item(struct mu_nats *n, enum mu_nats_task task, uint64_t id, const char *subject)

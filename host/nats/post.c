@@ -13,7 +13,7 @@
 struct mu_nats_post_entry {
     mu_nats_post_fn *done;
     void *arg;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms, generation;
     char subject[];
 };
 
@@ -160,6 +160,27 @@ void mu_nats_posts_denied(struct mu_nats *n, const char *text)
         mu_log(MU_WARNING, "%s: %s", n->where, mu_nats_plain(plain, sizeof plain, text));
 }
 
+void mu_nats_posts_lost(struct mu_nats *n, uint64_t generation)
+{
+    bool freed = false, *outer = n->freed;
+    uint64_t end = n->next_post;
+
+    n->freed = &freed;
+    for (uint64_t id = n->oldest; id < end; id++) {
+        struct mu_nats_post_entry *e = find(n, id);
+
+        if (!e || e->generation >= generation)
+            continue;
+        end_post(n, id, MU_EIO, 0, "the connection was lost, and it may be stored all the same");
+        if (freed) {
+            if (outer)
+                *outer = true;
+            return;
+        }
+    }
+    n->freed = outer;
+}
+
 void mu_nats_posts_free(struct mu_nats *n)
 {
     for (uint64_t id = n->oldest; id < n->next_post; id++)
@@ -232,8 +253,9 @@ int mu_nats_post(struct mu_nats *n, const char *subject, const char *id, const v
     e->done = done;
     e->arg = arg;
     e->deadline_ms = mu_clock_ms() + MU_NATS_ANSWER_MS;
+    e->generation = n->generation;
     memcpy(e->subject, subject, strlen(subject) + 1);
-    if ((rc = mu_nats_link_send(n->link, msg, n->next_post, e->deadline_ms)) != 0)
+    if ((rc = mu_nats_link_send(n->link, msg, n->next_post, e->deadline_ms, n->generation)) != 0)
         goto out;
     n->ring[n->next_post % n->cap] = e;
     e = NULL;

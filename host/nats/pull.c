@@ -1,6 +1,6 @@
 /* Pulls: a thread each, that asks the consumers in turn for as many messages as are wanted. A request is for one shot: the server
- * answers it with whatever is there, up to what is wanted, or with the first that comes within TURN_MS; so nothing is held back to
- * fill a batch, never more is on its way than is wanted, and the thread hears of its end soon. */
+ * answers it with whatever is there, up to what is wanted, or with the first that comes within ROUND_MS by the number of consumers;
+ * so nothing is held back to fill a batch, never more is on its way than is wanted, and the thread hears of its end soon. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "nats/internal.h"
 
-enum { TURN_MS = 100, BUSY_TURN_MS = 5, PAUSE_MS = 300, MAX_BATCH = 256, MAX_DURABLES = 256 };
+enum { ROUND_MS = 400, LEAST_TURN_MS = 50, BUSY_TURN_MS = 5, PAUSE_MS = 300, MAX_BATCH = 256, MAX_DURABLES = 256 };
 
 /* What the thread and the loop share. */
 struct pull_work {
@@ -149,7 +149,7 @@ static void tell_trouble(struct pull_work *w, const char *durable, natsStatus s)
     mu_nats_link_mail(w->link, mu_nats_mail_new(MU_NATS_TROUBLE, w->id, text));
 }
 
-/* How many are wanted; waits until some are, at most for a turn. 0 when it ends. */
+/* How many are wanted; waits until some are. */
 static unsigned wanted_now(struct pull_work *w, bool *ending)
 {
     struct mu_nats_link *l = w->link;
@@ -182,6 +182,10 @@ static void *pull_thread(void *arg)
     natsStatus told = NATS_OK;
     bool ending = false, again;
     size_t at = 0, empty = 0; /* in a row */
+    int64_t turn_ms = ROUND_MS / (int64_t)w->n_durables;
+
+    if (turn_ms < LEAST_TURN_MS)
+        turn_ms = LEAST_TURN_MS;
 
     for (;;) {
         struct durable *d = &w->durables[at++ % w->n_durables];
@@ -197,12 +201,12 @@ static void *pull_thread(void *arg)
         if (again) {
             unbind(w);
             mu_nats_wire_give(l, wire);
-            wire = mu_nats_wire_take(l, TURN_MS, NULL);
+            wire = mu_nats_wire_take(l, PAUSE_MS, NULL);
             if (!wire)
                 continue;
         }
         /* While one gives work the others do not hold it up. */
-        s = fetch(w, wire, d, wanted, empty + 1 < w->n_durables ? BUSY_TURN_MS : TURN_MS, &n);
+        s = fetch(w, wire, d, wanted, empty + 1 < w->n_durables ? BUSY_TURN_MS : turn_ms, &n);
         empty = n ? 0 : empty + 1;
         if (s != told && (s != NATS_OK || n > 0)) {
             tell_trouble(w, d->name, s);

@@ -18,7 +18,7 @@ static void on_closed(natsConnection *nc, void *arg)
     pthread_mutex_lock(&l->lock);
     if (l->wire && l->wire->nc == nc && !l->lost) {
         l->lost = true;
-        pthread_cond_broadcast(&l->changed);
+        pthread_cond_signal(&l->items);
     }
     if (!l->closing)
         snprintf(l->why, sizeof l->why, "%s", why);
@@ -139,6 +139,7 @@ void mu_nats_wire_use(struct mu_nats_link *l, struct mu_nats_wire *w)
     if (natsConnection_IsClosed(w->nc)) {
         pthread_mutex_lock(&l->lock);
         l->lost = true;
+        pthread_cond_signal(&l->items);
         pthread_mutex_unlock(&l->lock);
     }
 }
@@ -147,8 +148,10 @@ void mu_nats_mail_state(struct mu_nats_link *l, bool connected, const char *why)
 {
     struct mu_nats_mail *mail = mu_nats_mail_new(MU_NATS_STATE, 0, why);
 
-    if (mail)
+    if (mail) {
         mail->connected = connected;
+        mail->seq = l->generation;
+    }
     mu_nats_link_mail(l, mail);
 }
 

@@ -7,6 +7,9 @@
 
 #include "nats/link.h"
 
+/* The sending thread: of a link with a wire, until it is closing. */
+void *mu_nats_send_thread(void *link);
+
 /* Connect once. MU_EIO, MU_EAUTH, MU_ENOMEM. */
 int mu_nats_wire_new(struct mu_nats_wire **out, struct mu_nats_link *l, struct mu_err *err);
 void mu_nats_wire_free(struct mu_nats_wire *w);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -102,6 +103,40 @@ UNUSED static void server_signal(struct bed *b, int sig)
 
     assert_true(read_line(b, "pid", pid, sizeof pid));
     assert_int_equal(kill((pid_t)atoi(pid), sig), 0);
+}
+
+/* Stop it, and wait until it has: each of its threads. */
+UNUSED static void server_stop(struct bed *b)
+{
+    char pid[32], path[320], line[256];
+    bool stopped = false;
+
+    server_signal(b, SIGSTOP);
+    assert_true(read_line(b, "pid", pid, sizeof pid));
+    while (!stopped) {
+        DIR *tasks;
+        struct dirent *d;
+
+        snprintf(path, sizeof path, "/proc/%s/task", pid);
+        tasks = opendir(path);
+        assert_non_null(tasks);
+        stopped = true;
+        while ((d = readdir(tasks)) != NULL) {
+            FILE *f;
+
+            if (d->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "/proc/%s/task/%.16s/stat", pid, d->d_name);
+            f = fopen(path, "r");
+            if (f && fgets(line, sizeof line, f) && !strstr(line, ") T "))
+                stopped = false;
+            if (f)
+                fclose(f);
+        }
+        closedir(tasks);
+        if (!stopped)
+            pause_ms(1);
+    }
 }
 
 UNUSED static void server_kill(struct bed *b)
