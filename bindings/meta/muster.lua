@@ -46,8 +46,8 @@ function muster.script(description) end
 ---Steps of another script, as steps of this one: `steps = { muster.use "cpu", { name = "mine", run = … } }`. At the top
 ---level only. The script is `cpu.lua` beside this one, else among the installed scripts; modules are found as this
 ---script's are. Its parameters become parameters of this script, so that `-p` sets them; where this script declares one
----of the same name, its default holds. Hooks are not taken, nor files and timeouts of the script as a whole; a script with setup,
----teardown or before_all is refused unless `hooks = "ignore"`.
+---of the same name, its default holds. Hooks are not taken, nor files and timeouts of the script as a whole; a script
+---with setup, teardown or before_all is refused unless `hooks = "ignore"`.
 ---```lua
 ---local muster = require "muster"
 ---return muster.script {

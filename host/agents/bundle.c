@@ -1,7 +1,7 @@
 /* The cache of bundles: CACHE/HASH/{bundle,script/…,share/…}. A folder there is used when each file of the bundle is in it as its
  * name says; so what was cut off, or edited, is unpacked anew. Files that this user put there besides are not looked for: nobody
  * else may write there. */
-#include "agents/bundle_internal.h"
+#include "agents/bundle.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agents/bundle_internal.h"
 #include "run/state_dir.h"
 
 #define KEPT 20

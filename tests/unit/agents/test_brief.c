@@ -93,16 +93,17 @@ static void settings_and_script_arrive(void **state)
     set_param(s, "quick", "yes");
     set_threshold(s, "cpu.score", "> 40.5, < 1e6");
     set_threshold(s, "cpu.heat", "< 70 F");
-    set_threshold(s, "disk.a.iops", "{\"peers\": {\"group_by\": \"rack\", \"drop\": \"10%\", \"min_cohort\": 7}, \"min\": 0.1, \"unit\": \"1/s\"}");
+    set_threshold(s, "disk.a.iops", "{\"peers\": {\"group_by\": \"rack\", \"drop\": \"10%\", \"min_cohort\": 7}, \"min\": 0.1, "
+                                    "\"unit\": \"1/s\"}");
     set_threshold(s, "disk.a.lat", "{\"reference\": 100, \"tolerance\": {\"lower\": \"5%\", \"upper\": 3}}");
     set_threshold(s, "gpu.score", "{\"history\": {\"last\": 8, \"drop\": \"10%\", \"min_runs\": 4}}");
     bool only[] = {true, true, false};
     struct mu_buf shared = MU_BUF_INIT;
     mu_buf_add(&shared, "a\0b", 3);
     const struct mu_engine e = {.script = s, .run_id = "20261122T235959Z-a1b2c3", .owner = "me@here", .user = "bench", .only = only,
-                                .fail_fast = true, .allow_destructive = true, .pairs = true, .timeout_ms = UINT64_MAX, .connect_timeout_ms = 1,
-                                .setup_timeout_ms = 300000, .teardown_timeout_ms = 70000, .connect_retries = -1, .task_memory = 1 << 20,
-                                .shared = &shared};
+                                .fail_fast = true, .allow_destructive = true, .pairs = true, .timeout_ms = UINT64_MAX,
+                                .connect_timeout_ms = 1, .setup_timeout_ms = 300000, .teardown_timeout_ms = 70000,
+                                .connect_retries = -1, .task_memory = 1 << 20, .shared = &shared};
     struct mu_brief here, b;
     struct mu_err err = {0};
     make(&here, &e);
@@ -114,7 +115,8 @@ static void settings_and_script_arrive(void **state)
     assert_string_equal(b.user, "bench");
     assert_string_equal(b.script_path, path);
     assert_true(b.fail_fast && b.allow_destructive && b.pairs && !b.local && !b.dry_run && !b.cleanup);
-    assert_true(b.timeout_ms == UINT64_MAX && b.connect_timeout_ms == 1 && b.setup_timeout_ms == 300000 && b.teardown_timeout_ms == 70000);
+    assert_true(b.timeout_ms == UINT64_MAX && b.connect_timeout_ms == 1);
+    assert_true(b.setup_timeout_ms == 300000 && b.teardown_timeout_ms == 70000);
     assert_int_equal(b.connect_retries, -1);
     assert_int_equal(b.task_memory, 1 << 20);
     assert_int_equal(b.level, MU_DEBUG);
@@ -170,8 +172,8 @@ static void a_secret_does_not_travel(void **state)
     struct mu_err err;
     set_param(s, "api_token", "hunter2");
     assert_int_equal(mu_brief_make(&b, &home, BUNDLE, MU_INFO, &err), MU_EINVAL);
-    assert_string_equal(err.msg, "parameter api_token is a secret by its name, and does not travel to agents: let the script read it there, by "
-                                 "muster.secret{ env = … } or { file = … }");
+    assert_string_equal(err.msg, "parameter api_token is a secret by its name, and does not travel to agents: let the script "
+                                 "read it there, by muster.secret{ env = … } or { file = … }");
     mu_script_free(s);
 }
 
@@ -229,9 +231,8 @@ static void a_damaged_brief_is_refused(void **state)
 static void values_are_read_in_all_their_forms(void **state)
 {
     (void)state;
-    static const int64_t numbers[] = {0,      1,       127,     128,        255,        256,         65535,     65536,    4294967295LL, 4294967296LL,
-                                      -1,     -32,     -33,     -128,       -129,       -32768,      -32769,    -2147483648LL, -2147483649LL,
-                                      INT64_MAX, INT64_MIN};
+    static const int64_t numbers[] = {0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295LL, 4294967296LL, -1, -32, -33, -128, -129,
+                                      -32768, -32769, -2147483648LL, -2147483649LL, INT64_MAX, INT64_MIN};
     static const size_t lengths[] = {0, 1, 31, 32, 255, 256, 65535, 65536};
     struct mu_buf b = MU_BUF_INIT;
     msgpack_packer p;
@@ -278,8 +279,8 @@ static void values_are_read_in_all_their_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(settings_and_script_arrive), TEST(little_is_said_of_little), TEST(a_secret_does_not_travel), TEST(a_damaged_brief_is_refused),
-        TEST(values_are_read_in_all_their_forms),
+        TEST(settings_and_script_arrive), TEST(little_is_said_of_little), TEST(a_secret_does_not_travel),
+        TEST(a_damaged_brief_is_refused), TEST(values_are_read_in_all_their_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,8 @@ static struct mu_script *travel(const struct mu_script *s, const char *library, 
     char name[MU_BUNDLE_NAME_SIZE];
     pack(s, library, &b, name);
     assert_int_equal(mu_bundle_find(in("cache"), name, script_file, library_dir, &err), MU_ENOENT);
-    if (mu_bundle_unpack(in("cache"), name, b.data, b.len, &err) || mu_bundle_find(in("cache"), name, script_file, library_dir, &err))
+    if (mu_bundle_unpack(in("cache"), name, b.data, b.len, &err) ||
+        mu_bundle_find(in("cache"), name, script_file, library_dir, &err))
         fail_msg("%s", err.msg);
     mu_buf_free(&b);
     return load(*script_file, *library_dir);
@@ -77,8 +78,8 @@ static void the_burn_in_travels_whole(void **state)
     assert_same(here, there);
     assert_true(there->n_steps > 8);
     assert_non_null(strstr(file, "/script/burnin.lua"));
-    static const char *const drivers[] = {"provisioner/init.lua", "provisioner/ironic.lua", "provisioner/rest.lua", "provisioner/core/marks.lua",
-                                          "benchmarks/tool.lua", "muster/testing.lua"};
+    static const char *const drivers[] = {"provisioner/init.lua", "provisioner/ironic.lua", "provisioner/rest.lua",
+                                          "provisioner/core/marks.lua", "benchmarks/tool.lua", "muster/testing.lua"};
     for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
         assert_true(is_there(library, drivers[i]));
     for (size_t i = 0; i < there->n_files; i++) /* nothing of the source tree was read */
@@ -135,7 +136,8 @@ static void what_a_script_names_is_in_it(void **state)
                            "local muster, cjson = require 'muster', require 'cjson'\n"
                            "return { params = { driver = 'house', provisioner = 'stable', text = 'not a/module' },\n"
                            "  files = { 'payload/*.sh', 'payload/c.dat' },\n"
-                           "  steps = { muster.use '../common/cpu', { name = 'y', run = function() return require 'mod.lazy'.f() end } } }");
+                           "  steps = { muster.use '../common/cpu',\n"
+                           "    { name = 'y', run = function() return require 'mod.lazy'.f() end } } }");
     char *file, *library, *text, name[MU_BUNDLE_NAME_SIZE];
     struct mu_script *here = load(path, LIBRARY), *there;
     struct mu_buf b = MU_BUF_INIT;
@@ -231,8 +233,8 @@ static void what_cannot_be_found_there_is_refused(void **state)
     char text[1024];
     put("far/away.lua", "return {}");
     snprintf(text, sizeof text, "package.path = '%s/?.lua;' .. package.path require 'away' return { " STEPS " }", in("far"));
-    refused(put("mine/x.lua", text), LIBRARY, "/far/away.lua lies outside the folders of the script and of the standard library: agents cannot "
-            "be sent it; put it beside the script");
+    refused(put("mine/x.lua", text), LIBRARY, "/far/away.lua lies outside the folders of the script and of the standard library: "
+            "agents cannot be sent it; put it beside the script");
     put("lib2/deeper/lib/m.lua", "return {}");
     put("lib2/top.lua", "return { " STEPS " }");
     refused(put("mine/y.lua", "return { steps = { require('muster').use '../top' } }"), in("lib2/deeper/lib"),
@@ -305,8 +307,9 @@ static void a_hostile_bundle_is_refused(void **state)
 {
     (void)state;
     static const struct item outside[] = {
-        ITEM("/etc/x"), ITEM("../x"), ITEM("script/../x"), ITEM("script/a/../../../x"), ITEM("script/"), ITEM("script"), ITEM("script//x"),
-        ITEM("script/./x"), ITEM("script/.."), ITEM("scripts/x"), ITEM("share"), ITEM("bundle"), ITEM(""), ITEM("script/a\0b"), ITEM("script/a/")};
+        ITEM("/etc/x"), ITEM("../x"), ITEM("script/../x"), ITEM("script/a/../../../x"), ITEM("script/"), ITEM("script"),
+        ITEM("script//x"), ITEM("script/./x"), ITEM("script/.."), ITEM("scripts/x"), ITEM("share"), ITEM("bundle"), ITEM(""),
+        ITEM("script/a\0b"), ITEM("script/a/")};
     struct mu_buf b = MU_BUF_INIT;
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
         write_bundle(&b, "script/x.lua", &outside[i], 1, 1);
@@ -318,7 +321,8 @@ static void a_hostile_bundle_is_refused(void **state)
     const struct item long_item = {long_name, sizeof long_name};
     write_bundle(&b, "script/x.lua", &long_item, 1, 1);
     rejected(&b, "it names a file outside itself");
-    static const struct item twice[] = {ITEM("script/x.lua"), ITEM("script/x.lua")}, unsorted[] = {ITEM("script/y"), ITEM("script/x.lua")},
+    static const struct item twice[] = {ITEM("script/x.lua"), ITEM("script/x.lua")},
+                             unsorted[] = {ITEM("script/y"), ITEM("script/x.lua")},
                              both[] = {ITEM("script/x.lua"), ITEM("script/x.lua/y")}, good[] = {ITEM("script/x.lua")};
     write_bundle(&b, "script/x.lua", twice, 2, 2);
     rejected(&b, "one is there twice");
