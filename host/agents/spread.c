@@ -96,7 +96,6 @@ static int connect_to(struct mu_spread *s, struct mu_err *err)
     if (!rc)
         rc = mu_roster_read(&s->roster, s->nats, err);
     s->connected = !rc;
-    s->back_ms = mu_clock_ms();
     return rc;
 }
 

@@ -212,6 +212,10 @@ int mu_spread_publish(struct mu_spread *s, struct mu_err *err)
 {
     struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT;
     int rc = mu_bundle_make(&bytes, s->bundle, s->home->engine->script, s->config.library_dir, err);
+    struct mu_brief brief = {0};
+    if (!rc) /* better to hear now what cannot be told to agents than after before_all */
+        rc = mu_brief_make(&brief, s->home, s->bundle, s->config.level, err);
+    mu_brief_clear(&brief);
     size_t most = mu_nats_max_payload(s->nats) / 2;
     most = most < PIECE_MAX ? most : PIECE_MAX;
     size_t pieces = (bytes.len + most - 1) / most;
@@ -267,33 +271,26 @@ static size_t queue_in(const struct mu_spread *s, const char *subject)
     return SIZE_MAX;
 }
 
-static int note_task(void *arg, const char *subject, const void *bytes, size_t len, uint64_t seq, int64_t age_ms)
+static int note_task(void *arg, const char *subject)
 {
     struct mu_spread *s = arg;
-    struct mu_wire_task task = {0};
-    (void)age_ms;
-    if (mu_wire_read_task(&task, bytes, len, NULL))
-        return 0; /* what is to be put in its place removes it */
-    size_t queue = queue_in(s, subject);
-    if (queue == SIZE_MAX || task.index >= s->home->n) { /* nobody serves it any more */
+    const char *last = strrchr(subject, '.');
+    size_t queue = queue_in(s, subject), index = last ? strtoul(last + 1, NULL, 10) : SIZE_MAX;
+    if (queue == SIZE_MAX || index >= s->n) { /* nobody serves it any more */
         mu_spread_purge(s, MU_STREAM_TASKS, subject);
     } else {
-        struct mu_spread_server *v = &s->servers[task.index];
-        v->seq = seq;
-        v->queue = (uint16_t)queue;
-        v->kind = (uint8_t)task.kind;
-        v->peer = (uint32_t)task.peer;
-        mu_spread_set(v, MU_SPREAD_PRESENT, true);
+        s->servers[index].queue = (uint16_t)queue;
+        mu_spread_set(&s->servers[index], MU_SPREAD_PRESENT, true);
     }
-    mu_wire_task_clear(&task);
     return 0;
 }
 
+/* What each of these tasks is, is looked at when its server is dealt (spread_tasks.c). */
 int mu_spread_look_back(struct mu_spread *s, struct mu_err *err)
 {
     struct mu_buf filter = MU_BUF_INIT;
     mu_subject_tasks_of_run(&filter, s->run_id);
-    int rc = mu_nats_each_last(s->nats, MU_STREAM_TASKS, mu_buf_cstr(&filter), note_task, s, err);
+    int rc = mu_nats_each_subject(s->nats, MU_STREAM_TASKS, mu_buf_cstr(&filter), note_task, s, err);
     mu_buf_free(&filter);
     return rc ? rc : mu_spread_sweep_now(s, err);
 }

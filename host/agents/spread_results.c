@@ -117,8 +117,7 @@ bool mu_spread_has(struct mu_spread *s, uint32_t agent, const struct mu_wire_eve
     if (v->state == MU_SPREAD_STARTED && v->agent == agent && v->delivery == e->delivery)
         return true;
     /* Of a run that is gone on with: that it began was told before. */
-    if (v->state != MU_SPREAD_POSTED || !s->home->resumed || !mu_spread_is(v, MU_SPREAD_PRESENT) ||
-        e->delivery > UINT32_MAX)
+    if (!is_open(v) || v->agent != MU_SPREAD_NOBODY || !mu_spread_is(v, MU_SPREAD_PRESENT) || e->delivery > UINT32_MAX)
         return false;
     take_over(s, agent, e->index, e->delivery, mu_clock_wall_ms());
     return true;
@@ -181,7 +180,8 @@ static void left_out(struct mu_spread *s, uint32_t agent, const struct mu_wire_e
     struct mu_spread_server *v = &s->servers[e->index];
     mu_spread_drop(s, agent, e->index, e->delivery);
     /* What an earlier process of this run has committed comes once more when it could not say so. */
-    if (mu_spread_is(v, MU_SPREAD_TOLD) || (s->home->resumed && v->state == MU_SPREAD_NONE))
+    bool told_before = v->state == MU_SPREAD_NONE || v->kind != e->task;
+    if (mu_spread_is(v, MU_SPREAD_TOLD) || (s->home->resumed && told_before))
         return;
     mu_spread_set(v, MU_SPREAD_TOLD, true);
     if (v->state == MU_SPREAD_STARTED)

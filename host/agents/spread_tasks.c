@@ -16,6 +16,7 @@
 #define FIRST_MS 10     /* for the former task to be acknowledged */
 #define LONGEST_MS 1000 /* between two tries */
 #define TRIES 6         /* before it is looked at what is there */
+#define AT_ONCE 256     /* servers whose subjects are looked at together */
 
 struct post {
     struct mu_list link;
@@ -169,11 +170,14 @@ static void look_done(struct mu_spread_chore *c)
         if (l->is == SAME) {
             v->state = MU_SPREAD_POSTED;
             v->seq = l->seq;
+        } else if (l->is == GONE) {
+            v->flags &= (uint8_t) ~(MU_SPREAD_PRESENT | MU_SPREAD_MAYBE);
+            mu_spread_soon(s, l->index, 0);
         } else {
-            v->tries = l->is == GONE ? 0 : v->tries;
             try_again(s, l->index);
         }
     }
+    mu_spread_pump(s);
     look_next(s);
 }
 
@@ -186,19 +190,16 @@ static void look_free(struct mu_spread_chore *c)
     free(k);
 }
 
-/* All that came together meanwhile, as one. */
+/* Those that came together meanwhile, as one. */
 static void look_next(struct mu_spread *s)
 {
-    struct look *k = s->looking_runs || mu_list_empty(&s->looking) ? NULL : calloc(1, sizeof *k);
-    size_t n = 0;
-    for (struct mu_list *l = s->looking.next; k && l != &s->looking; l = l->next)
-        n++;
-    if (!k || !(k->items = calloc(n, sizeof *k->items))) {
+    struct look *k = s->looking_runs || s->over || mu_list_empty(&s->looking) ? NULL : calloc(1, sizeof *k);
+    if (!k || !(k->items = calloc(AT_ONCE, sizeof *k->items))) {
         free(k);
         return; /* with the next one */
     }
     k->chore = (struct mu_spread_chore){.work = look_work, .done = look_done, .free = look_free};
-    for (struct mu_list *l; (l = mu_list_pop(&s->looking));) {
+    for (struct mu_list *l; k->n < AT_ONCE && (l = mu_list_pop(&s->looking));) {
         struct looked *item = mu_list_entry(l, struct looked, link);
         k->items[k->n++] = *item;
         free(item);
@@ -326,26 +327,29 @@ void mu_spread_deal(struct mu_crew *c, struct mu_message *m)
 {
     struct mu_spread *s = (struct mu_spread *)c;
     struct mu_spread_server *v = &s->servers[m->task];
-    uint16_t queue = m->kind == MU_TASK_PAIR ? mu_spread_queue_of_pair(s, m->task, m->peer) : v->home_queue;
-    bool present =
-        mu_spread_is(v, MU_SPREAD_PRESENT) && v->kind == m->kind && (m->kind != MU_TASK_PAIR || v->peer == m->peer);
     size_t index = m->task;
-    v->queue = present ? v->queue : queue;
+    bool present = mu_spread_is(v, MU_SPREAD_PRESENT);
+    if (!present)
+        v->queue = m->kind == MU_TASK_PAIR ? mu_spread_queue_of_pair(s, m->task, m->peer) : v->home_queue;
     v->kind = (uint8_t)m->kind;
     v->peer = (uint32_t)m->peer;
     v->number = ++s->n_tasks;
     v->delivery = 0;
     v->agent = MU_SPREAD_NOBODY;
     v->tries = 0;
-    v->flags &= MU_SPREAD_LISTED | MU_SPREAD_UNKEPT | MU_SPREAD_TOLD;
+    v->flags &= MU_SPREAD_LISTED | MU_SPREAD_UNKEPT | MU_SPREAD_TOLD | MU_SPREAD_PRESENT;
     s->queues[v->queue].n_open++;
-    v->state = present ? MU_SPREAD_POSTED : MU_SPREAD_WAITS;
-    if (present || (!m->verdict && !m->repeat && !m->text && !m->plain.len && !m->number))
-        mu_message_free(&m->head);
-    else
+    v->state = MU_SPREAD_WAITS;
+    if (m->verdict || m->repeat || m->text || m->plain.len || m->number)
         v->deal = m;
-    if (!present && !mu_spread_is(v, MU_SPREAD_UNKEPT)) /* else when that is kept */
+    else
+        mu_message_free(&m->head);
+    if (present) { /* an earlier process of this run has posted it, if it is the same */
+        mu_spread_set(v, MU_SPREAD_MAYBE, true);
+        look(s, index);
+    } else if (!mu_spread_is(v, MU_SPREAD_UNKEPT)) { /* else when that is kept */
         mu_spread_soon(s, index, 0);
+    }
     mu_spread_pump(s);
 }
 

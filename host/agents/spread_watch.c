@@ -100,24 +100,27 @@ static void give_up(struct mu_spread *s, size_t queue)
     }
 }
 
+/* While nats-server is away, and a while after, nobody may have been heard who is there. */
+static bool is_known(const struct mu_spread *s, uint64_t now)
+{
+    return s->connected && (!s->back_ms || now - s->back_ms >= MU_BEAT_ALIVE_MS);
+}
+
 static void look_at_queues(struct mu_spread *s)
 {
     uint64_t now = mu_clock_ms();
-    for (size_t i = 0; i < s->n_queues; i++) {
+    for (size_t i = 0; i < s->n_queues && is_known(s, now); i++) {
         struct mu_spread_queue *q = &s->queues[i];
-        if (!q->n_open || !s->connected || now - s->back_ms < MU_BEAT_ALIVE_MS || mu_spread_queue_is_served(s, q)) {
-            q->alive_ms = q->n_open && s->connected && now - s->back_ms < MU_BEAT_ALIVE_MS ? q->alive_ms : now;
+        if (!q->n_open || mu_spread_queue_is_served(s, q)) {
+            q->alive_ms = now;
             q->said_ms = 0;
-            continue;
-        }
-        if (now - q->alive_ms >= s->config.agent_wait_ms) {
+        } else if (now - q->alive_ms >= s->config.agent_wait_ms) {
             give_up(s, i);
         } else if (!q->said_ms || now - q->said_ms >= REMIND_MS) {
             q->said_ms = now;
-            mu_log(MU_WARNING,
-                   "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
-                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open,
-                   q->n_open == 1 ? "" : "s", q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
+            mu_log(MU_WARNING, "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
+                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open, q->n_open == 1 ? "" : "s",
+                   q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
         }
     }
 }
@@ -140,6 +143,8 @@ void mu_spread_state(void *arg, bool connected, const char *why)
     }
     s->back_ms = mu_clock_ms();
     mu_log(MU_INFO, "nats-server is there again, at %s.", mu_nats_where(s->nats));
+    for (size_t i = 0; i < s->n_queues; i++)
+        s->queues[i].alive_ms = s->back_ms;
     if (!s->begun)
         return;
     mu_spread_renew(s);

@@ -225,6 +225,30 @@ int mu_nats_last(struct mu_nats *n, const char *stream, const char *subject, str
     return end(&c, st, "read the last message of", subject, err);
 }
 
+int mu_nats_each_subject(struct mu_nats *n, const char *stream, const char *filter, int (*fn)(void *arg, const char *subject),
+                         void *arg, struct mu_err *err)
+{
+    jsStreamInfo *info = NULL;
+    struct call c;
+    jsOptions o;
+    natsStatus st;
+    int rc, stop = 0;
+
+    if ((rc = begin(&c, n, err)) != 0)
+        return rc;
+    st = jsOptions_Init(&o);
+    if (st == NATS_OK) {
+        o.Wait = MU_NATS_ANSWER_MS;
+        o.Stream.Info.SubjectsFilter = filter;
+        st = js_GetStreamInfo(&info, c.wire->js, stream, &o, &c.code);
+    }
+    rc = end(&c, st, "list the messages of", filter, err); /* fn may call in turn */
+    for (int i = 0; !rc && !stop && info->State.Subjects && i < info->State.Subjects->Count; i++)
+        stop = fn(arg, info->State.Subjects->List[i].Subject);
+    jsStreamInfo_Destroy(info);
+    return rc ? rc : stop;
+}
+
 /* Each message of an ordered list of `count`. *stop: what fn returned. */
 static natsStatus read_each(natsSubscription *sub, uint64_t count, int64_t now_ns,
                             mu_nats_each_fn *fn, void *arg, int *stop)
