@@ -155,7 +155,8 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
     if (rc)
         return mu_err_set(err, rc, "out of memory");
     g->engine = (struct mu_engine){
-        .bindings = a->bindings, .script = g->script, .library_dir = g->library_dir, .aliases = g->aliases, .logger = g->logger, .home = g->home,
+        .bindings = a->bindings, .script = g->script, .library_dir = g->library_dir, .aliases = g->aliases,
+        .logger = g->logger, .home = g->home,
         .keeps = true, .local = b->local, .fail_fast = b->fail_fast, .pairs = b->pairs, .dry_run = b->dry_run,
         .allow_destructive = b->allow_destructive, .cleanup = b->cleanup, .run_id = g->run_id, .owner = b->owner,
         .user = b->user ? b->user : a->settings.user, .sudo_password = a->settings.sudo_password,

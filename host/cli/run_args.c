@@ -186,6 +186,9 @@ static int together_with_agents(struct run_args *a)
     if (a->run.record_dir || a->run.replay_dir)
         return cli_misuse(a->command, "--%s and --nats exclude each other: a transcript is of what this process does itself",
                           a->run.record_dir ? "record" : "replay");
+    if (a->again.n)
+        return cli_misuse(a->command, "parameter %s is a secret by its name, which does not travel to agents: let the script read it "
+                          "there, by muster.secret", strchr(a->again.items[0], '=') + 1);
     return a->watch ? cli_misuse(a->command, "--watch and --nats exclude each other: a script is tried here, then given to agents")
                     : 0;
 }

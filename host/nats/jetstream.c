@@ -276,6 +276,39 @@ static natsStatus read_each(natsSubscription *sub, uint64_t count, int64_t now_n
     return st;
 }
 
+/* The same of a work queue, which has no room for another consumer: by the list of its subjects, one question each. */
+static natsStatus read_queue(struct call *c, const char *stream, const char *filter, mu_nats_each_fn *fn, void *arg, int *stop)
+{
+    jsStreamInfo *si = NULL;
+    natsStatus st;
+    jsOptions o;
+
+    jsOptions_Init(&o);
+    o.Stream.Info.SubjectsFilter = filter;
+    c->code = 0;
+    st = js_GetStreamInfo(&si, c->wire->js, stream, &o, &c->code);
+    for (int i = 0; st == NATS_OK && si->State.Subjects && i < si->State.Subjects->Count && !*stop; i++) {
+        const char *subject = si->State.Subjects->List[i].Subject;
+        natsMsg *msg = NULL;
+        int len;
+
+        st = js_GetLastMsg(&msg, c->wire->js, stream, subject, NULL, &c->code);
+        if (st == NATS_OK) {
+            int64_t age_ms = (mu_clock_wall_ms() * 1000000 - natsMsg_GetTime(msg)) / 1000000;
+
+            len = natsMsg_GetDataLength(msg);
+            *stop = fn(arg, subject, len > 0 ? natsMsg_GetData(msg) : "", len > 0 ? (size_t)len : 0, natsMsg_GetSequence(msg),
+                       age_ms > 0 ? age_ms : 0);
+        } else if (c->code == JSNoMessageFoundErr || st == NATS_NOT_FOUND) { /* it was acknowledged meanwhile */
+            c->code = 0;
+            st = NATS_OK;
+        }
+        natsMsg_Destroy(msg);
+    }
+    jsStreamInfo_Destroy(si);
+    return st;
+}
+
 int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter, mu_nats_each_fn *fn, void *arg,
                       struct mu_err *err)
 {
@@ -305,6 +338,8 @@ int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter,
     }
     if (st == NATS_OK)
         st = read_each(sub, ci->NumPending + ci->Delivered.Consumer, ci->Created, fn, arg, &stop);
+    else if (c.code == JSConsumerWQRequiresExplicitAckErr)
+        st = read_queue(&c, stream, filter, fn, arg, &stop);
     if (sub)
         natsSubscription_Unsubscribe(sub);
     natsSubscription_Destroy(sub);

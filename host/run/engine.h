@@ -50,7 +50,7 @@ struct mu_engine {
     size_t n_servers;
     const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */
     const char *library_dir; /* standard scripts; NULL: none */
-    const struct mu_alias *aliases; /* of sources, in errors and tracebacks; the first that fits; NULL: they are called by their paths */
+    const struct mu_alias *aliases; /* of sources, in errors and tracebacks; the first that fits holds; NULL: none */
     const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */

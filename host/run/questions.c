@@ -141,7 +141,8 @@ void mu_run_settle_claims(struct mu_run *run)
         run->results->tasks[i].left_behind = data != NULL;
         run->results->tasks[i].claim = data ? strdup(data) : NULL;
     }
-    if (left && mu_claims_path(run->claims))
-        mu_log(MU_WARNING, "%zu server%s left behind: `muster cleanup --journal %s` destroys %s.", left,
-               left == 1 ? " is" : "s are", mu_claims_path(run->claims), left == 1 ? "it" : "them");
+    if (left && mu_claims_path(run->claims)) /* agents have the keys: they are to do it */
+        mu_log(MU_WARNING, "%zu server%s left behind: `muster cleanup --journal %s%s` destroys %s.", left,
+               left == 1 ? " is" : "s are", mu_claims_path(run->claims),
+               run->config.crew ? " --nats …" : "", left == 1 ? "it" : "them");
 }
