@@ -1,3 +1,5 @@
+#include "agents/agent.h"
+
 #include "agents/agent_internal.h"
 
 #include <limits.h>
