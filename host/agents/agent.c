@@ -146,8 +146,10 @@ void mu_agent_want(struct mu_agent *a)
 {
     size_t waiting = 0;
     unsigned busy = at_work(a) + a->wanted;
-    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next)
-        waiting += mu_outbox_bytes(mu_list_entry(l, struct mu_guest, link)->outbox);
+    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
+        struct mu_guest *g = mu_list_entry(l, struct mu_guest, link);
+        waiting += g->outbox ? mu_outbox_bytes(g->outbox) : 0;
+    }
     if (!a->pull || a->lost || waiting > MU_AGENT_OUTBOX_MAX || busy >= a->slots)
         return;
     unsigned more = a->slots - busy;

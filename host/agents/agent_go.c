@@ -70,8 +70,11 @@ static void see_drain(struct mu_agent *a, uint64_t now)
             mu_guest_give_back(guest_of(l));
             n += mu_guest_at_work(guest_of(l));
         }
-        mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %g s.", n, n == 1 ? "" : "s",
-               (double)a->config.drain_timeout_ms / 1000.0);
+        if (n)
+            mu_log(MU_INFO, "Draining: nothing more is taken; %zu task%s at work may end within %g s.", n, n == 1 ? "" : "s",
+                   (double)a->config.drain_timeout_ms / 1000.0);
+        else
+            mu_log(MU_INFO, "Draining: nothing more is taken, and nothing is at work.");
         a->drain_until_ms = now + a->config.drain_timeout_ms;
         mu_agent_beat(a);
     }
@@ -105,7 +108,7 @@ static bool is_over(struct mu_agent *a, uint64_t now)
         bool late = now >= a->drain_until_ms, too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
         wait = wait || (mu_guest_at_work(g) && !(too_late && now >= a->drain_until_ms + LAST_LETTERS_MS));
         wait = wait || (mu_guest_owes(g) && !late);
-        wait = wait || (!mu_outbox_is_empty(g->outbox) && !too_late);
+        wait = wait || (g->outbox && !mu_outbox_is_empty(g->outbox) && !too_late);
     }
     return !wait;
 }
@@ -115,8 +118,10 @@ static void reap(struct mu_agent *a)
 {
     for (struct mu_list *l = a->guests.next, *next; l != &a->guests; l = next) {
         next = l->next;
-        if (guest_of(l)->state == MU_GUEST_GONE)
-            mu_guest_free(guest_of(l));
+        if (guest_of(l)->state != MU_GUEST_GONE)
+            continue;
+        mu_guest_free(guest_of(l));
+        mu_guest_begin_waiting(a);
     }
 }
 

@@ -65,6 +65,7 @@ struct mu_agent_past {
 };
 
 enum mu_guest_state {
+    MU_GUEST_WAITING, /* for an earlier guest of the same run to be gone: that one was cancelled, or its run over, and then gone on with */
     MU_GUEST_OPENING, /* brief, bundle and script are fetched */
     MU_GUEST_READY,
     MU_GUEST_BROKEN,  /* why: its tasks are refused */
@@ -90,7 +91,7 @@ struct mu_guest {
     struct mu_crew_local crew;
     bool crew_began;
     struct mu_seats seats;
-    struct mu_outbox *outbox;
+    struct mu_outbox *outbox;           /* NULL while it is WAITING */
     struct mu_nats_ear *ears[2];
     struct mu_list questions;           /* guest_mail.c */
     struct mu_work *opening, *checking, *looking;
@@ -121,6 +122,7 @@ mu_nats_hear_fn mu_agent_hailed;
 
 /* guest.c, guest_tasks.c */
 int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err);
+void mu_guest_begin_waiting(struct mu_agent *a); /* those who WAIT for nobody any more begin */
 void mu_guest_free(struct mu_guest *g); /* GONE, or the connection is closed */
 void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task_take, struct mu_nats_job *job_take, uint64_t delivery,
                     const struct mu_err *unreadable /* NULL: it was read */);

@@ -8,11 +8,14 @@
 
 static struct mu_guest *guest_of(struct mu_list *l) { return mu_list_entry(l, struct mu_guest, link); }
 
+/* Not one whose run was cancelled, or is over: should it be gone on with, the brief says so to a new one. */
 static struct mu_guest *find_guest(struct mu_agent *a, const char *run_id)
 {
-    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next)
-        if (!strcmp(guest_of(l)->run_id, run_id) && guest_of(l)->state < MU_GUEST_LEAVING)
-            return guest_of(l);
+    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
+        struct mu_guest *g = guest_of(l);
+        if (!strcmp(g->run_id, run_id) && g->state < MU_GUEST_LEAVING && !g->cancelled && !g->over)
+            return g;
+    }
     return NULL;
 }
 

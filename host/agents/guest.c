@@ -83,39 +83,37 @@ static int listen(struct mu_guest *g, struct mu_err *err)
     return rc;
 }
 
-int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err)
+/* One of the same run that came before, or after; NULL: none. */
+static struct mu_guest *other_of_run(const struct mu_guest *g, bool after)
 {
-    struct mu_guest *g = calloc(1, sizeof *g);
-    uint64_t *letters = mu_agent_letters(a, run_id);
-    struct mu_buf name = MU_BUF_INIT;
-    if (!g || !letters) {
-        free(g);
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    bool passed = false;
+    for (struct mu_list *l = g->agent->guests.next; l != &g->agent->guests; l = l->next) {
+        struct mu_guest *other = mu_list_entry(l, struct mu_guest, link);
+        if (other == g)
+            passed = true;
+        else if (passed == after && !strcmp(other->run_id, g->run_id))
+            return other;
     }
-    g->agent = a;
-    mu_list_init(&g->questions);
-    mu_list_init(&g->seats.all);
-    g->busy_ms = g->looked_ms = mu_clock_ms();
-    g->run_id = strdup(run_id);
-    mu_buf_addf(&name, "%s.%s", run_id, a->id);
+    return NULL;
+}
+
+static int start(struct mu_guest *g, struct mu_err *err)
+{
+    struct mu_agent *a = g->agent;
+    struct mu_buf name = MU_BUF_INIT;
+    uint64_t *letters = mu_agent_letters(a, g->run_id);
     struct mu_outbox_way way = {.post = post_letter, .arg = g, .letter_max = mu_nats_max_payload(a->nats) / 2};
-    int rc = g->run_id && !name.failed ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
+    mu_buf_addf(&name, "%s.%s", g->run_id, a->id);
+    int rc = letters && !name.failed ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!rc)
         rc = mu_outbox_new(&g->outbox, a->loop, &way, mu_buf_cstr(&name), *letters, letter_stored, g, err);
     if (!rc)
-        rc = mu_seats_init(&g->seats, a->slots, err);
-    if (!rc)
-        rc = mu_mailbox_new(&g->home, a->loop, mu_guest_mail, g, err);
-    if (!rc)
         rc = listen(g, err);
     mu_buf_free(&name);
-    if (rc) {
-        mu_guest_free(g);
+    if (rc)
         return rc;
-    }
-    mu_list_push(&a->guests, &g->link);
+    g->state = MU_GUEST_OPENING;
     mu_guest_open(g);
-    *out = g;
     return 0;
 }
 
@@ -140,6 +138,42 @@ static int name_sources(struct mu_guest *g)
         g->aliases[n++] = (struct mu_alias){g->library_dir, g->agent->config.library_dir};
     g->aliases[n] = (struct mu_alias){NULL, NULL};
     return 0;
+}
+
+int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err)
+{
+    struct mu_guest *g = calloc(1, sizeof *g);
+    if (!g)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    g->agent = a;
+    mu_list_init(&g->questions);
+    mu_list_init(&g->seats.all);
+    mu_list_push(&a->guests, &g->link);
+    g->busy_ms = g->looked_ms = mu_clock_ms();
+    g->run_id = strdup(run_id);
+    int rc = g->run_id ? mu_seats_init(&g->seats, a->slots, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (!rc)
+        rc = mu_mailbox_new(&g->home, a->loop, mu_guest_mail, g, err);
+    if (!rc && !other_of_run(g, false))
+        rc = start(g, err);
+    if (rc)
+        mu_guest_free(g);
+    else
+        *out = g;
+    return rc;
+}
+
+void mu_guest_begin_waiting(struct mu_agent *a)
+{
+    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
+        struct mu_guest *g = mu_list_entry(l, struct mu_guest, link);
+        struct mu_err err;
+        if (g->state != MU_GUEST_WAITING || other_of_run(g, false) || !start(g, &err))
+            continue;
+        mu_log(MU_ERROR, "Run %s: its tasks are given back: %s", g->run_id, err.msg);
+        mu_guest_give_back(g);
+        g->state = MU_GUEST_GONE;
+    }
 }
 
 int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
@@ -182,10 +216,24 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
 
 /* ---- as time goes by ---- */
 
+/* The guest that is to go on with the run has to wait for this one: what is left is acknowledgements, which that one can wait for. */
+static void hand_over(struct mu_guest *g)
+{
+    struct mu_guest *next = other_of_run(g, true);
+    struct mu_list *l;
+    for (l = g->seats.all.next; next && l != &g->seats.all; l = l->next)
+        if (mu_fence_is_busy(&mu_list_entry(l, struct mu_seat, link)->fence))
+            return;
+    while (next && (l = mu_list_pop(&g->seats.all)))
+        mu_list_push(&next->seats.all, l);
+    if (next)
+        mu_guest_leave(g);
+}
+
 void mu_guest_tick(struct mu_guest *g, uint64_t now)
 {
     size_t at_work = mu_guest_at_work(g);
-    if (g->state >= MU_GUEST_LEAVING)
+    if (g->state >= MU_GUEST_LEAVING || g->state == MU_GUEST_WAITING)
         return;
     if (g->open_again_ms && now >= g->open_again_ms) {
         g->open_again_ms = 0;
@@ -205,12 +253,21 @@ void mu_guest_tick(struct mu_guest *g, uint64_t now)
     if (!at_work && now - g->looked_ms >= MU_GUEST_LOOK_MS)
         mu_guest_look(g);
     mu_guest_go_on(g);
+    if (!at_work && mu_outbox_is_empty(g->outbox) && !g->opening && !g->checking && !g->looking)
+        hand_over(g);
     bool idle = g->over || now - g->busy_ms >= MU_GUEST_IDLE_MS;
     if (idle && !mu_guest_owes(g) && mu_outbox_is_empty(g->outbox) && !g->opening && !g->checking && !g->looking)
         mu_guest_leave(g);
 }
 
 /* ---- the end ---- */
+
+static void note_letters(struct mu_guest *g)
+{
+    uint64_t *letters = mu_agent_letters(g->agent, g->run_id);
+    if (letters)
+        *letters = mu_outbox_letters(g->outbox);
+}
 
 void mu_guest_leave(struct mu_guest *g)
 {
@@ -219,6 +276,8 @@ void mu_guest_leave(struct mu_guest *g)
     mu_log(MU_INFO, "Run %s: %s; %zu task%s done here.", g->run_id, g->over ? "over" : "no tasks of it at present", g->n_done,
            g->n_done == 1 ? " was" : "s were");
     g->state = MU_GUEST_LEAVING;
+    mu_outbox_shut(g->outbox); /* another guest of the run may begin now, and its letters are numbered on */
+    note_letters(g);
     mu_crew_local_tell_all(&g->crew, MU_MSG_STOP, 0);
     if (!g->crew.n_started)
         g->state = MU_GUEST_GONE;
@@ -259,11 +318,6 @@ void mu_guest_free(struct mu_guest *g)
     }
     if (g->crew.abandoned) /* a worker is stuck in a call, and uses all of this */
         return;
-    if (g->outbox) {
-        uint64_t *letters = mu_agent_letters(g->agent, g->run_id);
-        if (letters)
-            *letters = mu_outbox_letters(g->outbox);
-    }
     if (g->home)
         mu_mailbox_free(g->home, mu_message_free);
     mu_guest_forget_questions(g);

@@ -215,7 +215,7 @@ static void looked(void *arg)
 void mu_guest_look(struct mu_guest *g)
 {
     struct mu_err err;
-    if (g->state >= MU_GUEST_LEAVING || g->opening || g->open_again_ms)
+    if (g->state >= MU_GUEST_LEAVING || g->state == MU_GUEST_WAITING || g->opening || g->open_again_ms)
         return; /* reads it anyway */
     if (g->looking) {
         g->look_again = true;

@@ -78,7 +78,7 @@ void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task, struct mu_nats
     g->busy_ms = mu_clock_ms();
     if (g->cancelled || g->over)
         seat->unwanted = seat->silent = true;
-    else if (unreadable)
+    else if (unreadable && g->outbox) /* else it is about no server, and refused for that */
         mu_guest_refuse(g, seat, unreadable);
 }
 
@@ -111,7 +111,7 @@ static bool begin(struct mu_guest *g, struct mu_seat *seat)
 
 void mu_guest_go_on(struct mu_guest *g)
 {
-    if (g->state >= MU_GUEST_LEAVING)
+    if (g->state >= MU_GUEST_LEAVING || g->state == MU_GUEST_WAITING)
         return;
     for (struct mu_list *l = g->seats.all.next, *next; l != &g->seats.all; l = next) {
         struct mu_seat *seat = mu_list_entry(l, struct mu_seat, link);

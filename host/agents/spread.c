@@ -11,8 +11,6 @@
 #include "core/clock.h"
 
 #define AGENT_WAIT_MS 600000
-#define LAST_MS 2000
-#define QUIET_MS 300
 
 _Static_assert(sizeof(struct mu_spread_server) <= 72, "there may be a hundred thousand of them");
 
@@ -99,17 +97,19 @@ static int connect_to(struct mu_spread *s, struct mu_err *err)
     return rc;
 }
 
-static void take_down(struct mu_spread *s)
+void mu_spread_take_down(struct mu_spread *s)
 {
     mu_nats_pull_free(s->pull);
     mu_nats_listen_end(s->beats);
+    mu_nats_listen_end(s->advice);
     mu_spread_free_letters(s);
     mu_nats_close(s->nats);
     mu_timer_free(s->again);
     mu_timer_free(s->tick);
     mu_spread_free_posts(s);
+    mu_spread_free_looking(s);
     s->pull = NULL;
-    s->beats = NULL;
+    s->beats = s->advice = NULL;
     s->nats = NULL;
     s->again = s->tick = NULL;
 }
@@ -137,9 +137,11 @@ static int open_spread(struct mu_crew *c, const struct mu_crew_home *home, struc
         rc = mu_spread_publish(s, err);
     if (!rc)
         rc = mu_nats_listen(&s->beats, s->nats, mu_subject_agent(&subject, "*"), mu_spread_beat, s, err);
+    if (!rc)
+        rc = mu_nats_listen(&s->advice, s->nats, MU_SUBJECT_GIVEN_UP, mu_spread_given_up, s, err);
     mu_buf_free(&subject);
     if (rc)
-        take_down(s);
+        mu_spread_take_down(s);
     return rc;
 }
 
@@ -180,138 +182,17 @@ static void done(struct mu_crew *c, const struct mu_message *m)
     (void)m; /* the task was closed before its messages were mailed */
 }
 
-/* ---- the end ---- */
-
-/* Without waiting: the loop goes on. */
-static void post_brief(struct mu_spread *s, enum mu_brief_state state);
-
-static void cancel(struct mu_crew *c, uint64_t until_ms)
-{
-    struct mu_spread *s = (struct mu_spread *)c;
-    struct mu_buf filter = MU_BUF_INIT;
-    uint64_t now = mu_clock_ms();
-    const struct mu_wire_word w = {.kind = MU_WORD_CANCEL, .grace_ms = until_ms > now ? until_ms - now : 0};
-    s->cancelled_ms = now;
-    s->swept = false;
-    post_brief(s, MU_BRIEF_CANCELLED);
-    mu_spread_say(s, NULL, &w);
-    mu_spread_purge(s, MU_STREAM_TASKS, mu_subject_tasks_of_run(&filter, s->run_id));
-    mu_buf_free(&filter);
-}
-
-static void kill_all(struct mu_crew *c)
-{
-    const struct mu_wire_word w = {.kind = MU_WORD_KILL};
-    mu_spread_say((struct mu_spread *)c, NULL, &w);
-}
-
-static void brief_posted(void *arg, int rc, uint64_t seq, const struct mu_err *err)
-{
-    (void)arg;
-    (void)seq;
-    if (rc)
-        mu_log(MU_DEBUG, "That the run is cancelled could not be written down: %s", err ? err->msg : "");
-}
-
-static void post_brief(struct mu_spread *s, enum mu_brief_state state)
-{
-    struct mu_brief brief = {0};
-    struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT;
-    struct mu_err err = {0};
-    if (!mu_brief_make(&brief, s->home, s->bundle, s->config.level, &err)) {
-        brief.state = state;
-        mu_brief_write(&brief, &bytes);
-        mu_subject_brief(&subject, s->run_id);
-        if (!bytes.failed && !subject.failed)
-            mu_nats_post(s->nats, mu_buf_cstr(&subject), NULL, bytes.data, bytes.len, MU_NATS_ANY, brief_posted, s);
-    }
-    mu_brief_clear(&brief);
-    mu_buf_free(&bytes);
-    mu_buf_free(&subject);
-}
-
-static void timed_out(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static bool is_anybody_busy(const struct mu_spread *s)
-{
-    for (size_t i = 0; i < s->n_agents; i++)
-        if (!s->agents[i]->idle && mu_spread_is_alive(s, s->agents[i]))
-            return true;
-    return false;
-}
-
-/* For the last lines of agents' logs, which follow the results that ended the run: until each says that it has nothing
- * any more, or nothing comes for a moment. */
-static void await_last(struct mu_spread *s)
-{
-    struct mu_timer *limit = mu_timer_new(s->home->loop, timed_out, &s->late);
-    uint64_t until = mu_clock_ms() + LAST_MS;
-    while (limit && s->connected && is_anybody_busy(s) && mu_clock_ms() < until) {
-        unsigned before = s->n_letters;
-        s->late = false;
-        mu_timer_start(limit, NULL, QUIET_MS);
-        while (!s->late && before == s->n_letters && is_anybody_busy(s))
-            mu_loop_turn(s->home->loop, true);
-        mu_spread_kept(&s->crew);
-        if (s->late)
-            break;
-    }
-    mu_timer_free(limit);
-}
-
-static void remove_all(struct mu_spread *s)
-{
-    struct mu_buf text = MU_BUF_INIT;
-    struct mu_err err = {0};
-    int rc = mu_spread_put_brief(s, MU_BRIEF_OVER, &err);
-    if (!rc)
-        rc = mu_nats_consumer_remove(s->nats, MU_STREAM_EVENTS, mu_subject_run_durable(&text, s->run_id), &err);
-    if (!rc)
-        rc = mu_nats_purge(s->nats, MU_STREAM_TASKS, mu_subject_tasks_of_run(&text, s->run_id), NULL, &err);
-    if (!rc)
-        rc = mu_nats_purge(s->nats, MU_STREAM_EVENTS, mu_subject_events(&text, s->run_id), NULL, &err);
-    /* What agents of a run that was cut short still release is to be found when it is gone on with. */
-    if (!rc && !s->cancelled_ms)
-        rc = mu_nats_purge(s->nats, MU_STREAM_RUNS, mu_subject_claims(&text, s->run_id), NULL, &err);
-    if (rc)
-        mu_log(MU_WARNING, "What was in the queue of this run could not be removed: %s", err.msg);
-    mu_buf_free(&text);
-}
-
-static void end(struct mu_crew *c)
-{
-    struct mu_spread *s = (struct mu_spread *)c;
-    if (!s->nats)
-        return;
-    if (s->begun) {
-        mu_spread_kept(c);
-        if (!s->cancelled_ms)
-            await_last(s);
-        s->over = true;
-        mu_nats_pull_free(s->pull);
-        s->pull = NULL;
-        mu_spread_chores_end(s);
-        if (s->connected)
-            remove_all(s);
-    }
-    s->over = true;
-    take_down(s);
-}
-
 static const struct mu_crew_ops ops = {.open = open_spread,
                                        .begin = begin,
                                        .room = room,
                                        .deal = mu_spread_deal,
                                        .done = done,
-                                       .cancel = cancel,
-                                       .kill = kill_all,
+                                       .cancel = mu_spread_cancel,
+                                       .kill = mu_spread_kill,
                                        .answer = mu_spread_answer,
                                        .kept = mu_spread_kept,
                                        .settled = mu_spread_settled,
-                                       .end = end};
+                                       .end = mu_spread_end};
 
 int mu_spread_new(struct mu_crew **out, const struct mu_spread_config *config, struct mu_err *err)
 {
@@ -350,7 +231,7 @@ void mu_spread_free(struct mu_crew *c)
         mu_nats_pull_free(s->pull);
         s->pull = NULL;
         mu_spread_chores_end(s);
-        take_down(s);
+        mu_spread_take_down(s);
     }
     mu_spread_free_failing(s);
     mu_spread_free_permits(s);

@@ -60,6 +60,11 @@ void mu_spread_chore(struct mu_spread *s, struct mu_spread_chore *c)
 
 void mu_spread_chores_end(struct mu_spread *s)
 {
+    while (!mu_list_empty(&s->chores) && s->chores.next != s->chores.prev) { /* what has not begun */
+        struct mu_spread_chore *c = mu_list_entry(s->chores.prev, struct mu_spread_chore, link);
+        mu_list_remove(&c->link);
+        c->free(c);
+    }
     while (s->work)
         mu_loop_turn(s->home->loop, true);
 }

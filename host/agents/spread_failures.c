@@ -1,5 +1,6 @@
 /* Tasks that nobody does any more: they are errors of their servers. What these claim is looked up first, since whoever
  * claimed it may not have told. */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,24 +155,41 @@ static void add_had(const struct mu_spread *s, struct mu_buf *out, uint32_t agen
                 delivery);
 }
 
-void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
+static void fail_exhausted(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery)
 {
-    const struct mu_spread_server *v = &s->servers[e->index];
+    const struct mu_spread_server *v = &s->servers[index];
     struct mu_buf history = MU_BUF_INIT;
-    if (!mu_spread_counts(s, agent, e)) {
-        mu_spread_drop(s, agent, e->index, e->delivery);
-        return;
-    }
     for (size_t i = 0; v->trail && i < v->trail->n; i++)
         add_had(s, &history, v->trail->items[i].agent, v->trail->items[i].delivery, v->trail->items[i].began_s);
     if (v->agent != MU_SPREAD_NOBODY)
         add_had(s, &history, v->agent, v->delivery, v->began_s);
     char cause[64];
-    snprintf(cause, sizeof cause, "given up after %llu deliveries", (unsigned long long)e->delivery);
-    mu_spread_fail(s, e->index, agent, e->delivery, cause,
-                   "%s: each agent that had it was lost before it had a result; %s", cause,
-                   history.len ? mu_buf_cstr(&history) : "which these were is not known");
+    snprintf(cause, sizeof cause, "given up after %llu deliveries", (unsigned long long)delivery);
+    mu_spread_fail(s, index, agent, delivery, cause, "%s: each agent that had it was lost before it had a result; %s",
+                   cause, history.len ? mu_buf_cstr(&history) : "which these were is not known");
     mu_buf_free(&history);
+}
+
+void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
+{
+    if (mu_spread_counts(s, agent, e))
+        fail_exhausted(s, e->index, agent, e->delivery);
+    else
+        mu_spread_drop(s, agent, e->index, e->delivery);
+}
+
+void mu_spread_given_up(void *arg, const struct mu_nats_heard *heard)
+{
+    struct mu_spread *s = arg;
+    json_t *said = json_loadb(heard->bytes, heard->len, 0, NULL);
+    json_int_t seq = json_integer_value(json_object_get(said, "stream_seq")),
+               n = json_integer_value(json_object_get(said, "deliveries"));
+    for (size_t i = 0; seq > 0 && i < s->n; i++) {
+        const struct mu_spread_server *v = &s->servers[i];
+        if (v->seq == (uint64_t)seq && (v->state == MU_SPREAD_POSTED || v->state == MU_SPREAD_STARTED))
+            fail_exhausted(s, i, MU_SPREAD_NOBODY, n > 0 ? (uint64_t)n : 0);
+    }
+    json_decref(said);
 }
 
 void mu_spread_free_failing(struct mu_spread *s)

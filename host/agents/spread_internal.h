@@ -1,7 +1,7 @@
 /* spread_internal.h: the coordinator's crew from inside: what the spread_*.c files share.
  *
- * Files: spread.c begins and ends it; spread_open.c says which queue is whose and publishes the script; spread_tasks.c
- *   puts tasks into the queue; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
+ * Files: spread.c begins it and spread_end.c ends it; spread_open.c says which queue is whose and publishes the script;
+ *   spread_tasks.c puts tasks into the queue, spread_look.c looks at what is there already; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
  *   knows who is at what and what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits
  *   for a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server.
  * Owner: spread.c makes and frees it. Thread: the run's main one, but a chore's work.
@@ -123,7 +123,7 @@ struct mu_spread {
     uint64_t born_ms;
     int64_t born_wall_ms;
     struct mu_nats *nats;
-    struct mu_nats_ear *beats;
+    struct mu_nats_ear *beats, *advice;
     struct mu_roster roster;
     char bundle[MU_BUNDLE_NAME_SIZE];
     size_t n;
@@ -191,6 +191,13 @@ void mu_spread_log(struct mu_spread *s, size_t index, enum mu_level level, const
 void mu_spread_mail(struct mu_spread *s, struct mu_message *m_take);
 void mu_spread_pause(void); /* memory is short: a moment */
 
+void mu_spread_take_down(struct mu_spread *s); /* nothing of it is on the loop any more */
+
+/* spread_end.c */
+void mu_spread_cancel(struct mu_crew *c, uint64_t until_ms);
+void mu_spread_kill(struct mu_crew *c);
+void mu_spread_end(struct mu_crew *c);
+
 /* spread_open.c: each waits */
 int mu_spread_choose_queues(struct mu_spread *s, struct mu_err *err);
 int mu_spread_publish(struct mu_spread *s, struct mu_err *err); /* the script */
@@ -207,7 +214,12 @@ void mu_spread_pump(struct mu_spread *s);
 void mu_spread_again(void *s);                                          /* a timer's */
 void mu_spread_soon(struct mu_spread *s, size_t index, uint32_t in_ms); /* post it (again) */
 void mu_spread_close_task(struct mu_spread *s, size_t index);           /* it has its result */
+void mu_spread_try_again(struct mu_spread *s, size_t index);            /* in a while */
 void mu_spread_free_posts(struct mu_spread *s);
+
+/* spread_look.c */
+void mu_spread_look(struct mu_spread *s, size_t index); /* what is there instead of the task that waits */
+void mu_spread_free_looking(struct mu_spread *s);
 
 /* spread_pull.c */
 int mu_spread_pull(struct mu_spread *s,
@@ -239,6 +251,9 @@ void mu_spread_settle(struct mu_spread *s, uint32_t agent, size_t index, uint64_
 void mu_spread_fail(struct mu_spread *s, size_t index, uint32_t agent, uint64_t delivery, const char *cause,
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e);
+/* nats-server says that it hands a task out no more: whoever had it last has gone, too. */
+mu_nats_hear_fn mu_spread_given_up;
+#define MU_SUBJECT_GIVEN_UP "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." MU_STREAM_TASKS ".*"
 void mu_spread_free_failing(struct mu_spread *s);
 
 /* spread_permits.c */

@@ -20,9 +20,9 @@ static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kin
 {
     if (s->n_words == s->cap_words) {
         size_t cap = s->cap_words ? 2 * s->cap_words : 64;
-        struct mu_spread_word *more = realloc(s->words, cap * sizeof *more);
-        if (!more)
-            return; /* the agent learns it at the end of the run */
+        struct mu_spread_word *more;
+        while (!(more = realloc(s->words, cap * sizeof *more)))
+            mu_spread_pause(); /* the server's next task waits for it */
         s->words = more;
         s->cap_words = cap;
     }

@@ -118,9 +118,10 @@ static void look_at_queues(struct mu_spread *s)
             give_up(s, i);
         } else if (!q->said_ms || now - q->said_ms >= REMIND_MS) {
             q->said_ms = now;
-            mu_log(MU_WARNING, "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
-                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open, q->n_open == 1 ? "" : "s",
-                   q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
+            mu_log(MU_WARNING,
+                   "No agent %s%s is left, and %zu task%s of this run wait%s for one: start `muster agent --nats %s`.",
+                   q->group ? "of group " : "for any group", q->group ? q->group : "", q->n_open,
+                   q->n_open == 1 ? "" : "s", q->n_open == 1 ? "s" : "", mu_nats_where(s->nats));
         }
     }
 }

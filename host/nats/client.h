@@ -86,8 +86,7 @@ int mu_nats_last(struct mu_nats *n, const char *stream, const char *subject, str
 typedef int mu_nats_each_fn(void *arg, const char *subject, const void *bytes, size_t len, uint64_t seq, int64_t age_ms);
 int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter, mu_nats_each_fn *fn, void *arg,
                       struct mu_err *err);
-/* The subjects that fit the filter and have a message, in no order. Of a stream that is a work queue the messages cannot be read by
- * mu_nats_each_last(), but by mu_nats_last() each. As there, fn returns 0 to go on. */
+/* The subjects alone, which costs one question, where the messages of a work queue cost one each. */
 int mu_nats_each_subject(struct mu_nats *n, const char *stream, const char *filter, int (*fn)(void *arg, const char *subject),
                          void *arg, struct mu_err *err);
 /* Remove all messages whose subject fits the filter; *removed (may be NULL): how many. */

@@ -74,6 +74,18 @@ end
 --- How many messages are in a stream: "TASKS", "EVENTS", "RUNS".
 function Nats:count(stream) return tonumber(self:ask("stream", "MUSTER_" .. stream)[1][1]) end
 
+--- Wait until nothing is left in its queues.
+function M.wait_empty(nats)
+  local function left()
+    local subjects = {}
+    for _, stream in ipairs { "TASKS", "EVENTS" } do
+      for _, line in ipairs(nats:ask("list", "MUSTER_" .. stream, ">")) do subjects[#subjects + 1] = table.concat(line, " ") end
+    end
+    return "an empty queue; there is\n" .. table.concat(subjects, "\n")
+  end
+  S.wait_for(left, function() return nats:count "TASKS" == 0 and nats:count "EVENTS" == 0 end)
+end
+
 -- ---- a network ----
 
 local Network = {}
@@ -132,7 +144,7 @@ function Namespace:heal() assert(ip("link", "set", self.link, "up").code == 0) e
 
 -- ---- agents ----
 
-local agents = {}
+local agents, runs = {}, {}
 
 local function add(words, ...)
   for _, word in ipairs { ... } do words[#words + 1] = word end
@@ -191,7 +203,7 @@ local function has_ended(pid)
   return os.execute("grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/" .. pid .. "/status") == nil
 end
 
---- End every agent that is still there: for after_each. In order, so that no roster takes it for alive, but at once.
+--- End every agent that is still there, and runs: for after_each. Agents in order, so that no roster takes it for alive, but at once.
 function M.end_all()
   for _ = 1, 2 do
     for _, agent in ipairs(agents) do
@@ -206,7 +218,10 @@ function M.end_all()
     end
     if not agent.ended then M.kill(agent) end
   end
-  agents = {}
+  for _, job in ipairs(runs) do -- of a test that failed
+    if io.type(job.pipe) == "file" then M.kill(job) end
+  end
+  agents, runs = {}, {}
 end
 
 -- ---- runs ----
@@ -253,14 +268,17 @@ function M.start(at, servers, script, options)
   options = options or {}
   local job = S.start(script, with_args(options, arguments(at, servers, options)))
   job.state = options.state
+  runs[#runs + 1] = job
   return job
 end
 
 --- Resume the run of a job that was ended, in the background.
 function M.resume(at, job, ...)
   local dir = T.tmpdir()
-  return S.spawn({ "resume", "--state-dir", job.state, "--nats", at.url, "--json", dir .. "/results.json", "--log-format",
-    "json", ... }, { dir = dir })
+  local resumed = S.spawn({ "resume", "--state-dir", job.state, "--nats", at.url, "--json", dir .. "/results.json",
+    "--log-format", "json", ... }, { dir = dir })
+  runs[#runs + 1] = resumed
+  return resumed
 end
 
 -- ---- what came of it ----

@@ -260,12 +260,15 @@ static void a_cancelled_run_is_told_to_its_end(void **state)
     agent_start(d, 1, 5000);
     until_claimed(d);
     put_task(d, 1); /* not begun */
+    put_brief(d, MU_BRIEF_CANCELLED);
     say(d, (struct mu_wire_word){.kind = MU_WORD_CANCEL, .grace_ms = 5000}, true);
     assert_null(expect(d, MU_EVENT_CLAIM)->text);
     struct mu_wire_event *e = expect(d, MU_EVENT_RESULT);
     assert_int_equal(part(e, MU_MSG_STEP)->step->status, MU_ST_CANCELLED);
     expect(d, MU_EVENT_IDLE);
     until_acknowledged(d, 1); /* taken after that, and not begun */
+    expect(d, MU_EVENT_IDLE);
+    assert_true(has_task(d, 0));
     say(d, (struct mu_wire_word){.kind = MU_WORD_KEPT, .index = 0, .delivery = 1}, false);
     until_acknowledged(d, 0);
     assert_false(is_waiting(d));
@@ -323,6 +326,32 @@ static void a_run_that_is_over_is_forgotten(void **state)
     say(d, (struct mu_wire_word){.kind = MU_WORD_HAIL, .text = (char *)MUSTER_VERSION}, true); /* so that it looks now */
     until_acknowledged(d, 0);
     assert_false(is_waiting(d));
+    put_brief(d, MU_BRIEF_OPEN); /* it is gone on with: letters are numbered on */
+    put_task(d, 1);
+    uint64_t before = d->last;
+    assert_int_equal(expect(d, MU_EVENT_STARTED)->index, 1);
+    assert_true(d->last > before);
+}
+
+/* A run that was cancelled is gone on with, while the acknowledgement of a former result is still missing. */
+static void a_cancelled_run_may_be_gone_on_with(void **state)
+{
+    struct desk *d = desk_ready(state, SLOW);
+    put_task(d, 0);
+    agent_start(d, 1, 5000);
+    until_claimed(d);
+    put_brief(d, MU_BRIEF_CANCELLED);
+    say(d, (struct mu_wire_word){.kind = MU_WORD_CANCEL, .grace_ms = 5000}, true);
+    assert_null(expect(d, MU_EVENT_CLAIM)->text);
+    expect(d, MU_EVENT_RESULT);
+    expect(d, MU_EVENT_IDLE);
+    put_brief(d, MU_BRIEF_OPEN);
+    put_task(d, 1);
+    assert_int_equal(expect(d, MU_EVENT_STARTED)->index, 1);
+    expect(d, MU_EVENT_CLAIM);
+    assert_true(has_task(d, 0));
+    say(d, (struct mu_wire_word){.kind = MU_WORD_KEPT, .index = 0, .delivery = 1}, false);
+    until_acknowledged(d, 0);
 }
 
 /* ---- leaving ---- */
@@ -429,6 +458,7 @@ int main(void)
         TEST(who_was_locked_out_changes_nothing),
         TEST(questions_are_asked_anew_and_answered_once),
         TEST(a_cancelled_run_is_told_to_its_end),
+        TEST(a_cancelled_run_may_be_gone_on_with),
         TEST(what_is_killed_is_told_at_once),
         TEST(a_task_that_is_dropped_ends_without_a_word),
         TEST(a_run_that_is_over_is_forgotten),

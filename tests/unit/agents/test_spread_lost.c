@@ -203,6 +203,30 @@ static void a_dead_agent_is_told_of_and_its_servers_are_run_by_another(void **st
     hand_down(b);
 }
 
+/* Also the last one that was to have it dies, and cannot say that it is too many. */
+static void the_last_delivery_may_be_lost_as_well(void **state)
+{
+    struct play *p = play_up(state, 1);
+    struct hand *h = hand_up(p, "h1-aaaaaa", NULL, 6, false, 1000); /* one more is wanted: that is when it is seen */
+
+    play_begin(p, false);
+    deal(p, MU_TASK_RUN, 0);
+    for (unsigned i = 1; i < MU_MAX_DELIVER; i++) {
+        PLAY_UNTIL(p, h->n_jobs == i);
+        write_started(h, &h->jobs[i - 1]);
+        PLAY_UNTIL(p, p->n_started == i);
+        mu_nats_job_give_back_free(h->jobs[i - 1].job);
+        h->jobs[i - 1].job = NULL;
+    }
+    PLAY_UNTIL(p, p->n_done == 1); /* when nobody acknowledges the fifth */
+    assert_int_equal(h->n_jobs, MU_MAX_DELIVER);
+    assert_non_null(strstr(p->came[0], "failure:given up after 5 deliveries: each agent that had it was lost before it had a result; "
+                                       "h1-aaaaaa had it from "));
+    play_end(p);
+    assert_int_equal(n_tasks(p), 0);
+    hand_down(h);
+}
+
 /* ---- nats-server ---- */
 
 static void nats_server_may_go_and_come_back(void **state)
@@ -288,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_claimed_is_known_after_a_crash, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(a_queue_that_nobody_serves_is_waited_for_and_given_up, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(a_dead_agent_is_told_of_and_its_servers_are_run_by_another, bed_setup, play_down),
+        cmocka_unit_test_setup_teardown(the_last_delivery_may_be_lost_as_well, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(nats_server_may_go_and_come_back, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(an_interrupt_cancels_the_run_everywhere, bed_setup, play_down),
     };
