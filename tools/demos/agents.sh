@@ -10,7 +10,11 @@ describe() {
 }
 
 take_down_more() {
-    [ ${#agents[@]} = 0 ] || kill -KILL "${agents[@]}" 2>/dev/null || true
+    local pid
+    for pid in "${agents[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    done
     [ ${#helpers[@]} = 0 ] || kill "${helpers[@]}" 2>/dev/null || true
     wait
 }
@@ -20,6 +24,7 @@ start_agent() { # NAME
         --known-hosts "$servers/known_hosts" --no-agent --cache-dir "$servers/cache-$1" \
         </dev/null >"$results/agent-$1.log" 2>&1 &
     agents+=($!)
+    disown $! # else the shell tells of each that is killed
 }
 
 # When a few servers are done.
