@@ -121,6 +121,29 @@ static int start(struct mu_guest *g, struct mu_err *err)
     return 0;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+}
+
+/* Errors are to say what they say in a run without agents: the paths as its user has them. MU_ENOMEM. */
+static int name_sources(struct mu_guest *g)
+{
+    const char *path = g->brief.script_path ? g->brief.script_path : g->script_file;
+    size_t n = 0;
+    g->folder = folder_of(g->script_file);
+    g->shown_folder = folder_of(path);
+    if (!g->folder || !g->shown_folder)
+        return MU_ENOMEM;
+    g->aliases[n++] = (struct mu_alias){g->script_file, path};
+    g->aliases[n++] = (struct mu_alias){g->folder, g->shown_folder};
+    if (g->library_dir && g->agent->config.library_dir)
+        g->aliases[n++] = (struct mu_alias){g->library_dir, g->agent->config.library_dir};
+    g->aliases[n] = (struct mu_alias){NULL, NULL};
+    return 0;
+}
+
 int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err)
 {
     struct mu_guest *g = calloc(1, sizeof *g);
@@ -165,12 +188,14 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
     int rc = mu_logger_new(&g->logger, b->level);
     if (!rc)
         rc = mu_logger_add_sink(g->logger, line_sink, g, NULL);
+    if (!rc)
+        rc = name_sources(g);
     if (rc)
         return mu_err_set(err, rc, "out of memory");
     g->engine = (struct mu_engine){.bindings = a->bindings,
                                    .script = g->script,
-                                   .script_shown = b->script_path,
                                    .library_dir = g->library_dir,
+                                   .aliases = g->aliases,
                                    .logger = g->logger,
                                    .home = g->home,
                                    .keeps = true,
@@ -336,6 +361,8 @@ void mu_guest_free(struct mu_guest *g)
     mu_brief_clear(&g->brief);
     mu_seats_clear(&g->seats);
     free(g->script_file);
+    free(g->folder);
+    free(g->shown_folder);
     free(g->library_dir);
     free(g->run_id);
     free(g);
