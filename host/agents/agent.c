@@ -97,7 +97,7 @@ void mu_agent_drain(struct mu_agent *a)
 
 void mu_agent_free(struct mu_agent *a)
 {
-    if (!a || !mu_list_empty(&a->guests)) /* a worker is stuck, and uses all of this */
+    if (!a || a->stuck) /* a worker is stuck, and uses all of this */
         return;
     if (a->wake)
         mu_mailbox_free(a->wake, NULL);

@@ -10,12 +10,26 @@
 
 static struct mu_guest *guest_of(struct mu_list *l) { return mu_list_entry(l, struct mu_guest, link); }
 
+/* Whether anybody reads what guests write is found out first, when the queue can be reached again. */
+static void hold_all(struct mu_agent *a)
+{
+    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
+        struct mu_guest *g = guest_of(l);
+        g->held = g->outbox && g->state < MU_GUEST_LEAVING;
+        if (g->held)
+            mu_outbox_hold(g->outbox, true);
+    }
+}
+
 void mu_agent_lost(void *arg)
 {
     struct mu_agent *a = arg;
     a->lost = true;
-    mu_log(MU_ERROR, "No contact with %s for %.0f s: other agents may have been given the same servers. All tasks here are cancelled, their "
-           "teardown runs, and nothing of them is told any more.", mu_nats_where(a->nats), (double)a->config.ack_wait_ms / 1000.0);
+    mu_log(
+        MU_ERROR,
+        "No contact with %s for %.0f s: other agents may have been given the same servers. All tasks here are cancelled, their "
+        "teardown runs, and nothing of them is told any more.",
+        mu_nats_where(a->nats), (double)a->config.ack_wait_ms / 1000.0);
     for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next)
         mu_guest_cancel(guest_of(l), MU_GUEST_LOSE, mu_agent_grace_ms(a));
 }
@@ -44,6 +58,9 @@ void mu_agent_in_contact(struct mu_agent *a, uint64_t since_ms)
         mu_log(MU_INFO, "There is contact with %s again: work is taken.", mu_nats_where(a->nats));
     a->lost = false;
     mu_timer_start(a->lost_timer, NULL, until > now ? until - now : 0);
+    for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next)
+        if (guest_of(l)->held)
+            mu_guest_look(guest_of(l));
     mu_agent_want(a);
 }
 
@@ -53,7 +70,9 @@ static void flushed(void *arg)
     struct mu_agent *a = f->agent;
     a->flush = NULL;
     a->works--;
-    if (!f->rc)
+    if (f->rc)
+        hold_all(a);
+    else
         mu_agent_in_contact(a, a->flush_began_ms);
 }
 
@@ -90,8 +109,9 @@ void mu_agent_connection(void *arg, bool connected, const char *why)
 {
     struct mu_agent *a = arg;
     if (!connected) {
-        mu_log(MU_WARNING, "Lost the connection to %s: %s. What runs goes on for up to %.0f s meanwhile.", mu_nats_where(a->nats), why,
-               (double)a->config.ack_wait_ms / 1000.0);
+        mu_log(MU_WARNING, "Lost the connection to %s: %s. What runs goes on for up to %.0f s meanwhile.",
+               mu_nats_where(a->nats), why, (double)a->config.ack_wait_ms / 1000.0);
+        hold_all(a);
         return;
     }
     mu_log(MU_INFO, "Connected to %s again.", mu_nats_where(a->nats));

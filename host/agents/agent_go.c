@@ -105,7 +105,8 @@ static bool is_over(struct mu_agent *a, uint64_t now)
         return false;
     for (struct mu_list *l = a->guests.next; l != &a->guests; l = l->next) {
         struct mu_guest *g = guest_of(l);
-        bool late = now >= a->drain_until_ms, too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
+        bool late = now >= a->drain_until_ms,
+             too_late = a->drains_seen > 1 || now >= a->drain_until_ms + mu_agent_grace_ms(a) + LAST_LETTERS_MS;
         wait = wait || (mu_guest_at_work(g) && !(too_late && now >= a->drain_until_ms + LAST_LETTERS_MS));
         wait = wait || (mu_guest_owes(g) && !late);
         wait = wait || (g->outbox && !mu_outbox_is_empty(g->outbox) && !too_late);
@@ -129,6 +130,11 @@ static void end(struct mu_agent *a)
 {
     if (a->nats && a->drains_seen)
         mu_agent_beat(a);
+    /* Guests serve the loop while they leave: nothing of the connection may be begun then. */
+    mu_timer_free(a->tick);
+    mu_timer_free(a->renew);
+    mu_timer_free(a->lost_timer);
+    a->tick = a->renew = a->lost_timer = NULL;
     mu_nats_pull_free(a->pull);
     mu_nats_listen_end(a->hail);
     a->pull = NULL;
@@ -140,10 +146,6 @@ static void end(struct mu_agent *a)
         next = l->next;
         mu_guest_free(guest_of(l));
     }
-    mu_timer_free(a->tick);
-    mu_timer_free(a->renew);
-    mu_timer_free(a->lost_timer);
-    a->tick = a->renew = a->lost_timer = NULL;
     a->nats = NULL;
 }
 

@@ -1,10 +1,11 @@
 /* agent_internal.h: an agent and its guests, each a run that it does tasks of, from inside.
  *
- * Files: agent.c makes it, agent_go.c serves, agent_jobs.c takes jobs, agent_contact.c watches the connection, agent_keys.c has passphrases; guest.c a guest's life,
- *   guest_tasks.c the way of its tasks, guest_open.c what is fetched for it, guest_check.c what is looked at before a task begins,
- *   guest_mail.c what workers say, guest_words.c what the coordinator says.
- * Owner: agent.c makes and frees the agent, agent_go.c its guests. Thread: the loop's; what helper threads do is in guest_open.c and
- *   guest_check.c, on data of their own or such that nobody changes. Must not know: what agent.h hides.
+ * Files: agent.c makes it, agent_go.c serves, agent_jobs.c takes jobs, agent_contact.c watches the connection, agent_keys.c has
+ * passphrases; guest.c a guest's life, guest_tasks.c the way of its tasks, guest_open.c what is fetched for it, guest_check.c
+ * what is looked at before a task begins, guest_mail.c what workers say, guest_words.c what the coordinator says.
+ * Owner: agent.c makes and frees the agent, agent_go.c its guests.
+ * Thread: the loop's; what helper threads do is in guest_open.c and guest_check.c, on data of their own or such that nobody
+ * changes. Must not know: what agent.h hides.
  */
 #ifndef MU_AGENTS_AGENT_INTERNAL_H
 #define MU_AGENTS_AGENT_INTERNAL_H
@@ -22,6 +23,7 @@
 
 #define MU_GUEST_IDLE_MS 60000          /* without a task for so long its workers leave */
 #define MU_GUEST_LOOK_MS 15000          /* how often what is open is asked, and the brief looked at */
+#define MU_GUEST_HELD_LOOK_MS 1000      /* the latter, while it holds back what is to be told */
 #define MU_GUEST_LEAVE_MS 1000          /* past the grace, before tasks are killed */
 #define MU_AGENT_OUTBOX_MAX ((size_t)64 << 20) /* bytes not stored yet, past which no work is taken */
 
@@ -47,6 +49,7 @@ struct mu_agent {
     unsigned works;                     /* helpers at work: the connection is still needed */
     uint64_t tickets, changes;          /* questions asked, claims changed, so far */
     struct mu_list guests;
+    bool stuck;                         /* a worker of a former guest is, in a call: nothing that it uses is freed */
     struct mu_agent_past *pasts;        /* runs that were guests here */
     _Atomic(int) drains;
     int drains_seen;
@@ -65,7 +68,8 @@ struct mu_agent_past {
 };
 
 enum mu_guest_state {
-    MU_GUEST_WAITING, /* for an earlier guest of the same run to be gone: that one was cancelled, or its run over, and then gone on with */
+    MU_GUEST_WAITING, /* for an earlier guest of the same run to be gone: that one was cancelled, or its run over, and then gone
+                         on with */
     MU_GUEST_OPENING, /* brief, bundle and script are fetched */
     MU_GUEST_READY,
     MU_GUEST_BROKEN,  /* why: its tasks are refused */
@@ -81,6 +85,8 @@ struct mu_guest {
     struct mu_err why;
     struct mu_brief brief;
     char *script_file, *library_dir;
+    char *folder, *shown_folder;        /* of the script: here, and as the run's user calls it */
+    struct mu_alias aliases[4];
     struct mu_script *script;
     struct mu_logger *logger;
     struct mu_mailbox *home;
@@ -93,6 +99,7 @@ struct mu_guest {
     struct mu_nats_ear *ears[2];
     struct mu_list questions;           /* guest_mail.c */
     struct mu_work *opening, *checking, *looking;
+    bool held;                          /* the connection was lost: the brief is read before anything is told */
     bool look_again;                    /* at the brief, as soon as the one under way is over */
     bool cancelled, idle_said, over;    /* over: the run has ended; nobody listens */
     uint64_t open_again_ms;             /* when it could not be fetched; 0: not */
@@ -128,8 +135,8 @@ void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task_take, struct mu
 void mu_guest_go_on(struct mu_guest *g);
 void mu_guest_tick(struct mu_guest *g, uint64_t now);
 void mu_guest_leave(struct mu_guest *g);
-/* The agent leaves: jobs of what is not over go back, those whose results are told are left as they are. They are handed out again when
- * their time is over; who has their result then says so. */
+/* The agent leaves: jobs of what is not over go back, those whose results are told are left as they are. They are handed out
+ * again when their time is over; who has their result then says so. */
 void mu_guest_part(struct mu_guest *g);
 size_t mu_guest_owes(const struct mu_guest *g); /* tasks at work, and jobs that are to be acknowledged */
 size_t mu_guest_at_work(const struct mu_guest *g);

@@ -27,7 +27,8 @@ static bool read_subject(const char *subject, char run_id[RUN_ID_MAX + 1], size_
     while (run && run > subject && run[-1] != '.')
         run--;
     size_t len = run ? (size_t)(last - run) : 0;
-    if (!last || !len || len > RUN_ID_MAX || strspn(last + 1, "0123456789") != strlen(last + 1) || !last[1] || strlen(last + 1) > 18)
+    if (!last || !len || len > RUN_ID_MAX || strspn(last + 1, "0123456789") != strlen(last + 1) || !last[1] ||
+        strlen(last + 1) > 18)
         return false;
     memcpy(run_id, run, len);
     run_id[len] = '\0';

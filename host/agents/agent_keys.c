@@ -1,5 +1,5 @@
-/* Passphrases of an agent's keys: a person is asked when it begins, and never again, since later nobody is there. What was answered is kept in
- * memory for the runs to come. */
+/* Passphrases of an agent's keys: a person is asked when it begins, and never again, since later nobody is there. What was
+ * answered is kept in memory for the runs to come. */
 #include "agents/agent_internal.h"
 
 #include <stdlib.h>

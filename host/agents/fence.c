@@ -57,7 +57,8 @@ static void post(struct mu_fence *f)
     struct mu_err err;
     const char *bytes = f->data ? f->data : "";
     if (f->closed) {
-        mu_err_set(&err, MU_EIO, "the queue has been out of reach for so long that another agent may have this server: nothing is claimed or "
+        mu_err_set(&err, MU_EIO,
+                   "the queue has been out of reach for so long that another agent may have this server: nothing is claimed or "
                    "released here any more");
         mu_err_cause(&err, "the agent lost its contact");
         end(f, &err);
@@ -91,8 +92,8 @@ static void posted(void *arg, int rc, uint64_t seq, const struct mu_err *err)
     }
 }
 
-void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number, const char *data,
-                     mu_fence_fn *fn, void *arg)
+void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number,
+                     const char *data, mu_fence_fn *fn, void *arg)
 {
     f->nats = n;
     f->subject = strdup(subject);

@@ -1,11 +1,13 @@
-/* fence.h: what a server's claim is known to hold by the queue (muster.claim.RUN.SERVER), and changing it as the one who has the task.
+/* fence.h: what a server's claim is known to hold by the queue (muster.claim.RUN.SERVER), and changing it as the one who has
+ * the task.
  *
- * Purpose: each change says which one it knows as the last. So of two who believe that they have the same task only one can change
- *   anything, and the other one is told that it is over.
- * Owner: embedded in a seat, which stays while a change is under way. Thread: the loop's, but mu_fence_begin(), which waits.
- * Must not know: what is claimed; who asks.
+ * Purpose: each change says which one it knows as the last. So of two who believe that they have the same task only one can
+ * change anything, and the other one is told that it is over.
+ * Owner: embedded in a seat, which stays while a change is under way.
+ * Thread: the loop's, but mu_fence_begin(), which waits. Must not know: what is claimed; who asks.
  *
- * Whoever takes a task over writes the claim anew, as it is, so that whoever had it before knows a last change that is no longer the last.
+ * Whoever takes a task over writes the claim anew, as it is, so that whoever had it before knows a last change that is no
+ * longer the last.
  */
 #ifndef MU_AGENTS_FENCE_H
 #define MU_AGENTS_FENCE_H
@@ -31,12 +33,12 @@ struct mu_fence {
     bool closed;          /* nothing is changed any more: the contact was lost for too long */
 };
 
-/* Learn what there is; take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it holds.
- * MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. */
+/* Learn what there is; take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it
+ * holds. MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. */
 int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, char **data, struct mu_err *err);
 /* Change it; fn comes later, from the loop or from inside. number: unlike that of any other change of this agent. */
-void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number, const char *data,
-                     mu_fence_fn *fn, void *arg);
+void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number,
+                     const char *data, mu_fence_fn *fn, void *arg);
 bool mu_fence_is_busy(const struct mu_fence *f);
 void mu_fence_clear(struct mu_fence *f); /* nothing is under way, or nothing calls back any more */
 

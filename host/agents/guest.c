@@ -26,8 +26,12 @@ uint64_t mu_guest_put(struct mu_guest *g, const struct mu_wire_event *e)
 
 uint64_t mu_guest_put_of(struct mu_guest *g, const struct mu_seat *seat, enum mu_wire_event_kind kind, const char *text)
 {
-    return mu_guest_put(g, &(struct mu_wire_event){.kind = kind, .index = seat->task.index, .task = seat->task.kind,
-                                                   .delivery = seat->delivery, .wall_ms = mu_clock_wall_ms(), .text = (char *)text});
+    return mu_guest_put(g, &(struct mu_wire_event){.kind = kind,
+                                                   .index = seat->task.index,
+                                                   .task = seat->task.kind,
+                                                   .delivery = seat->delivery,
+                                                   .wall_ms = mu_clock_wall_ms(),
+                                                   .text = (char *)text});
 }
 
 void mu_guest_refuse(struct mu_guest *g, struct mu_seat *seat, const struct mu_err *why)
@@ -117,6 +121,29 @@ static int start(struct mu_guest *g, struct mu_err *err)
     return 0;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+}
+
+/* Errors are to say what they say in a run without agents: the paths as its user has them. MU_ENOMEM. */
+static int name_sources(struct mu_guest *g)
+{
+    const char *path = g->brief.script_path ? g->brief.script_path : g->script_file;
+    size_t n = 0;
+    g->folder = folder_of(g->script_file);
+    g->shown_folder = folder_of(path);
+    if (!g->folder || !g->shown_folder)
+        return MU_ENOMEM;
+    g->aliases[n++] = (struct mu_alias){g->script_file, path};
+    g->aliases[n++] = (struct mu_alias){g->folder, g->shown_folder};
+    if (g->library_dir && g->agent->config.library_dir)
+        g->aliases[n++] = (struct mu_alias){g->library_dir, g->agent->config.library_dir};
+    g->aliases[n] = (struct mu_alias){NULL, NULL};
+    return 0;
+}
+
 int mu_guest_new(struct mu_guest **out, struct mu_agent *a, const char *run_id, struct mu_err *err)
 {
     struct mu_guest *g = calloc(1, sizeof *g);
@@ -161,18 +188,38 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
     int rc = mu_logger_new(&g->logger, b->level);
     if (!rc)
         rc = mu_logger_add_sink(g->logger, line_sink, g, NULL);
+    if (!rc)
+        rc = name_sources(g);
     if (rc)
         return mu_err_set(err, rc, "out of memory");
-    g->engine = (struct mu_engine){
-        .bindings = a->bindings, .script = g->script, .script_shown = b->script_path, .library_dir = g->library_dir, .logger = g->logger, .home = g->home,
-        .keeps = true, .local = b->local, .fail_fast = b->fail_fast, .pairs = b->pairs, .dry_run = b->dry_run,
-        .allow_destructive = b->allow_destructive, .cleanup = b->cleanup, .run_id = g->run_id, .owner = b->owner,
-        .user = b->user ? b->user : a->settings.user, .sudo_password = a->settings.sudo_password,
-        .connect_retries = b->connect_retries ? b->connect_retries : a->settings.connect_retries, .timeout_ms = b->timeout_ms,
-        .connect_timeout_ms = b->connect_timeout_ms, .setup_timeout_ms = b->setup_timeout_ms,
-        .teardown_timeout_ms = b->teardown_timeout_ms, .task_memory = b->task_memory, .shared = b->has_shared ? &b->shared : NULL,
-        .servers = g->seats.servers, .n_servers = 2 * g->seats.n_places, .seat_pasts = g->seats.pasts,
-        .seat_past_whys = g->seats.past_whys};
+    g->engine = (struct mu_engine){.bindings = a->bindings,
+                                   .script = g->script,
+                                   .library_dir = g->library_dir,
+                                   .aliases = g->aliases,
+                                   .logger = g->logger,
+                                   .home = g->home,
+                                   .keeps = true,
+                                   .local = b->local,
+                                   .fail_fast = b->fail_fast,
+                                   .pairs = b->pairs,
+                                   .dry_run = b->dry_run,
+                                   .allow_destructive = b->allow_destructive,
+                                   .cleanup = b->cleanup,
+                                   .run_id = g->run_id,
+                                   .owner = b->owner,
+                                   .user = b->user ? b->user : a->settings.user,
+                                   .sudo_password = a->settings.sudo_password,
+                                   .connect_retries = b->connect_retries ? b->connect_retries : a->settings.connect_retries,
+                                   .timeout_ms = b->timeout_ms,
+                                   .connect_timeout_ms = b->connect_timeout_ms,
+                                   .setup_timeout_ms = b->setup_timeout_ms,
+                                   .teardown_timeout_ms = b->teardown_timeout_ms,
+                                   .task_memory = b->task_memory,
+                                   .shared = b->has_shared ? &b->shared : NULL,
+                                   .servers = g->seats.servers,
+                                   .n_servers = 2 * g->seats.n_places,
+                                   .seat_pasts = g->seats.pasts,
+                                   .seat_past_whys = g->seats.past_whys};
     if (!(g->engine.sources = mu_sources_new()))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     if (!b->cleanup)
@@ -190,7 +237,8 @@ int mu_guest_begin(struct mu_guest *g, struct mu_err *err)
 
 /* ---- as time goes by ---- */
 
-/* The guest that is to go on with the run has to wait for this one: what is left is acknowledgements, which that one can wait for. */
+/* The guest that is to go on with the run has to wait for this one: what is left is acknowledgements, which that one can wait
+ * for. */
 static void hand_over(struct mu_guest *g)
 {
     struct mu_guest *next = other_of_run(g, true);
@@ -224,7 +272,8 @@ void mu_guest_tick(struct mu_guest *g, uint64_t now)
         g->asked_ms = now;
         mu_guest_ask_anew(g, false);
     }
-    if (!at_work && now - g->looked_ms >= MU_GUEST_LOOK_MS)
+    bool due = now - g->looked_ms >= (g->held ? MU_GUEST_HELD_LOOK_MS : MU_GUEST_LOOK_MS);
+    if (due && (g->held ? mu_nats_connected(g->agent->nats) : !at_work))
         mu_guest_look(g);
     mu_guest_go_on(g);
     if (!at_work && mu_outbox_is_empty(g->outbox) && !g->opening && !g->checking && !g->looking)
@@ -276,6 +325,9 @@ void mu_guest_part(struct mu_guest *g)
             mu_nats_job_free(seat->job);
         seat->job = NULL;
     }
+    if (g->outbox)
+        mu_outbox_shut(g->outbox);
+    g->state = MU_GUEST_GONE;
 }
 
 static void nothing(void *arg) { (void)arg; }
@@ -290,8 +342,10 @@ void mu_guest_free(struct mu_guest *g)
         mu_crew_local_join(&g->crew, true, nothing, NULL);
         mu_crew_local_free(&g->crew);
     }
-    if (g->crew.abandoned) /* a worker is stuck in a call, and uses all of this */
+    if (g->crew.abandoned) { /* a worker is stuck in a call, and uses all of this */
+        g->agent->stuck = true;
         return;
+    }
     if (g->home)
         mu_mailbox_free(g->home, mu_message_free);
     mu_guest_forget_questions(g);
@@ -307,6 +361,8 @@ void mu_guest_free(struct mu_guest *g)
     mu_brief_clear(&g->brief);
     mu_seats_clear(&g->seats);
     free(g->script_file);
+    free(g->folder);
+    free(g->shown_folder);
     free(g->library_dir);
     free(g->run_id);
     free(g);

@@ -1,5 +1,5 @@
-/* What is looked at before a task begins, by a helper thread since it waits: the way to its server (keys, known hosts, ssh_config), and what
- * its claim holds. One thread at a time for each guest, for all tasks that are to begin. */
+/* What is looked at before a task begins, by a helper thread since it waits: the way to its server (keys, known hosts,
+ * ssh_config), and what its claim holds. One thread at a time for each guest, for all tasks that are to begin. */
 #include "agents/agent_internal.h"
 
 #include <stdlib.h>
@@ -147,7 +147,8 @@ static void checked(void *arg)
 
 static bool is_due(const struct mu_guest *g, const struct mu_seat *seat, uint64_t now)
 {
-    return seat->state == MU_SEAT_STARTED && now >= seat->again_ms && (seat->delivery < 2 || mu_outbox_stored(g->outbox) >= seat->mark);
+    return seat->state == MU_SEAT_STARTED && now >= seat->again_ms &&
+           (seat->delivery < 2 || mu_outbox_stored(g->outbox) >= seat->mark);
 }
 
 void mu_guest_check(struct mu_guest *g)

@@ -1,5 +1,5 @@
-/* What a guest's workers say: most of it is what their tasks came to, and goes into the seat's notes; the rest are questions, which the
- * coordinator answers, or, of claims, the queue. */
+/* What a guest's workers say: most of it is what their tasks came to, and goes into the seat's notes; the rest are questions,
+ * which the coordinator answers, or, of claims, the queue. */
 #include "agents/agent_internal.h"
 
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 #include "core/clock.h"
 #include "run/ask.h"
 
-/* A permit that is waited for, or held. Tickets of workers are not unique in an agent: on the wire they have numbers of their own. */
+/* A permit that is waited for, or held. Tickets of workers are not unique in an agent: on the wire they have numbers of their
+ * own. */
 struct question {
     struct mu_list link;
     uint64_t number;
@@ -38,7 +39,10 @@ static void note(struct mu_guest *g, struct mu_seat *seat, const struct mu_messa
 
 static void tell_result(struct mu_guest *g, struct mu_seat *seat)
 {
-    struct mu_wire_event e = {.kind = MU_EVENT_RESULT, .index = seat->task.index, .task = seat->task.kind, .delivery = seat->delivery,
+    struct mu_wire_event e = {.kind = MU_EVENT_RESULT,
+                              .index = seat->task.index,
+                              .task = seat->task.kind,
+                              .delivery = seat->delivery,
                               .wall_ms = mu_clock_wall_ms()};
     struct mu_buf event = MU_BUF_INIT;
     if (seat->told || seat->silent)
@@ -56,8 +60,8 @@ static void tell_result(struct mu_guest *g, struct mu_seat *seat)
     mu_buf_free(&seat->notes);
 }
 
-/* The server's own end: its result is told now, so that what the task logs of its end comes after it. DONE, which follows, has nothing
- * more to say. */
+/* The server's own end: its result is told now, so that what the task logs of its end comes after it. DONE, which follows, has
+ * nothing more to say. */
 static void ending(struct mu_guest *g, struct mu_seat *seat, const struct mu_message *m)
 {
     struct mu_message done = *m;
@@ -129,8 +133,14 @@ static void change_claim(struct mu_guest *g, struct mu_seat *seat, const struct 
 
 static void put_question(struct mu_guest *g, const struct question *q)
 {
-    mu_guest_put(g, &(struct mu_wire_event){.kind = MU_EVENT_ACQUIRE, .index = q->index, .delivery = q->delivery, .ticket = q->number,
-                                            .text = q->name, .limit = q->limit, .first = q->first, .held = q->held});
+    mu_guest_put(g, &(struct mu_wire_event){.kind = MU_EVENT_ACQUIRE,
+                                            .index = q->index,
+                                            .delivery = q->delivery,
+                                            .ticket = q->number,
+                                            .text = q->name,
+                                            .limit = q->limit,
+                                            .first = q->first,
+                                            .held = q->held});
 }
 
 static void forget(struct question *q)
@@ -163,7 +173,8 @@ static void leave(struct mu_guest *g, const struct mu_message *m)
         struct question *q = mu_list_entry(l, struct question, link);
         if (q->worker != m->worker || q->ticket != m->number)
             continue;
-        mu_guest_put(g, &(struct mu_wire_event){.kind = MU_EVENT_LEAVE, .index = q->index, .delivery = q->delivery, .ticket = q->number});
+        mu_guest_put(g, &(struct mu_wire_event){
+                            .kind = MU_EVENT_LEAVE, .index = q->index, .delivery = q->delivery, .ticket = q->number});
         forget(q);
         return;
     }
@@ -216,6 +227,8 @@ void mu_guest_mail(void *arg, struct mu_msg *msg)
         mu_crew_local_exited(&g->crew, m);
         if (g->state == MU_GUEST_LEAVING && g->crew.n_exited == g->crew.n_started)
             g->state = MU_GUEST_GONE;
+    } else if (g->state >= MU_GUEST_LEAVING) {
+        /* nothing is told any more, and the connection may be gone */
     } else if (m->head.kind == MU_MSG_LEAVE) {
         leave(g, m);
     } else if (seat) {

@@ -89,7 +89,8 @@ static void open_work(void *data)
         if (!o->rc)
             o->rc = mu_bundle_find(o->cache_dir, name, &o->script_file, &o->library_dir, &o->err);
     }
-    if (!o->rc && (o->rc = mu_brief_load_script(&o->brief, o->script_file, o->library_dir, o->bindings, o->logger, &o->script, &o->err)))
+    if (!o->rc &&
+        (o->rc = mu_brief_load_script(&o->brief, o->script_file, o->library_dir, o->bindings, o->logger, &o->script, &o->err)))
         mu_err_prefix(&o->err, "the run's script does not load here");
 }
 
@@ -112,6 +113,15 @@ static void see_state(struct mu_guest *g, enum mu_brief_state state)
         mu_guest_cancel(g, MU_GUEST_TELL, mu_agent_grace_ms(g->agent));
 }
 
+/* Somebody reads what is written, as far as anybody knows. */
+static void let_go(struct mu_guest *g)
+{
+    if (g->held && mu_nats_connected(g->agent->nats)) {
+        g->held = false;
+        mu_outbox_hold(g->outbox, false);
+    }
+}
+
 static void broken(struct mu_guest *g, const struct mu_err *why)
 {
     g->state = MU_GUEST_BROKEN;
@@ -130,6 +140,7 @@ static void opened(void *arg)
         g->open_again_ms = mu_clock_ms() + OPEN_AGAIN_MS;
         return;
     }
+    let_go(g);
     if (o->rc) {
         broken(g, &o->err);
         mu_guest_go_on(g);
@@ -206,6 +217,8 @@ static void looked(void *arg)
         see_state(g, k->state);
     else if (k->rc == MU_ENOENT)
         see_state(g, MU_BRIEF_OVER);
+    if (!k->rc || k->rc == MU_ENOENT)
+        let_go(g);
     if (g->look_again) {
         g->look_again = false;
         mu_guest_look(g);

@@ -61,7 +61,8 @@ void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task, struct mu_nats
     struct mu_err err;
     for (struct mu_list *l = g->seats.all.next; l != &g->seats.all; l = l->next) {
         struct mu_seat *former = mu_list_entry(l, struct mu_seat, link);
-        if (former->task.index == task->index && former->told && former->job) { /* the acknowledgement alone is missing: it is this one's now */
+        if (former->task.index == task->index && former->told &&
+            former->job) { /* the acknowledgement alone is missing: it is this one's now */
             mu_nats_job_free(former->job);
             former->job = job;
             mu_wire_task_clear(task);

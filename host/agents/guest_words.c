@@ -1,4 +1,5 @@
-/* What the coordinator says directly: words that nobody keeps. Whatever of them is missed is made good by the brief, or asked for again. */
+/* What the coordinator says directly: words that nobody keeps. Whatever of them is missed is made good by the brief, or asked
+ * for again. */
 #include "agents/agent_internal.h"
 
 #include "core/clock.h"

@@ -46,6 +46,7 @@ struct mu_outbox {
     struct mu_buf letter; /* the one under way; len 0: none */
     uint64_t letter_mark; /* what is stored when it is */
     bool flying;          /* posted, and not answered */
+    bool held;
     unsigned tries;
 };
 
@@ -199,7 +200,8 @@ static void answered(void *arg, int rc, uint64_t seq, const struct mu_err *err)
         unsigned shift = o->tries < 5 ? o->tries : 5;
         uint64_t pause = o->way.again_ms << shift;
         if (o->tries++ == 3)
-            mu_log(MU_WARNING, "What is to be told to the coordinator cannot be written to the queue: %s. It is kept, and tried again.",
+            mu_log(MU_WARNING,
+                   "What is to be told to the coordinator cannot be written to the queue: %s. It is kept, and tried again.",
                    err ? err->msg : "unknown error");
         mu_timer_start(o->timer, NULL, pause < AGAIN_MAX_MS ? pause : AGAIN_MAX_MS);
         return;
@@ -218,6 +220,8 @@ static void answered(void *arg, int rc, uint64_t seq, const struct mu_err *err)
 static void post(struct mu_outbox *o)
 {
     char id[512];
+    if (o->held)
+        return;
     snprintf(id, sizeof id, "%s.%" PRIu64, o->name, o->letters);
     o->flying = true;
     int rc = o->way.post(o->way.arg, id, o->letter.data, o->letter.len, answered, o);
@@ -229,7 +233,7 @@ static void post(struct mu_outbox *o)
 static void send(struct mu_outbox *o)
 {
     struct mu_buf body = MU_BUF_INIT;
-    if (o->flying || o->letter.len)
+    if (o->flying || o->letter.len || o->held)
         return;
     struct mu_wire_letter l = {.more = gather(o, &body)};
     if (body.len) {
@@ -297,6 +301,14 @@ int mu_outbox_new(struct mu_outbox **out, struct mu_loop *loop, const struct mu_
     else
         *out = o;
     return rc;
+}
+
+void mu_outbox_hold(struct mu_outbox *o, bool hold)
+{
+    bool go = o->held && !hold;
+    o->held = hold;
+    if (go)
+        mu_timer_start(o->timer, NULL, 0);
 }
 
 void mu_outbox_shut(struct mu_outbox *o)

@@ -1,10 +1,12 @@
-/* seats.h: the tasks that an agent has of one run: each with its job, what came of it, and, while it is at work, a place in the arrays
- * that the workers read.
+/* seats.h: the tasks that an agent has of one run: each with its job, what came of it, and, while it is at work, a place in the
+ * arrays that the workers read.
  *
- * Purpose: a run's servers have indexes that say nothing here, where only a few of them are: workers are told the number of a place, and
- *   messages are told by it whose they are.
- * Owner: the guest. A seat owns its task and its job; what workers read of it stays until mu_seats_leave().
- * Thread: the loop's; workers read servers and pasts of a place that is dealt to them. Must not know: how a seat comes to its end.
+ * Purpose: a run's servers have indexes that say nothing here, where only a few of them are: workers are told the number of a
+ * place, and messages are told by it whose they are.
+ * Owner: the guest. A seat owns its task and its job; what workers read of
+ * it stays until mu_seats_leave().
+ * Thread: the loop's; workers read servers and pasts of a place that is dealt to them. Must
+ * not know: how a seat comes to its end.
  */
 #ifndef MU_AGENTS_SEATS_H
 #define MU_AGENTS_SEATS_H
@@ -52,8 +54,8 @@ struct mu_seats {
 int mu_seats_init(struct mu_seats *s, size_t n_places, struct mu_err *err); /* MU_ENOMEM */
 void mu_seats_clear(struct mu_seats *s); /* every seat has left */
 /* Take task (which is empty then) and job. MU_ENOMEM: neither is taken. */
-int mu_seats_add(struct mu_seats *s, struct mu_wire_task *task_take, struct mu_nats_job *job_take, uint64_t delivery, struct mu_seat **out,
-                 struct mu_err *err);
+int mu_seats_add(struct mu_seats *s, struct mu_wire_task *task_take, struct mu_nats_job *job_take, uint64_t delivery,
+                 struct mu_seat **out, struct mu_err *err);
 /* Of the task with this index, any delivery or this one; NULL: none. */
 struct mu_seat *mu_seats_find(const struct mu_seats *s, size_t index, uint64_t delivery /* 0: any */);
 /* One of the same task that came earlier and is still at work here. */

@@ -101,7 +101,8 @@ int mu_subjects_ensure(struct mu_nats *n, struct mu_err *err)
                       *const runs[] = {"muster.run.>", "muster.bundle.>", "muster.claim.>", "muster.agent.>", NULL};
     const struct mu_nats_stream streams[] = {
         {.name = MU_STREAM_TASKS, .subjects = tasks, .retention = MU_NATS_WORK_QUEUE},
-        {.name = MU_STREAM_EVENTS, .subjects = events, .retention = MU_NATS_WORK_QUEUE, .max_bytes = MU_EVENTS_MAX_BYTES},
+        {.name = MU_STREAM_EVENTS, .subjects = events, .retention = MU_NATS_WORK_QUEUE, .max_bytes = MU_EVENTS_MAX_BYTES,
+         .max_age_ms = MU_RUNS_MAX_AGE_MS}, /* what an agent that was cut off says when the run is over is nobody's */
         {.name = MU_STREAM_RUNS, .subjects = runs, .retention = MU_NATS_LIMITS, .max_per_subject = 1,
          .max_age_ms = MU_RUNS_MAX_AGE_MS},
     };

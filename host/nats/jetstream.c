@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "nats/internal.h"
+#include "nats/wire.h"
 
 /* One call: its connection, and how it went. */
 struct call {
@@ -340,9 +341,7 @@ int mu_nats_each_last(struct mu_nats *n, const char *stream, const char *filter,
         st = read_each(sub, ci->NumPending + ci->Delivered.Consumer, ci->Created, fn, arg, &stop);
     else if (c.code == JSConsumerWQRequiresExplicitAckErr)
         st = read_queue(&c, stream, filter, fn, arg, &stop);
-    if (sub)
-        natsSubscription_Unsubscribe(sub);
-    natsSubscription_Destroy(sub);
+    mu_nats_bury(sub);
     jsConsumerInfo_Destroy(ci);
     rc = end(&c, st, "read the messages of", filter, err);
     return rc ? rc : stop;

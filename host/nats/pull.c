@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "nats/internal.h"
+#include "nats/wire.h"
 
 enum { ROUND_MS = 400, LEAST_TURN_MS = 50, BUSY_TURN_MS = 5, PAUSE_MS = 300, MAX_BATCH = 256, MAX_DURABLES = 256 };
 
@@ -56,7 +57,7 @@ static void work_unref(struct pull_work *w)
 static void unbind(struct pull_work *w)
 {
     for (size_t i = 0; i < w->n_durables; i++) {
-        natsSubscription_Destroy(w->durables[i].sub);
+        mu_nats_bury(w->durables[i].sub);
         w->durables[i].sub = NULL;
     }
 }
@@ -213,7 +214,7 @@ static void *pull_thread(void *arg)
             told = s;
         }
         if (s != NATS_OK) {
-            natsSubscription_Destroy(d->sub);
+            mu_nats_bury(d->sub);
             d->sub = NULL;
             pause_for(w, PAUSE_MS);
         }

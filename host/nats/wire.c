@@ -113,7 +113,7 @@ out:
 
 void mu_nats_wire_free(struct mu_nats_wire *w)
 {
-    natsSubscription_Destroy(w->answers);
+    mu_nats_bury(w->answers);
     jsCtx_Destroy(w->js);
     natsConnection_Destroy(w->nc);
     free(w);
@@ -223,9 +223,7 @@ bool mu_nats_sub_do(struct mu_nats_link *l, struct mu_nats_wire *w, const struct
             at = &(*at)->next;
         if ((e = *at) != NULL) {
             *at = e->next;
-            if (e->sub)
-                natsSubscription_Unsubscribe(e->sub);
-            natsSubscription_Destroy(e->sub);
+            mu_nats_bury(e->sub);
             free(e);
         }
         return true;
@@ -250,7 +248,7 @@ void mu_nats_subs_open(struct mu_nats_link *l, struct mu_nats_wire *w)
 void mu_nats_subs_close(struct mu_nats_link *l, bool forget)
 {
     for (struct mu_nats_sub *e = l->subs; e; e = e->next) {
-        natsSubscription_Destroy(e->sub);
+        mu_nats_bury(e->sub);
         e->sub = NULL;
     }
     while (forget && l->subs) {

@@ -17,6 +17,9 @@ void mu_nats_wire_free(struct mu_nats_wire *w);
 void mu_nats_wire_use(struct mu_nats_link *l, struct mu_nats_wire *w);
 void mu_nats_mail_state(struct mu_nats_link *l, bool connected, const char *why);
 
+/* The end of a subscription, whichever thread's: instead of natsSubscription_Destroy(), since a message may be coming. NULL allowed. */
+void mu_nats_bury(natsSubscription *sub);
+
 /* Do an ear's item. Whether the connection is good for more. */
 bool mu_nats_sub_do(struct mu_nats_link *l, struct mu_nats_wire *w, const struct mu_nats_item *item);
 void mu_nats_subs_open(struct mu_nats_link *l, struct mu_nats_wire *w); /* all anew, on another wire */

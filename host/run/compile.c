@@ -97,18 +97,15 @@ static const char *read_pieces(lua_State *L, void *ud, size_t *size)
     return p->part[p->next++];
 }
 
-/* What messages call the file: at an agent the script, and what is beside it, have the names that who began the run gave them. */
-static const char *push_chunk_name(lua_State *L, const struct mu_engine *e, const char *path)
+/* What Lua's messages call the file. */
+static const char *push_name(lua_State *L, const struct mu_alias *aliases, const char *path)
 {
-    const char *own = e->script && e->script_shown ? strrchr(e->script->path, '/') : NULL;
-    size_t len = own ? (size_t)(own + 1 - e->script->path) : 0;
-    if (!len || strncmp(path, e->script->path, len) != 0)
-        return lua_pushfstring(L, "@%s", path);
-    const char *slash = strrchr(e->script_shown, '/');
-    lua_pushlstring(L, e->script_shown, slash ? (size_t)(slash + 1 - e->script_shown) : 0);
-    const char *chunk = lua_pushfstring(L, "@%s%s", lua_tostring(L, -1), path + len);
-    lua_remove(L, -2);
-    return chunk;
+    for (const struct mu_alias *a = aliases; a && a->from; a++) {
+        size_t n = strlen(a->from);
+        if (!strncmp(path, a->from, n) && (!path[n] || path[n] == '/'))
+            return lua_pushfstring(L, "@%s%s", a->to, path + n);
+    }
+    return lua_pushfstring(L, "@%s", path);
 }
 
 static void compile(lua_State *L, const char *path)
@@ -129,7 +126,7 @@ static void compile(lua_State *L, const char *path)
         text += skip;
         len -= skip;
     }
-    const char *chunk = push_chunk_name(L, e, path);
+    const char *chunk = push_name(L, e->aliases, path);
     char name[LUA_IDSIZE]; /* as Lua shortens it in messages */
     lua_Debug ar;
     if (luaL_loadbufferx(L, "", 0, chunk, "t") != LUA_OK)

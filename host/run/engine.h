@@ -31,6 +31,11 @@ struct mu_bindings {
     void (*push_fleet)(lua_State *L, struct mu_server *const *servers, size_t n);
 };
 
+/* What a folder, or a file, is called where people read of it. */
+struct mu_alias {
+    const char *from, *to; /* from NULL: the end of a list */
+};
+
 struct mu_engine {
     const struct mu_bindings *bindings;
     const struct mu_script *script;
@@ -44,8 +49,8 @@ struct mu_engine {
     struct mu_server *const *servers; /* of the run; NULL while loading. At an agent they change, while nobody is at work on them */
     size_t n_servers;
     const struct mu_buf *shared; /* what before_all returned; set before the first server is dealt, NULL: nothing (yet) */
-    const char *script_shown; /* what messages call the script, and with its folder what is beside it; NULL: by its path */
     const char *library_dir; /* standard scripts; NULL: none */
+    const struct mu_alias *aliases; /* of sources, in errors and tracebacks; the first that fits holds; NULL: none */
     const char *module_dir;  /* where require looks before all; NULL: nowhere else */
     struct mu_logger *logger;
     struct mu_ssh_shared *ssh; /* NULL: everything is local */

@@ -11,12 +11,12 @@ describe() {
 
 take_down_more() {
     local pid
-    for pid in ${agents[@]+"${agents[@]}"}; do kill -KILL "$pid" 2>/dev/null || true; done
+    for pid in "${agents[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    done
     [ ${#helpers[@]} = 0 ] || kill "${helpers[@]}" 2>/dev/null || true
     wait
-    for pid in ${agents[@]+"${agents[@]}"}; do
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
-    done
 }
 
 start_agent() { # NAME
@@ -24,12 +24,12 @@ start_agent() { # NAME
         --known-hosts "$servers/known_hosts" --no-agent --cache-dir "$servers/cache-$1" \
         </dev/null >"$results/agent-$1.log" 2>&1 &
     agents+=($!)
-    disown # that it was killed is said here, not by the shell
+    disown $! # else the shell tells of each that is killed
 }
 
-# When it is at work.
+# When a few servers are done.
 kill_one() {
-    until grep -q 'Started.*agent=two' "$results/log" 2>/dev/null; do sleep 0.1; done
+    until [ "$(grep -c 'Server finished' "$results/log" 2>/dev/null)" -ge 6 ]; do sleep 0.1; done
     say "killing the agent called two"
     kill -KILL "${agents[1]}"
 }

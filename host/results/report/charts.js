@@ -231,7 +231,8 @@ function makeLanes() {
   const ran = [];
   for (let i = 0; i < N; i++) if (S.start[i] !== null) ran.push(i);
   const workerOf = (i) => (S.worker ? S.worker[i] : -1);
-  const end = (i) => S.start[i] + S.ms[i];
+  /* Beginning and duration are whole milliseconds of two clocks: their sum may be one too late, so that the next server would seem to overlap. */
+  const end = (i) => S.start[i] + Math.max(S.ms[i] - 1, 0);
   const lanes = [], of = new Int32Array(N).fill(-1), workers = [];
   const groups = new Map();
   for (const i of ran) if (!groups.has(workerOf(i))) groups.set(workerOf(i), []);

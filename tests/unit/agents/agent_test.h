@@ -1,5 +1,5 @@
-/* agent_test.h: an agent in a thread, a real nats-server, and a coordinator made by hand, so that it can be told to do what no good one
- * does. */
+/* agent_test.h: an agent in a thread, a real nats-server, and a coordinator made by hand, so that it can be told to do what no
+ * good one does. */
 #ifndef TEST_AGENTS_AGENT_TEST_H
 #define TEST_AGENTS_AGENT_TEST_H
 
@@ -164,8 +164,8 @@ static void put_bundle(struct desk *d, bool broken)
         bytes.data[bytes.len - 1] ^= 1;
     for (size_t at = 0; at < bytes.len; at += most) {
         mu_subject_bundle(&subject, d->bundle, piece++);
-        OK(d->b, mu_nats_put(d->b->n, subject.data, bytes.data + at, bytes.len - at < most ? bytes.len - at : most, MU_NATS_ANY, NULL,
-                             &d->b->err));
+        OK(d->b, mu_nats_put(d->b->n, subject.data, bytes.data + at, bytes.len - at < most ? bytes.len - at : most, MU_NATS_ANY,
+                             NULL, &d->b->err));
     }
     mu_subject_bundle(&subject, d->bundle, piece);
     OK(d->b, mu_nats_put(d->b->n, subject.data, "", 0, MU_NATS_ANY, NULL, &d->b->err));
@@ -271,8 +271,14 @@ static void agent_start(struct desk *d, unsigned slots, uint64_t drain_ms)
     static char cache[256];
     snprintf(cache, sizeof cache, "%s/cache", d->b->dir);
     d->settings = (struct mu_run_config){.grace_ms = 2000};
-    struct mu_agent_config config = {.nats.urls = d->b->url, .name = "tester", .forks = slots, .workers = 2, .drain_timeout_ms = drain_ms,
-                                     .ack_wait_ms = d->ack_wait_ms, .cache_dir = cache, .settings = &d->settings};
+    struct mu_agent_config config = {.nats.urls = d->b->url,
+                                     .name = "tester",
+                                     .forks = slots,
+                                     .workers = 2,
+                                     .drain_timeout_ms = drain_ms,
+                                     .ack_wait_ms = d->ack_wait_ms,
+                                     .cache_dir = cache,
+                                     .settings = &d->settings};
     OK(d->b, mu_agent_new(&d->agent, &config, &mu_bindings, d->logger, &d->b->err));
     assert_int_equal(pthread_create(&d->thread, NULL, serve, d), 0);
     d->runs = true;
@@ -329,9 +335,15 @@ static struct desk *desk_up(void **state, const char *script)
     const char *durables[] = {mu_buf_cstr(&durable), NULL};
     OK(b, mu_nats_pull_new(&d->pull, b->n, MU_STREAM_EVENTS, durables, take_letter, d, &b->err));
     mu_nats_pull_want(d->pull, 8);
-    d->brief = (struct mu_brief){.run_id = strdup(RUN), .owner = strdup("me@here"), .script_path = strdup("script.lua"),
-                                 .timeout_ms = 60000, .connect_timeout_ms = 10000, .setup_timeout_ms = 60000, .teardown_timeout_ms = 60000,
-                                 .task_memory = 64 << 20, .level = MU_INFO};
+    d->brief = (struct mu_brief){.run_id = strdup(RUN),
+                                 .owner = strdup("me@here"),
+                                 .script_path = strdup("script.lua"),
+                                 .timeout_ms = 60000,
+                                 .connect_timeout_ms = 10000,
+                                 .setup_timeout_ms = 60000,
+                                 .teardown_timeout_ms = 60000,
+                                 .task_memory = 64 << 20,
+                                 .level = MU_INFO};
     mu_buf_free(&durable);
     mu_buf_free(&filter);
     return d;

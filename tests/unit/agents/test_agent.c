@@ -1,4 +1,5 @@
-/* An agent beside a coordinator made by hand: what it writes, what it does when it is told something, and what when it is told nothing. */
+/* An agent beside a coordinator made by hand: what it writes, what it does when it is told something, and what when it is told
+ * nothing. */
 #include "agent_test.h"
 
 #define HEAD "local muster = require 'muster'\n"
@@ -57,11 +58,17 @@ static void lines_come_in_order_around_the_result(void **state)
                 const char *text = mu_buf_cstr(&h->e.line->msg);
                 bool server = false;
                 for (size_t i = 0; i < h->e.line->n_fields; i++)
-                    server = server || (!strcmp(h->e.line->fields[i].key, "server_id") && !strcmp(h->e.line->fields[i].v.str, "srv0"));
+                    server = server ||
+                             (!strcmp(h->e.line->fields[i].key, "server_id") && !strcmp(h->e.line->fields[i].v.str, "srv0"));
                 assert_true(server);
-                strcat(seen, !strncmp(text, "measuring", 9) ? "measuring " : !strncmp(text, "Server finished", 15) ? "finished " : "");
+                strcat(seen, !strncmp(text, "measuring", 9)          ? "measuring "
+                             : !strncmp(text, "Server finished", 15) ? "finished "
+                                                                     : "");
             } else {
-                strcat(seen, h->e.kind == MU_EVENT_STARTED ? "started " : h->e.kind == MU_EVENT_RESULT ? "result " : h->e.kind == MU_EVENT_IDLE ? "idle " : "? ");
+                strcat(seen, h->e.kind == MU_EVENT_STARTED  ? "started "
+                             : h->e.kind == MU_EVENT_RESULT ? "result "
+                             : h->e.kind == MU_EVENT_IDLE   ? "idle "
+                                                            : "? ");
             }
             let_go(h);
         }
@@ -121,9 +128,10 @@ static void the_last_delivery_is_not_run(void **state)
 
 /* ---- claims ---- */
 
-#define CLAIMS                                                                                                                             \
-    HEAD "return { setup = function(server) if not server:claimed() then server:claim({ n = 1 }) end server:update_claim({ n = 2 }) end,\n" \
-         "  steps = { { name = 'a', run = function(server) return muster.run.attempt end } },\n"                                            \
+#define CLAIMS                                                                                                                 \
+    HEAD "return { setup = function(server) if not server:claimed() then server:claim({ n = 1 }) end server:update_claim({ n " \
+         "= 2 }) end,\n"                                                                                                       \
+         "  steps = { { name = 'a', run = function(server) return muster.run.attempt end } },\n"                               \
          "  teardown = function(server) if server:claimed() then server:release() end end }"
 
 static void claims_are_in_the_queue_before_they_count(void **state)
@@ -177,9 +185,10 @@ static void who_takes_over_finds_the_claim_and_locks_the_other_out(void **state)
 /* Somebody else changes the claim while a task has it: that one has the server now. */
 static void who_was_locked_out_changes_nothing(void **state)
 {
-    struct desk *d = desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 })\n"
-                                            "  muster.semaphore('gate', 1):acquire() end,\n"
-                                            "  steps = { { name = 'a', run = function(server) server:update_claim({ n = 2 }) return 1 end } } }");
+    struct desk *d = desk_ready(
+        state, HEAD "return { setup = function(server) server:claim({ n = 1 })\n"
+                    "  muster.semaphore('gate', 1):acquire() end,\n"
+                    "  steps = { { name = 'a', run = function(server) server:update_claim({ n = 2 }) return 1 end } } }");
     struct mu_buf now = MU_BUF_INIT;
     put_task(d, 0);
     agent_start(d, 1, 5000);
@@ -233,7 +242,8 @@ static void questions_are_asked_anew_and_answered_once(void **state)
     e = expect(d, MU_EVENT_ACQUIRE);
     assert_int_equal(e->ticket, second);
     assert_false(e->held);
-    say(d, (struct mu_wire_word){.kind = MU_WORD_ANSWER, .ticket = second, .code = MU_EINVAL, .text = (char *)"not for you"}, false);
+    say(d, (struct mu_wire_word){.kind = MU_WORD_ANSWER, .ticket = second, .code = MU_EINVAL, .text = (char *)"not for you"},
+        false);
     e = expect(d, MU_EVENT_LEAVE);
     assert_int_equal(e->ticket, first);
     e = expect(d, MU_EVENT_RESULT);
@@ -242,9 +252,9 @@ static void questions_are_asked_anew_and_answered_once(void **state)
 
 /* ---- being told to end ---- */
 
-#define SLOW                                                                                                                              \
-    HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"                                                                 \
-         "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"                                       \
+#define SLOW                                                                                                                   \
+    HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"                                                    \
+         "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"                          \
          "  teardown = function(server) server:release() end }"
 
 static void until_claimed(struct desk *d)
@@ -276,9 +286,10 @@ static void a_cancelled_run_is_told_to_its_end(void **state)
 
 static void what_is_killed_is_told_at_once(void **state)
 {
-    struct desk *d = desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
-                                            "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
-                                            "  teardown = function(server) server:exec('exec sleep 1000') end }");
+    struct desk *d =
+        desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
+                               "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
+                               "  teardown = function(server) server:exec('exec sleep 1000') end }");
     put_task(d, 0);
     agent_start(d, 1, 5000);
     until_claimed(d);
@@ -405,9 +416,10 @@ static void past_the_drain_timeout_tasks_go_back(void **state)
 
 static void the_second_time_it_leaves_at_once(void **state)
 {
-    struct desk *d = desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
-                                            "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
-                                            "  teardown = function(server) server:exec('exec sleep 1000') end }");
+    struct desk *d =
+        desk_ready(state, HEAD "return { setup = function(server) server:claim({ n = 1 }) end,\n"
+                               "  steps = { { name = 'a', run = function(server) server:exec('exec sleep 1000') end } },\n"
+                               "  teardown = function(server) server:exec('exec sleep 1000') end }");
     struct mu_nats_pull *pull = NULL;
     put_task(d, 0);
     agent_start(d, 1, 600000);

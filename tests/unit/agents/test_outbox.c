@@ -1,4 +1,5 @@
-/* What an agent writes reaches the stream in order, whole and once, whatever happens on the way; lines of the log are what is dropped. */
+/* What an agent writes reaches the stream in order, whole and once, whatever happens on the way; lines of the log are what is
+ * dropped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agents/outbox.h"
 #include "agents/wire.h"
@@ -439,6 +441,31 @@ static void what_nobody_wants_is_not_posted(void **state)
     close_box(&s, o);
 }
 
+static void what_is_held_waits(void **state)
+{
+    (void)state;
+    struct stream s;
+    struct mu_outbox *o = open_box(&s, 4096, 0, 0);
+    size_t next = 0;
+    s.fail = 1; /* as the one does that is under way when the connection is lost */
+    put(o, 0, 10);
+    while (!s.posts)
+        mu_loop_turn(s.loop, true);
+    mu_outbox_hold(o, true);
+    put(o, 1, 10);
+    for (int i = 0; i < 20; i++) {
+        put(o, (size_t)i + 2, 10);
+        mu_loop_turn(s.loop, false);
+        usleep(1000); /* more than the pause before a letter is tried again */
+    }
+    assert_int_equal(s.posts, 1);
+    mu_outbox_hold(o, false);
+    until_empty(&s, o);
+    each(&s, in_order, &next);
+    assert_int_equal(next, 22);
+    close_box(&s, o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +478,7 @@ int main(void)
         cmocka_unit_test(nothing_is_told_when_nothing_was_dropped),
         cmocka_unit_test(threads_append_in_their_order),
         cmocka_unit_test(what_nobody_wants_is_not_posted),
+        cmocka_unit_test(what_is_held_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
