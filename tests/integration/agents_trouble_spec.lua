@@ -409,12 +409,13 @@ describe("trouble with agents", function()
   -- What logs 100,000 lines of debugging.
   local CHATTY = [[
     local muster = require "muster"
-    return { params = { gate = "" }, steps = { { name = "s", run = function(server, params)
+    return { params = { gate = "", stay = false }, steps = { { name = "s", run = function(server, params)
       muster.log.info "> begins"
       while not io.open(params.gate .. "/go") do muster.sleep(0.05) end
       for i = 1, 100000 do muster.log.debug("chatter of a server that is looked at closely", { i = i }) end
       muster.log.info "> ends"
       io.open(params.gate .. "/ended", "w"):close()
+      while params.stay and not io.open(params.gate .. "/go.away") do muster.sleep(0.05) end
       return 1
     end } } }]]
   local LINES = 100000
@@ -440,7 +441,7 @@ describe("trouble with agents", function()
 
   it("a coordinator that does not read: neither its agent nor it needs more memory, and no line is lost in silence", function()
     local agent = A.agent(nats, { name = "a", ack_wait = 60 })
-    local job = start(CHATTY, 1, { args = { "--local", "--log-level", "debug" } })
+    local job = start(CHATTY, 1, { args = { "--local", "--log-level", "debug", "-p", "stay=true" } })
     job:wait_log "> begins"
     local before, mine = A.kib(agent.pid, "VmHWM"), A.kib(job.pid, "VmHWM")
     job:signal "STOP"
@@ -450,6 +451,7 @@ describe("trouble with agents", function()
     job:signal "CONT"
     job:wait_log "> ends"
     local mine_after = A.kib(job.pid, "VmHWM")
+    open_gate "away"
     local result = job:wait()
     assert.equals(0, result.code, result.stderr:sub(-2000))
     assert.is_true(after - before < MEMORY, ("%d KiB more at the agent"):format(after - before))
