@@ -88,43 +88,34 @@ static void task_done(struct mu_guest *g, struct mu_seat *seat, const struct mu_
 
 /* ---- claims ---- */
 
-/* Who waits for a claim: a task has at most one under way. */
-struct claim_question {
-    struct mu_guest *guest;
-    struct mu_seat *seat;
-    int worker;
-    uint64_t ticket;
-};
-
 static void claim_changed(void *arg, const char *data, const struct mu_err *err)
 {
-    struct claim_question *q = arg;
-    struct mu_guest *g = q->guest;
-    if (!err && !q->seat->silent)
-        mu_guest_put_of(g, q->seat, MU_EVENT_CLAIM, data);
+    struct mu_seat *seat = arg;
+    struct mu_guest *g = seat->guest;
+    if (!err && !seat->silent)
+        mu_guest_put_of(g, seat, MU_EVENT_CLAIM, data);
     else if (err)
-        mu_log(MU_WARNING, "Run %s: server %s: %s", g->run_id, q->seat->server->id, err->msg);
-    answer(g, q->worker, q->ticket, err);
-    mu_guest_settle(g, q->seat);
-    free(q);
+        mu_log(MU_WARNING, "Run %s: server %s: %s", g->run_id, seat->server->id, err->msg);
+    answer(g, seat->asker, seat->ticket, err);
+    mu_guest_settle(g, seat);
 }
 
 static void change_claim(struct mu_guest *g, struct mu_seat *seat, const struct mu_message *m)
 {
-    struct claim_question *q = malloc(sizeof *q);
     struct mu_buf subject = MU_BUF_INIT;
     struct mu_err err;
+    bool release = (enum mu_claim_op)m->amount == MU_CLAIM_RELEASE, busy = mu_fence_is_busy(&seat->fence);
     mu_subject_claim(&subject, g->run_id, seat->task.index);
-    bool release = (enum mu_claim_op)m->amount == MU_CLAIM_RELEASE;
-    if (!q || subject.failed || mu_fence_is_busy(&seat->fence) || (!release && !m->text)) {
-        mu_err_set(&err, q && mu_fence_is_busy(&seat->fence) ? MU_ESTATE : MU_ENOMEM, "the claim cannot be changed: %s",
-                   q && mu_fence_is_busy(&seat->fence) ? "another change is under way" : "out of memory");
+    if (busy || subject.failed || (!release && !m->text)) {
+        mu_err_set(&err, busy ? MU_ESTATE : MU_ENOMEM, "the claim cannot be changed: %s",
+                   busy ? "another change is under way" : "out of memory");
         answer(g, m->worker, m->number, &err);
-        free(q);
     } else {
-        *q = (struct claim_question){.guest = g, .seat = seat, .worker = m->worker, .ticket = m->number};
+        seat->guest = g;
+        seat->asker = m->worker;
+        seat->ticket = m->number;
         mu_fence_change(&seat->fence, g->agent->nats, subject.data, g->agent->id, ++g->agent->changes, release ? NULL : m->text,
-                        claim_changed, q);
+                        claim_changed, seat);
     }
     mu_buf_free(&subject);
 }

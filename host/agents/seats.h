@@ -40,6 +40,9 @@ struct mu_seat {
     uint64_t again_ms;           /* CHECKED anew from then on, since the queue could not be asked; 0: at once */
     struct mu_buf notes;         /* what came of it so far */
     struct mu_fence fence;       /* of its claim */
+    void *guest;                 /* of a change of it under way, for whoever is told of it: whose it is, and who waits */
+    int asker;
+    uint64_t ticket;
 };
 
 struct mu_seats {
