@@ -301,7 +301,7 @@ void mu_guest_leave(struct mu_guest *g)
     g->state = MU_GUEST_LEAVING;
     mu_outbox_shut(g->outbox); /* another guest of the run may begin now, and its letters are numbered on */
     note_letters(g);
-    mu_crew_local_tell_all(&g->crew, MU_MSG_STOP, 0);
+    mu_crew_local_stop(&g->crew);
     if (!g->crew.n_started)
         g->state = MU_GUEST_GONE;
 }
@@ -334,11 +334,9 @@ static void nothing(void *arg) { (void)arg; }
 
 void mu_guest_free(struct mu_guest *g)
 {
-    bool left = g->crew.n_exited == g->crew.n_started;
     mu_list_remove(&g->link);
     stop_listening(g);
     if (g->crew_began) {
-        g->crew.over = left; /* those who have left hear nothing */
         mu_crew_local_join(&g->crew, true, nothing, NULL);
         mu_crew_local_free(&g->crew);
     }

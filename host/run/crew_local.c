@@ -151,6 +151,12 @@ void mu_crew_local_tell_all(struct mu_crew_local *c, int kind, uint64_t number)
         mu_crew_local_tell(c, i, kind, number);
 }
 
+void mu_crew_local_stop(struct mu_crew_local *c)
+{
+    mu_crew_local_tell_all(c, MU_MSG_STOP, 0);
+    c->over = true;
+}
+
 void mu_crew_local_exited(struct mu_crew_local *c, const struct mu_message *m)
 {
     c->workers[m->worker].exited = true;
@@ -160,8 +166,7 @@ void mu_crew_local_exited(struct mu_crew_local *c, const struct mu_message *m)
 void mu_crew_local_join(struct mu_crew_local *c, bool give_up, void (*turned)(void *arg), void *arg)
 {
     uint64_t until = mu_clock_ms() + MU_CREW_LEAVE_MS;
-    mu_crew_local_tell_all(c, MU_MSG_STOP, 0);
-    c->over = true;
+    mu_crew_local_stop(c);
     c->gives_up = give_up;
     while (c->n_exited < c->n_started) {
         uint64_t now = mu_clock_ms();

@@ -35,6 +35,8 @@ void mu_crew_local_init(struct mu_crew_local *c, const struct mu_engine *engine,
 int mu_crew_local_start(struct mu_crew_local *c, unsigned n_workers, struct mu_err *err);
 void mu_crew_local_tell(struct mu_crew_local *c, unsigned worker, int kind, uint64_t number);
 void mu_crew_local_tell_all(struct mu_crew_local *c, int kind, uint64_t number);
+/* Each worker leaves when its tasks have ended. Their mailboxes go with them: from here on nothing is told or answered; again: nothing. */
+void mu_crew_local_stop(struct mu_crew_local *c);
 /* A worker has left (MU_MSG_EXITED). */
 void mu_crew_local_exited(struct mu_crew_local *c, const struct mu_message *m);
 /* Stop and join; serves the loop meanwhile, and calls turned(arg) after each turn. give_up: leave a worker that is stuck behind. */
