@@ -257,6 +257,10 @@ static inline void turned(void *arg) { (void)arg; }
 static inline void free_guest(struct guest *g)
 {
     if (g->mailbox) {
+        mu_crew_local_stop(&g->local); /* who has left is told nothing any more, whatever is said */
+        while (g->local.n_exited < g->local.n_started)
+            mu_loop_turn(g->home->loop, true);
+        mu_crew_local_tell_all(&g->local, MU_MSG_KILL, 0);
         mu_crew_local_join(&g->local, false, turned, NULL);
         mu_crew_local_free(&g->local);
         mu_mailbox_free(g->mailbox, mu_message_free);
