@@ -27,6 +27,7 @@ struct heard {
 };
 
 struct desk {
+    uint64_t asked; /* the last ticket */
     struct bed *b;
     struct mu_agent *agent;
     struct mu_logger *logger;
@@ -101,12 +102,15 @@ static struct mu_wire_event *next_event(struct desk *d)
     }
 }
 
+/* That it has nothing at work at the moment may be said at any time, and what is not answered for long is asked anew. */
 static struct mu_wire_event *expect(struct desk *d, enum mu_wire_event_kind kind)
 {
     struct mu_wire_event *e;
-    do /* that it has nothing at work at the moment may be said at any time */
+    do
         e = next_event(d);
-    while (e->kind == MU_EVENT_IDLE && kind != MU_EVENT_IDLE);
+    while (e->kind != kind && (e->kind == MU_EVENT_IDLE || (e->kind == MU_EVENT_ACQUIRE && e->ticket == d->asked)));
+    if (e->kind == MU_EVENT_ACQUIRE)
+        d->asked = e->ticket;
     if (e->kind != kind)
         fail_msg("event %d, text \"%s\", instead of %d", (int)e->kind, e->text ? e->text : "", (int)kind);
     return e;
