@@ -324,6 +324,21 @@ describe("trouble with agents", function()
     end)
   end
 
+  it("an agent that stands still for longer than the ack wait, and goes on: its servers are done, each counted once", function()
+    local agents = three()
+    local job = start(INSTALL, SERVERS)
+    job:wait_log("> at work", 12)
+    agents.c:signal "STOP"
+    open_gate "a"
+    open_gate "b"
+    job:wait_log "is run again by"
+    agents.c:signal "CONT"
+    open_gate()
+    assert_whole(job:wait(), SERVERS)
+    for id, by in pairs(measured()) do assert.is_nil(by:find "[ab] [ab]", id .. ": " .. by) end
+    assert_empty_queues(true)
+  end)
+
   it("a connection that is reset costs nothing", function()
     local network = A.network(nats)
     three({ ack_wait = 30 }, { a = network, b = network })
