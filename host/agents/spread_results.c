@@ -16,6 +16,12 @@ static const char *name_of(const struct mu_spread *s, uint32_t agent)
 
 /* ---- words, when all is committed ---- */
 
+static bool is_open(const struct mu_spread_server *v)
+{
+    return v->state == MU_SPREAD_POSTED || v->state == MU_SPREAD_STARTED ||
+           (v->state == MU_SPREAD_WAITS && mu_spread_is(v, MU_SPREAD_MAYBE));
+}
+
 static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kind, size_t index, uint64_t delivery)
 {
     if (s->n_words == s->cap_words) {
@@ -35,7 +41,9 @@ void mu_spread_say_words(struct mu_spread *s)
     struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT;
     for (size_t i = 0; i < s->n_words; i++) {
         const struct mu_spread_word *w = &s->words[i];
-        const struct mu_wire_word said = {.kind = w->kind, .index = w->index, .delivery = w->delivery};
+        /* Acknowledging any delivery of a message ends it: not while another agent is to have a result of it. */
+        const struct mu_wire_word said = {.kind = w->kind, .index = w->index, .delivery = w->delivery,
+                                          .code = w->kind == MU_WORD_DROP && is_open(&s->servers[w->index]) ? MU_EEXIST : 0};
         mu_wire_add_word(&bytes, &said);
         if (i + 1 == s->n_words || s->words[i + 1].agent != w->agent || bytes.len > WORDS_MAX) {
             mu_subject_word(&subject, s->run_id, s->agents[w->agent]->id);
@@ -64,12 +72,6 @@ void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index, uint64_t 
 }
 
 /* ---- who is at it ---- */
-
-static bool is_open(const struct mu_spread_server *v)
-{
-    return v->state == MU_SPREAD_POSTED || v->state == MU_SPREAD_STARTED ||
-           (v->state == MU_SPREAD_WAITS && mu_spread_is(v, MU_SPREAD_MAYBE));
-}
 
 bool mu_spread_counts(const struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
 {

@@ -110,7 +110,8 @@ enum mu_wire_word_kind {
     MU_WORD_HAIL = 33, /* a coordinator is (again) at work: text: version; agents ask their open questions anew */
     MU_WORD_ANSWER,    /* ticket, code, text: why not */
     MU_WORD_KEPT,      /* index, delivery: the result is committed: acknowledge */
-    MU_WORD_DROP,      /* index, delivery: no longer wanted; what runs is cancelled */
+    MU_WORD_DROP,      /* index, delivery: no longer wanted; what runs is cancelled. code MU_EEXIST: another agent has it, so the message
+                          stays; 0: it goes */
     MU_WORD_CANCEL,    /* grace_ms: all of the run */
     MU_WORD_KILL
 };

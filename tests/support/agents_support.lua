@@ -8,7 +8,8 @@ local T = require "muster_test"
 
 local M = {}
 
-M.ACK_WAIT = 2 -- seconds; what agents are started with
+-- Seconds; what agents are started with: short, since tests wait for it, and yet no pause of a busy machine.
+M.ACK_WAIT = 4
 
 -- ---- nats-server ----
 
