@@ -7,7 +7,11 @@
  * Thread: the loop's, but mu_fence_begin(), which waits. Must not know: what is claimed; who asks.
  *
  * Whoever takes a task over writes the claim anew, as it is, so that whoever had it before knows a last change that is no
- * longer the last.
+ * longer the last. And each change says by which task it was made, and by which delivery of it: so a delivery that was long
+ * under way, and comes when a later one is at work already, does not begin at all.
+ *
+ * Form: "TASK.DELIVERY\nDATA": the task's sequence in its stream, and the number of the delivery, in decimals; then what the
+ * claim holds, nothing when it was released. A message without bytes is as good as none.
  */
 #ifndef MU_AGENTS_FENCE_H
 #define MU_AGENTS_FENCE_H
@@ -22,6 +26,7 @@ struct mu_fence;
 typedef void mu_fence_fn(void *arg, const char *data, const struct mu_err *err);
 
 struct mu_fence {
+    uint64_t task, delivery; /* whose: to be set before it begins */
     uint64_t seq;         /* of the last change; MU_NATS_NONE: there is none */
     /* ---- a change under way ---- */
     struct mu_nats *nats;
@@ -33,8 +38,13 @@ struct mu_fence {
     bool closed;          /* nothing is changed any more: the contact was lost for too long */
 };
 
+void mu_fence_write(struct mu_buf *out, uint64_t task, uint64_t delivery, const char *data /* NULL: released */);
+/* *data points into bytes; NULL: released. MU_EINVAL: that is no claim. */
+int mu_fence_read(const void *bytes, size_t len, uint64_t *task, uint64_t *delivery, const char **data, size_t *data_len);
+
 /* Learn what there is; take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it
- * holds. MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. */
+ * holds. MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. MU_ECANCELED: a later delivery,
+ * or task, has the server. */
 int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, char **data, struct mu_err *err);
 /* Change it; fn comes later, from the loop or from inside. number: unlike that of any other change of this agent. */
 void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number,

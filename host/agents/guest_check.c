@@ -130,6 +130,10 @@ static void checked(void *arg)
     for (size_t i = 0; i < c->n; i++) {
         struct checked *k = &c->items[i];
         struct mu_seat *seat = k->seat;
+        if (k->rc == MU_ECANCELED && !seat->unwanted) { /* it was long under way, and is a later delivery's by now */
+            mu_log(MU_WARNING, "Run %s: server %s is not done here: %s.", g->run_id, seat->server ? seat->server->id : "?", k->err.msg);
+            seat->silent = true;
+        }
         if (seat->unwanted || seat->silent) {
             mu_guest_seat_over(g, seat);
         } else if (k->later) {
@@ -167,8 +171,11 @@ void mu_guest_check(struct mu_guest *g)
     c->ssh = g->engine.ssh;
     for (struct mu_list *l = g->seats.all.next; l != &g->seats.all; l = l->next) {
         struct mu_seat *seat = mu_list_entry(l, struct mu_seat, link);
-        if (is_due(g, seat, now))
-            c->items[c->n++] = (struct checked){.seat = seat};
+        if (!is_due(g, seat, now))
+            continue;
+        seat->fence.task = mu_nats_job_seq(seat->job);
+        seat->fence.delivery = seat->delivery;
+        c->items[c->n++] = (struct checked){.seat = seat};
     }
     if (mu_work_start(&g->checking, g->agent->loop, NULL, check_work, c, drop_check, checked, c, &err)) {
         free(c);

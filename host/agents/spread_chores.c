@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/fence.h"
 #include "agents/spread_internal.h"
 #include "loop/work.h"
 
@@ -138,9 +139,11 @@ static int note(void *arg, const char *subject, const void *bytes, size_t len, u
     }
     struct claim *c = &w->items[w->n];
     *c = (struct claim){.index = last ? strtoul(last + 1, NULL, 10) : SIZE_MAX};
-    if (len && memchr(bytes, '\0', len))
-        return 0; /* no JSON has one in it */
-    if (len && !(c->data = strndup(bytes, len)))
+    uint64_t task, delivery;
+    const char *data;
+    if (mu_fence_read(bytes, len, &task, &delivery, &data, &len))
+        return 0;
+    if (data && !(c->data = strndup(data, len)))
         return MU_ENOMEM;
     w->n++;
     return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/fence.h"
 #include "agents/spread_internal.h"
 #include "core/clock.h"
 
@@ -44,9 +45,14 @@ static void look_up(struct mu_spread_chore *c)
     for (struct mu_list *l = all->items.next; l != &all->items; l = l->next) {
         struct failing *f = mu_list_entry(l, struct failing, link);
         struct mu_buf claim = MU_BUF_INIT;
+        uint64_t task, delivery;
+        const char *data;
+        size_t len;
         f->rc = mu_nats_last(c->s->nats, MU_STREAM_RUNS, mu_buf_cstr(&f->subject), &claim, NULL, NULL);
-        if (!f->rc && claim.len && (memchr(claim.data, '\0', claim.len) || !(f->claim = mu_buf_take(&claim))))
-            f->rc = MU_EINVAL;
+        if (!f->rc)
+            f->rc = mu_fence_read(claim.data, claim.len, &task, &delivery, &data, &len);
+        if (!f->rc && data && !(f->claim = strndup(data, len)))
+            f->rc = MU_ENOMEM;
         mu_buf_free(&claim);
     }
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "agents/fence.h"
 #include "agents/agent.h"
 #include "agents/brief.h"
 #include "agents/bundle.h"
@@ -212,8 +213,11 @@ UNUSED static void until_acknowledged(struct desk *d, size_t index)
 UNUSED static void put_claim(struct desk *d, size_t index, const char *data, uint64_t expected, uint64_t *seq, int rc)
 {
     struct mu_buf subject = MU_BUF_INIT;
+    struct mu_buf bytes = MU_BUF_INIT;
     mu_subject_claim(&subject, RUN, index);
-    assert_int_equal(mu_nats_put(d->b->n, subject.data, data, strlen(data), expected, seq, &d->b->err), rc);
+    mu_fence_write(&bytes, 0, 1, data);
+    assert_int_equal(mu_nats_put(d->b->n, subject.data, bytes.data, bytes.len, expected, seq, &d->b->err), rc);
+    mu_buf_free(&bytes);
     mu_buf_free(&subject);
 }
 
@@ -222,8 +226,16 @@ UNUSED static uint64_t get_claim(struct desk *d, size_t index, struct mu_buf *da
     struct mu_buf subject = MU_BUF_INIT;
     uint64_t seq = 0;
     mu_subject_claim(&subject, RUN, index);
-    int rc = mu_nats_last(d->b->n, MU_STREAM_RUNS, subject.data, data, &seq, &d->b->err);
+    struct mu_buf bytes = MU_BUF_INIT;
+    uint64_t task, delivery;
+    const char *held;
+    size_t len;
+    int rc = mu_nats_last(d->b->n, MU_STREAM_RUNS, subject.data, &bytes, &seq, &d->b->err);
     assert_true(rc == 0 || rc == MU_ENOENT);
+    assert_int_equal(mu_fence_read(bytes.data, bytes.len, &task, &delivery, &held, &len), 0);
+    mu_buf_clear(data);
+    mu_buf_add(data, held ? held : "", len);
+    mu_buf_free(&bytes);
     mu_buf_free(&subject);
     return rc ? 0 : seq;
 }

@@ -182,6 +182,28 @@ static void who_takes_over_finds_the_claim_and_locks_the_other_out(void **state)
     mu_buf_free(&now);
 }
 
+/* One that was under way for long, when a later one has the server: it touches nothing, and leaves the task to that one. */
+static void a_delivery_that_comes_late_does_not_begin(void **state)
+{
+    struct desk *d = *state;
+    d->ack_wait_ms = ACK_WAIT_MS;
+    desk_ready(state, CLAIMS);
+    struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT, now = MU_BUF_INIT;
+    mu_subject_claim(&subject, RUN, 1);
+    mu_fence_write(&bytes, 1000000, 1, "{\"n\":7}"); /* a task behind all that there are */
+    OK(d->b, mu_nats_put(d->b->n, subject.data, bytes.data, bytes.len, MU_NATS_NONE, NULL, &d->b->err));
+    put_task(d, 1);
+    agent_start(d, 1, 5000);
+    assert_int_equal(expect(d, MU_EVENT_STARTED)->delivery, 1);
+    assert_int_equal(expect(d, MU_EVENT_STARTED)->delivery, 2); /* after the ack wait, and nothing but that */
+    assert_true(has_task(d, 1));
+    get_claim(d, 1, &now);
+    assert_string_equal(mu_buf_cstr(&now), "{\"n\":7}");
+    mu_buf_free(&now);
+    mu_buf_free(&bytes);
+    mu_buf_free(&subject);
+}
+
 /* Somebody else changes the claim while a task has it: that one has the server now. */
 static void who_was_locked_out_changes_nothing(void **state)
 {
@@ -469,6 +491,7 @@ int main(void)
         TEST(the_last_delivery_is_not_run),
         TEST(claims_are_in_the_queue_before_they_count),
         TEST(who_takes_over_finds_the_claim_and_locks_the_other_out),
+        TEST(a_delivery_that_comes_late_does_not_begin),
         TEST(who_was_locked_out_changes_nothing),
         TEST(questions_are_asked_anew_and_answered_once),
         TEST(a_cancelled_run_is_told_to_its_end),

@@ -286,7 +286,7 @@ static void a_task_handed_out_too_often_is_an_error_with_its_history(void **stat
         h->jobs[i].job = NULL;
         mu_nats_pull_want(h->pull, 1);
     }
-    mu_nats_put(h->n, mu_subject_claim(&claim, RUN, 1), "\"vm-7\"", 6, MU_NATS_ANY, NULL, NULL);
+    mu_nats_put(h->n, mu_subject_claim(&claim, RUN, 1), "1.1\n\"vm-7\"", 10, MU_NATS_ANY, NULL, NULL);
     struct mu_wire_event e = {.kind = MU_EVENT_EXHAUSTED, .index = 1, .task = MU_TASK_RUN, .delivery = MU_MAX_DELIVER};
     h->jobs[4].told = true;
     write_event(h, &e);

@@ -175,7 +175,7 @@ static void what_is_claimed_is_known_after_a_crash(void **state)
     deal(p, MU_TASK_RUN, 0);
     PLAY_UNTIL(p, h->n_jobs == 1);
     play_crash(p);
-    mu_nats_put(h->n, mu_subject_claim(&subject, RUN, 0), "\"vm-7\"", 6, MU_NATS_ANY, NULL, NULL);
+    mu_nats_put(h->n, mu_subject_claim(&subject, RUN, 0), "1.1\n\"vm-7\"", 10, MU_NATS_ANY, NULL, NULL);
     mu_nats_put(h->n, mu_subject_claim(&subject, RUN, 1), "", 0, MU_NATS_ANY, NULL, NULL);
     p->claims[1] = strdup("\"vm-8\"");
     play_begin(p, true);
@@ -315,7 +315,7 @@ static void an_interrupt_cancels_the_run_everywhere(void **state)
     PLAY_UNTIL(p, p->n_done == 4);
     play_for_ms(p, 50);
     assert_false(p->crew->ops->settled(p->crew));
-    mu_nats_put(b->n, mu_subject_claim(&subject, RUN, 7), "\"vm-7\"", 6, MU_NATS_ANY, NULL, NULL);
+    mu_nats_put(b->n, mu_subject_claim(&subject, RUN, 7), "1.1\n\"vm-7\"", 10, MU_NATS_ANY, NULL, NULL);
     write_event(b, &idle);
     PLAY_UNTIL(p, p->crew->ops->settled(p->crew));
     assert_string_equal(p->claims[7], "\"vm-7\""); /* somebody is to clean up after it */
