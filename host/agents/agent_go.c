@@ -129,6 +129,10 @@ static void end(struct mu_agent *a)
 {
     if (a->nats && a->drains_seen)
         mu_agent_beat(a);
+    mu_timer_free(a->tick); /* guests turn the loop once more, without a connection */
+    mu_timer_free(a->renew);
+    mu_timer_free(a->lost_timer);
+    a->tick = a->renew = a->lost_timer = NULL;
     mu_nats_pull_free(a->pull);
     mu_nats_listen_end(a->hail);
     a->pull = NULL;
@@ -140,10 +144,6 @@ static void end(struct mu_agent *a)
         next = l->next;
         mu_guest_free(guest_of(l));
     }
-    mu_timer_free(a->tick);
-    mu_timer_free(a->renew);
-    mu_timer_free(a->lost_timer);
-    a->tick = a->renew = a->lost_timer = NULL;
     a->nats = NULL;
 }
 
