@@ -10,7 +10,14 @@
 #define TRIES 3          /* of 5 s each: a task waits for it, and cannot be interrupted meanwhile */
 #define TAKE_OVER_TRIES 5
 
-int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, char **data, struct mu_err *err)
+/* Nothing at all is nobody's claim: released. */
+static bool is_known(const struct mu_buf *now, const char *known)
+{
+    return !now->len || (known && strlen(known) == now->len && !memcmp(known, now->data, now->len));
+}
+
+int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, const char *known, char **data,
+                   struct mu_err *err)
 {
     struct mu_buf now = MU_BUF_INIT;
     uint64_t seq = MU_NATS_NONE;
@@ -24,6 +31,8 @@ int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, b
             seq = MU_NATS_NONE;
             rc = 0;
         }
+        if (!rc && !take_over && !is_known(&now, known))
+            rc = mu_err_set(err, MU_ESTATE, "another agent is at it");
         if (!rc && take_over)
             rc = mu_nats_put(n, subject, now.data ? now.data : "", now.len, seq, &seq, err);
         if (rc != MU_EEXIST || i + 1 == TAKE_OVER_TRIES)

@@ -31,9 +31,12 @@ struct mu_fence {
     bool closed;          /* nothing is changed any more: the contact was lost for too long */
 };
 
-/* Learn what there is; take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it holds.
+/* Learn what there is. take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it holds.
+ * MU_ESTATE: without take_over it is to be what is known: somebody else is at the task, of whom nats-server, which was killed, knows
+ * nothing any more.
  * MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. */
-int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, char **data, struct mu_err *err);
+int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, const char *known, char **data,
+                   struct mu_err *err);
 /* Change it; fn comes later, from the loop or from inside. number: unlike that of any other change of this agent. */
 void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number, const char *data,
                      mu_fence_fn *fn, void *arg);

@@ -58,7 +58,8 @@ static void check_work(void *data)
         if (k->rc)
             continue;
         mu_subject_claim(&subject, c->guest->run_id, seat->task.index);
-        k->rc = mu_fence_begin(&seat->fence, c->guest->agent->nats, mu_buf_cstr(&subject), seat->delivery > 1, &k->claim, &k->err);
+        k->rc = mu_fence_begin(&seat->fence, c->guest->agent->nats, mu_buf_cstr(&subject), seat->delivery > 1, seat->task.claim, &k->claim,
+                               &k->err);
         k->later = k->rc == MU_EIO || k->rc == MU_ETIMEDOUT || k->rc == MU_EEXIST; /* the last: somebody is very busy with it */
     }
     mu_buf_free(&subject);
@@ -83,7 +84,7 @@ static void deal(struct mu_guest *g, struct mu_seat *seat, char **claim)
     /* The queue knows best; where nobody ever wrote there, the coordinator does, from before. */
     if (seat->fence.seq != MU_NATS_NONE && (seat->delivery > 1 || *claim)) {
         if (!same(*claim, seat->task.claim))
-            mu_guest_put_of(g, seat, MU_EVENT_CLAIM, *claim);
+            mu_guest_put_claim(g, seat, *claim);
         free(seat->task.claim);
         seat->task.claim = *claim;
         *claim = NULL;
@@ -135,6 +136,10 @@ static void checked(void *arg)
         } else if (k->later) {
             seat->state = MU_SEAT_STARTED;
             seat->again_ms = mu_clock_ms() + CHECK_AGAIN_MS;
+        } else if (k->rc == MU_ESTATE) { /* should that one be lost, it is handed out again */
+            mu_log(MU_INFO, "Run %s: the task of server %s is left to another agent, which has begun it.", g->run_id, seat->server->id);
+            seat->silent = true;
+            mu_guest_seat_over(g, seat);
         } else if (k->rc) {
             mu_guest_refuse(g, seat, &k->err);
         } else {

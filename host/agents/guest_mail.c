@@ -96,11 +96,14 @@ static void claim_changed(void *arg, const char *data, const struct mu_err *err)
 {
     struct claim_question *q = arg;
     struct mu_guest *g = q->guest;
-    if (!err && !q->seat->silent)
-        mu_guest_put_of(g, q->seat, MU_EVENT_CLAIM, data);
+    /* Also of one that is to tell nothing any more: what is claimed is so. */
+    if (!err)
+        mu_guest_put_claim(g, q->seat, data);
     else if (err)
         mu_log(MU_WARNING, "Run %s: server %s: %s", g->run_id, q->seat->server->id, err->msg);
     answer(g, q->worker, q->ticket, err);
+    if (err && err->code == MU_EEXIST && q->seat->state == MU_SEAT_RUNS)
+        mu_guest_lose_one(g, q->seat); /* what it comes to is no result */
     mu_guest_settle(g, q->seat);
     free(q);
 }
