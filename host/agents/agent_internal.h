@@ -143,6 +143,7 @@ size_t mu_guest_at_work(const struct mu_guest *g);
 /* Both return the event's mark in the outbox. */
 uint64_t mu_guest_put(struct mu_guest *g, const struct mu_wire_event *e);
 uint64_t mu_guest_put_of(struct mu_guest *g, const struct mu_seat *seat, enum mu_wire_event_kind kind, const char *text);
+uint64_t mu_guest_put_claim(struct mu_guest *g, const struct mu_seat *seat, const char *data); /* as its last change left it */
 void mu_guest_refuse(struct mu_guest *g, struct mu_seat *seat, const struct mu_err *why);
 void mu_guest_seat_over(struct mu_guest *g, struct mu_seat *seat); /* no worker has it; it may be gone after it */
 void mu_guest_settle(struct mu_guest *g, struct mu_seat *seat);     /* gone when nothing is left of it */
@@ -155,6 +156,7 @@ enum mu_guest_end {
 };
 void mu_guest_cancel(struct mu_guest *g, enum mu_guest_end how, uint64_t grace_ms);
 void mu_guest_cancel_one(struct mu_guest *g, struct mu_seat *seat); /* nobody wants it; it may be gone after it */
+void mu_guest_lose_one(struct mu_guest *g, struct mu_seat *seat);   /* another agent has it */
 void mu_guest_kill(struct mu_guest *g);
 void mu_guest_give_back(struct mu_guest *g); /* what has not begun */
 

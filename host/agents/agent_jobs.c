@@ -58,6 +58,7 @@ static void take_job(void *arg, struct mu_nats_job *job)
         mu_agent_want(a);
         return;
     }
+    mu_nats_job_working(job); /* it may have been on its way for a while */
     struct mu_guest *g = find_guest(a, run_id);
     if (!g && mu_guest_new(&g, a, run_id, &err)) {
         mu_log(MU_ERROR, "Run %s: a task is given back: %s", run_id, err.msg);
@@ -96,6 +97,8 @@ int mu_agent_open_queues(struct mu_agent *a, struct mu_err *err)
     }
     if (!rc)
         rc = mu_nats_pull_new(&a->pull, a->nats, MU_STREAM_TASKS, durables, take_job, a, err);
+    if (!rc)
+        mu_nats_pull_only_fresh(a->pull);
     for (size_t i = 0; durables && i <= n; i++)
         free((char *)durables[i]);
     free(durables);

@@ -40,7 +40,8 @@ int mu_fence_read(const void *bytes, size_t len, uint64_t *task, uint64_t *deliv
 }
 
 /* What is there, as data (malloc'd, NULL: none), if it is not a later one's. */
-static int look(const struct mu_fence *f, const struct mu_buf *now, const char *subject, char **data, struct mu_err *err)
+static int look(const struct mu_fence *f, const struct mu_buf *now, const char *subject, bool take_over, char **data,
+                struct mu_err *err)
 {
     uint64_t task, delivery;
     const char *held;
@@ -49,6 +50,8 @@ static int look(const struct mu_fence *f, const struct mu_buf *now, const char *
         return mu_err_set(err, MU_EINVAL, "what is kept as this server's claim is none: %s", subject);
     if (task > f->task || (task == f->task && delivery > f->delivery))
         return mu_err_set(err, MU_ECANCELED, "another agent has this server now (delivery %" PRIu64 ")", delivery);
+    if (!take_over && now->len && task == f->task)
+        return mu_err_set(err, MU_ESTATE, "another agent is at it");
     if (held && !(*data = strndup(held, len)))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     return 0;
@@ -72,7 +75,7 @@ int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, b
             rc = 0;
         }
         if (!rc)
-            rc = look(f, &now, subject, data, err);
+            rc = look(f, &now, subject, take_over, data, err);
         if (!rc && take_over) {
             mu_fence_write(&mine, f->task, f->delivery, *data);
             rc = mine.failed ? mu_err_set(err, MU_ENOMEM, "out of memory")

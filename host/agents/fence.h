@@ -44,7 +44,8 @@ int mu_fence_read(const void *bytes, size_t len, uint64_t *task, uint64_t *deliv
 
 /* Learn what there is; take_over: others who had the task before are locked out. *data (malloc'd, NULL: not claimed) is what it
  * holds. MU_EIO: the queue cannot be asked; later, then. MU_EINVAL: what is there is no claim. MU_ECANCELED: a later delivery,
- * or task, has the server. */
+ * or task, has the server. MU_ESTATE: so has the same delivery, of which nats-server, which was killed, knows nothing any
+ * more. */
 int mu_fence_begin(struct mu_fence *f, struct mu_nats *n, const char *subject, bool take_over, char **data, struct mu_err *err);
 /* Change it; fn comes later, from the loop or from inside. number: unlike that of any other change of this agent. */
 void mu_fence_change(struct mu_fence *f, struct mu_nats *n, const char *subject, const char *agent, uint64_t number,

@@ -34,6 +34,13 @@ uint64_t mu_guest_put_of(struct mu_guest *g, const struct mu_seat *seat, enum mu
                                                    .text = (char *)text});
 }
 
+uint64_t mu_guest_put_claim(struct mu_guest *g, const struct mu_seat *seat, const char *data)
+{
+    return mu_guest_put(g, &(struct mu_wire_event){.kind = MU_EVENT_CLAIM, .index = seat->task.index, .task = seat->task.kind,
+                                                   .delivery = seat->delivery, .ticket = seat->fence.seq,
+                                                   .wall_ms = mu_clock_wall_ms(), .text = (char *)data});
+}
+
 void mu_guest_refuse(struct mu_guest *g, struct mu_seat *seat, const struct mu_err *why)
 {
     const char *id = seat->server ? seat->server->id : "?";

@@ -83,7 +83,7 @@ static void deal(struct mu_guest *g, struct mu_seat *seat, char **claim)
     /* The queue knows best; where nobody ever wrote there, the coordinator does, from before. */
     if (seat->fence.seq != MU_NATS_NONE && (seat->delivery > 1 || *claim)) {
         if (!same(*claim, seat->task.claim))
-            mu_guest_put_of(g, seat, MU_EVENT_CLAIM, *claim);
+            mu_guest_put_claim(g, seat, *claim);
         free(seat->task.claim);
         seat->task.claim = *claim;
         *claim = NULL;
@@ -130,8 +130,8 @@ static void checked(void *arg)
     for (size_t i = 0; i < c->n; i++) {
         struct checked *k = &c->items[i];
         struct mu_seat *seat = k->seat;
-        if (k->rc == MU_ECANCELED && !seat->unwanted) { /* it was long under way, and is a later delivery's by now */
-            mu_log(MU_WARNING, "Run %s: server %s is not done here: %s.", g->run_id, seat->server ? seat->server->id : "?", k->err.msg);
+        if ((k->rc == MU_ECANCELED || k->rc == MU_ESTATE) && !seat->unwanted) { /* should that one be lost, it is handed out again */
+            mu_log(MU_INFO, "Run %s: server %s is not done here: %s.", g->run_id, seat->server ? seat->server->id : "?", k->err.msg);
             seat->silent = true;
         }
         if (seat->unwanted || seat->silent) {

@@ -92,11 +92,14 @@ static void claim_changed(void *arg, const char *data, const struct mu_err *err)
 {
     struct mu_seat *seat = arg;
     struct mu_guest *g = seat->guest;
-    if (!err && !seat->silent)
-        mu_guest_put_of(g, seat, MU_EVENT_CLAIM, data);
-    else if (err)
+    /* Also of one that is to tell nothing any more: what is claimed is so. */
+    if (!err)
+        mu_guest_put_claim(g, seat, data);
+    else
         mu_log(MU_WARNING, "Run %s: server %s: %s", g->run_id, seat->server->id, err->msg);
     answer(g, seat->asker, seat->ticket, err);
+    if (err && err->code == MU_EEXIST && seat->state == MU_SEAT_RUNS)
+        mu_guest_lose_one(g, seat); /* what it comes to is no result */
     mu_guest_settle(g, seat);
 }
 

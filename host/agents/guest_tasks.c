@@ -59,15 +59,21 @@ void mu_guest_take(struct mu_guest *g, struct mu_wire_task *task, struct mu_nats
 {
     struct mu_seat *seat = NULL;
     struct mu_err err;
-    for (struct mu_list *l = g->seats.all.next; l != &g->seats.all; l = l->next) {
+    for (struct mu_list *l = g->seats.all.next, *next; l != &g->seats.all; l = next) {
         struct mu_seat *former = mu_list_entry(l, struct mu_seat, link);
-        if (former->task.index == task->index && former->told &&
-            former->job) { /* the acknowledgement alone is missing: it is this one's now */
-            mu_nats_job_free(former->job);
-            former->job = job;
+        next = l->next;
+        if (former->task.index != task->index || !former->told || !former->job)
+            continue;
+        /* The same message: the acknowledgement alone is missing, and is this one's now. Another one: nothing is left of the server's
+         * former task, whose result was committed, though nobody could tell us. */
+        bool same = mu_nats_job_seq(former->job) == mu_nats_job_seq(job);
+        mu_nats_job_free(former->job);
+        former->job = same ? job : NULL;
+        if (same) {
             mu_wire_task_clear(task);
             return;
         }
+        mu_guest_settle(g, former);
     }
     if (mu_seats_add(&g->seats, task, job, delivery, &seat, &err)) {
         mu_nats_job_give_back_free(job);
@@ -184,6 +190,11 @@ void mu_guest_cancel_one(struct mu_guest *g, struct mu_seat *seat)
 {
     end_seat(g, seat, MU_GUEST_FORGET, mu_clock_ms() + mu_agent_grace_ms(g->agent));
     mu_agent_want(g->agent);
+}
+
+void mu_guest_lose_one(struct mu_guest *g, struct mu_seat *seat)
+{
+    end_seat(g, seat, MU_GUEST_LOSE, mu_clock_ms() + mu_agent_grace_ms(g->agent));
 }
 
 void mu_guest_kill(struct mu_guest *g)

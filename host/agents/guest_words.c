@@ -14,16 +14,16 @@ static void kept(struct mu_guest *g, const struct mu_wire_word *w)
     mu_guest_settle(g, seat);
 }
 
-/* Somebody else's result counts, or will. */
+/* Somebody else's result counts, or is to: then the message is that one's, and is left alone. Should that one be lost, it is handed
+ * out again. */
 static void drop(struct mu_guest *g, const struct mu_wire_word *w)
 {
     struct mu_seat *seat = mu_seats_find(&g->seats, w->index, w->delivery);
     if (!seat || !seat->job)
         return;
-    bool open = w->code == MU_EEXIST; /* the message is still needed, by whoever has it now */
     mu_log(MU_INFO, "Run %s: the task of server %s is not wanted any more: %s.", g->run_id, seat->server ? seat->server->id : "?",
-           open ? "another agent has it now" : "there is a result of it already");
-    if (open)
+           w->code ? "another agent is at it" : "there is a result of it already");
+    if (w->code)
         mu_nats_job_free(seat->job);
     else
         mu_nats_job_ack_free(seat->job);

@@ -12,7 +12,7 @@
 
 #define AGENT_WAIT_MS 600000
 
-_Static_assert(sizeof(struct mu_spread_server) <= 72, "there may be a hundred thousand of them");
+_Static_assert(sizeof(struct mu_spread_server) <= 80, "there may be a hundred thousand of them");
 
 /* ---- small things ---- */
 

@@ -118,6 +118,7 @@ struct sweep {
     int rc;
     struct claim {
         size_t index;
+        uint64_t seq;
         char *data; /* NULL: released */
     } * items;
     size_t n, cap;
@@ -127,7 +128,6 @@ static int note(void *arg, const char *subject, const void *bytes, size_t len, u
 {
     struct sweep *w = arg;
     const char *last = strrchr(subject, '.');
-    (void)seq;
     (void)age_ms;
     if (w->n == w->cap) {
         size_t cap = w->cap ? 2 * w->cap : 64;
@@ -138,7 +138,7 @@ static int note(void *arg, const char *subject, const void *bytes, size_t len, u
         w->cap = cap;
     }
     struct claim *c = &w->items[w->n];
-    *c = (struct claim){.index = last ? strtoul(last + 1, NULL, 10) : SIZE_MAX};
+    *c = (struct claim){.seq = seq, .index = last ? strtoul(last + 1, NULL, 10) : SIZE_MAX};
     uint64_t task, delivery;
     const char *data;
     if (mu_fence_read(bytes, len, &task, &delivery, &data, &len))
@@ -161,9 +161,13 @@ static void sweep_done(struct mu_spread_chore *c)
     struct mu_spread *s = c->s;
     s->sweeps = false;
     s->swept = s->swept || w->rc == 0;
-    for (size_t i = 0; i < w->n; i++)
-        if (w->items[i].index < s->home->n)
-            s->home->claim_is(s->home->run, w->items[i].index, w->items[i].data);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct claim *k = &w->items[i];
+        if (k->index >= s->home->n || k->seq < s->servers[k->index].claimed)
+            continue;
+        s->servers[k->index].claimed = k->seq;
+        s->home->claim_is(s->home->run, k->index, k->data);
+    }
     if (w->rc)
         mu_log(MU_DEBUG, "What is claimed could not be looked up: %s", w->err.msg);
 }

@@ -181,7 +181,7 @@ void mu_spread_exhausted(struct mu_spread *s, uint32_t agent, const struct mu_wi
     if (mu_spread_counts(s, agent, e))
         fail_exhausted(s, e->index, agent, e->delivery);
     else
-        mu_spread_drop(s, agent, e->index, e->delivery);
+        mu_spread_drop(s, agent, e->index, e->delivery, mu_spread_is_open(s, e));
 }
 
 void mu_spread_given_up(void *arg, const struct mu_nats_heard *heard)

@@ -1,7 +1,8 @@
 /* spread_internal.h: the coordinator's crew from inside: what the spread_*.c files share.
  *
  * Files: spread.c begins it and spread_end.c ends it; spread_open.c says which queue is whose and publishes the script;
- *   spread_tasks.c puts tasks into the queue, spread_look.c looks at what is there already; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
+ *   spread_tasks.c puts tasks into the queue, spread_look.c looks at what is there already,
+ *   spread_stall.c at what nobody is given; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
  *   knows who is at what and what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits
  *   for a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server.
  * Owner: spread.c makes and frees it. Thread: the run's main one, but a chore's work.
@@ -48,6 +49,7 @@ enum {
 struct mu_spread_server {
     struct mu_message *deal;                /* until it is posted; NULL: the bare task */
     struct mu_spread_trail *trail;          /* who had it, when it was delivered more than once */
+    uint64_t claimed;                       /* the last change of its claim that is known here, as the queue counts */
     uint64_t seq;                           /* of its last message in the stream, as far as is known; 0: not */
     uint32_t delivery, agent;               /* the latest that has started, and who has it */
     uint32_t former_delivery, former_agent; /* of its former task, which may still be in the stream */
@@ -84,6 +86,7 @@ struct mu_spread_queue {
     char *group; /* NULL: any */
     char *token;
     size_t n_open;     /* tasks */
+    bool idle;         /* it said so when it was looked at last (spread_stall.c) */
     uint64_t alive_ms; /* when there was last an agent for it */
     uint64_t said_ms;
 };
@@ -103,6 +106,7 @@ struct mu_spread_word {
     enum mu_wire_word_kind kind;
     size_t index;
     uint64_t delivery;
+    int code;
 };
 
 /* Something that waits for nats-server: work() in a helper thread, one after the other, then done() in the loop.
@@ -166,6 +170,8 @@ struct mu_spread {
     struct mu_timer *tick;
     bool connected;
     uint64_t lost_ms, back_ms, lost_said_ms;
+    uint64_t stirred_ms, stall_ms; /* when an agent wrote last; when it was looked why none does */
+    bool stall_looks;
     uint64_t cancelled_ms; /* 0: not */
     bool sweeps, swept; /* after a cancel: what is claimed is being looked at; it was, since the last that was heard */
 };
@@ -238,10 +244,11 @@ void mu_spread_started(struct mu_spread *s, uint32_t agent, const struct mu_wire
 void mu_spread_result(struct mu_spread *s, uint32_t agent, struct mu_wire_event *e);
 bool mu_spread_counts(const struct mu_spread *s, uint32_t agent,
                       const struct mu_wire_event *e); /* it is about the open task, and the latest */
+bool mu_spread_is_open(const struct mu_spread *s, const struct mu_wire_event *e); /* it is about the open task */
 bool mu_spread_has(struct mu_spread *s, uint32_t agent,
                    const struct mu_wire_event *e); /* the same for one that names no kind of task */
 void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index,
-                    uint64_t delivery);        /* it is told, when all is committed */
+                    uint64_t delivery, bool open); /* it is told, when all is committed; open: another one is at that task */
 void mu_spread_say_words(struct mu_spread *s); /* all is committed: who did it is told */
 /* The task has its result, from this agent (or nobody): nothing else counts from now on. To be called before that is
  * mailed. */
@@ -263,6 +270,9 @@ void mu_spread_leave(struct mu_spread *s, uint32_t agent, uint64_t ticket);
 void mu_spread_give_back(struct mu_spread *s, size_t index); /* all that the server has */
 void mu_spread_answer(struct mu_crew *c, int worker, uint64_t ticket, const struct mu_err *err);
 void mu_spread_free_permits(struct mu_spread *s);
+
+/* spread_stall.c */
+void mu_spread_look_at_stall(struct mu_spread *s);
 
 /* spread_watch.c */
 mu_nats_hear_fn mu_spread_beat;

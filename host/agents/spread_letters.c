@@ -112,8 +112,12 @@ static void write_lines(struct mu_spread *s, struct mu_spread_letter *l)
 
 static void take_claim(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
 {
-    if (!mu_spread_has(s, agent, e))
-        return; /* whoever has the server now says what is claimed */
+    struct mu_spread_server *v = &s->servers[e->index];
+    mu_spread_has(s, agent, e);
+    if (e->ticket <= v->claimed)
+        return; /* whoever changed it later said so before */
+    /* Also that of one who does not count: the queue took it, so it is what is claimed. */
+    v->claimed = e->ticket;
     s->dirty = true;
     s->swept = false;
     s->home->claim_is(s->home->run, e->index, e->text);
@@ -126,7 +130,7 @@ static void refused(struct mu_spread *s, uint32_t agent, const struct mu_wire_ev
         mu_spread_fail(s, e->index, agent, e->delivery, why, "agent %s cannot run it: %s",
                        mu_spread_agent_name(s, agent), why);
     else
-        mu_spread_drop(s, agent, e->index, e->delivery);
+        mu_spread_drop(s, agent, e->index, e->delivery, mu_spread_is_open(s, e));
 }
 
 static void take_event(struct mu_spread *s, uint32_t agent, struct mu_wire_event *e)
@@ -243,6 +247,7 @@ void mu_spread_letter(void *arg, struct mu_nats_job *job)
     *l = (struct mu_spread_letter){.job = job, .lines_at = SIZE_MAX, .pull = s->pulls};
     mu_list_init(&l->link);
     s->n_letters++;
+    s->stirred_ms = mu_clock_ms();
     l->agent = s->to_renew || s->renews ? MU_SPREAD_NOBODY : mu_spread_agent_find(s, id ? id + 1 : "");
     if (l->agent == MU_SPREAD_NOBODY) { /* it comes again */
         want_another(s, l);

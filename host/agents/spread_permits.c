@@ -73,7 +73,8 @@ void mu_spread_acquire(struct mu_spread *s, uint32_t agent, const struct mu_wire
 {
     struct permit *p = find(s, agent, e->ticket);
     if (!mu_spread_has(s, agent, e)) {
-        mu_spread_drop(s, agent, e->index, e->delivery); /* whoever has the server now asks for it */
+        mu_spread_drop(s, agent, e->index, e->delivery,
+                       s->servers[e->index].state == MU_SPREAD_STARTED); /* whoever has the server now asks for it */
         return;
     }
     if (p) { /* asked anew, since an answer may have been lost */

@@ -16,13 +16,7 @@ static const char *name_of(const struct mu_spread *s, uint32_t agent)
 
 /* ---- words, when all is committed ---- */
 
-static bool is_open(const struct mu_spread_server *v)
-{
-    return v->state == MU_SPREAD_POSTED || v->state == MU_SPREAD_STARTED ||
-           (v->state == MU_SPREAD_WAITS && mu_spread_is(v, MU_SPREAD_MAYBE));
-}
-
-static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kind, size_t index, uint64_t delivery)
+static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kind, size_t index, uint64_t delivery, int code)
 {
     if (s->n_words == s->cap_words) {
         size_t cap = s->cap_words ? 2 * s->cap_words : 64;
@@ -33,7 +27,7 @@ static void word(struct mu_spread *s, uint32_t agent, enum mu_wire_word_kind kin
         s->cap_words = cap;
     }
     s->words[s->n_words++] =
-        (struct mu_spread_word){.agent = agent, .kind = kind, .index = index, .delivery = delivery};
+        (struct mu_spread_word){.agent = agent, .kind = kind, .index = index, .delivery = delivery, .code = code};
 }
 
 void mu_spread_say_words(struct mu_spread *s)
@@ -41,9 +35,8 @@ void mu_spread_say_words(struct mu_spread *s)
     struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT;
     for (size_t i = 0; i < s->n_words; i++) {
         const struct mu_spread_word *w = &s->words[i];
-        /* Acknowledging any delivery of a message ends it: not while another agent is to have a result of it. */
-        const struct mu_wire_word said = {.kind = w->kind, .index = w->index, .delivery = w->delivery,
-                                          .code = w->kind == MU_WORD_DROP && is_open(&s->servers[w->index]) ? MU_EEXIST : 0};
+        const struct mu_wire_word said = {
+            .kind = w->kind, .index = w->index, .delivery = w->delivery, .code = w->code};
         mu_wire_add_word(&bytes, &said);
         if (i + 1 == s->n_words || s->words[i + 1].agent != w->agent || bytes.len > WORDS_MAX) {
             mu_subject_word(&subject, s->run_id, s->agents[w->agent]->id);
@@ -63,15 +56,27 @@ void mu_spread_say_words(struct mu_spread *s)
     mu_buf_free(&subject);
 }
 
-void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index, uint64_t delivery)
+void mu_spread_drop(struct mu_spread *s, uint32_t agent, size_t index, uint64_t delivery, bool open)
 {
     struct mu_spread_server *v = &s->servers[index];
     if (v->state == MU_SPREAD_NONE) /* its message goes with it: what is dealt later is to be posted */
         mu_spread_set(v, MU_SPREAD_PRESENT, false);
-    word(s, agent, MU_WORD_DROP, index, delivery);
+    word(s, agent, MU_WORD_DROP, index, delivery, open ? MU_EEXIST : 0);
 }
 
 /* ---- who is at it ---- */
+
+static bool is_open(const struct mu_spread_server *v)
+{
+    return v->state == MU_SPREAD_POSTED || v->state == MU_SPREAD_STARTED ||
+           (v->state == MU_SPREAD_WAITS && mu_spread_is(v, MU_SPREAD_MAYBE));
+}
+
+bool mu_spread_is_open(const struct mu_spread *s, const struct mu_wire_event *e)
+{
+    const struct mu_spread_server *v = &s->servers[e->index];
+    return is_open(v) && v->kind == e->task;
+}
 
 bool mu_spread_counts(const struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
 {
@@ -103,7 +108,7 @@ static void take_over(struct mu_spread *s, uint32_t agent, size_t index, uint64_
         if (v->state == MU_SPREAD_STARTED)
             s->agents[v->agent]->n_started--;
         if (v->agent != agent)
-            mu_spread_drop(s, v->agent, index, v->delivery);
+            mu_spread_drop(s, v->agent, index, v->delivery, true);
         mu_spread_give_back(s, index);
     }
     v->agent = agent;
@@ -164,7 +169,7 @@ void mu_spread_started(struct mu_spread *s, uint32_t agent, const struct mu_wire
 {
     struct mu_spread_server *v = &s->servers[e->index];
     if (!mu_spread_counts(s, agent, e)) {
-        mu_spread_drop(s, agent, e->index, e->delivery);
+        mu_spread_drop(s, agent, e->index, e->delivery, mu_spread_is_open(s, e));
         return;
     }
     if (v->agent == agent && v->delivery == e->delivery)
@@ -180,7 +185,7 @@ void mu_spread_started(struct mu_spread *s, uint32_t agent, const struct mu_wire
 static void left_out(struct mu_spread *s, uint32_t agent, const struct mu_wire_event *e)
 {
     struct mu_spread_server *v = &s->servers[e->index];
-    mu_spread_drop(s, agent, e->index, e->delivery);
+    mu_spread_drop(s, agent, e->index, e->delivery, mu_spread_is_open(s, e));
     /* What an earlier process of this run has committed comes once more when it could not say so. */
     bool told_before = v->state == MU_SPREAD_NONE || v->kind != e->task;
     if (mu_spread_is(v, MU_SPREAD_TOLD) || (s->home->resumed && told_before))
@@ -238,7 +243,7 @@ static void tell_others(struct mu_spread *s, size_t index)
     const struct mu_spread_server *v = &s->servers[index];
     for (size_t i = 0; v->trail && i < v->trail->n; i++)
         if (v->trail->items[i].agent != v->agent)
-            mu_spread_drop(s, v->trail->items[i].agent, index, v->trail->items[i].delivery);
+            mu_spread_drop(s, v->trail->items[i].agent, index, v->trail->items[i].delivery, false);
 }
 
 /* The task has its result: from now on nothing else counts. */
@@ -248,12 +253,12 @@ void mu_spread_settle(struct mu_spread *s, uint32_t agent, size_t index, uint64_
     tell_others(s, index);
     if (agent != MU_SPREAD_NOBODY) {
         mu_spread_set(v, MU_SPREAD_UNKEPT, true);
-        word(s, agent, MU_WORD_KEPT, index, delivery);
+        word(s, agent, MU_WORD_KEPT, index, delivery, 0);
         v->former_agent = agent;
         v->former_delivery = (uint32_t)delivery;
     }
     if (v->agent != MU_SPREAD_NOBODY && v->agent != agent)
-        mu_spread_drop(s, v->agent, index, v->delivery);
+        mu_spread_drop(s, v->agent, index, v->delivery, false);
     s->dirty = true;
     s->swept = false;
     mu_spread_close_task(s, index);

@@ -173,8 +173,10 @@ void mu_spread_tick(void *arg)
     look_at_agents(s);
     if (s->to_renew)
         mu_spread_renew(s);
-    if (!s->cancelled_ms)
+    if (!s->cancelled_ms) {
         look_at_queues(s);
+        mu_spread_look_at_stall(s);
+    }
     mu_spread_settle_soon(s);
 }
 

@@ -51,7 +51,7 @@ enum mu_wire_event_kind {
     MU_EVENT_STARTED = 1, /* index, kind, delivery, wall_ms; fences who had it before */
     MU_EVENT_RESULT,      /* index, kind, delivery, messages: what the task came to, the last of them MU_MSG_DONE */
     MU_EVENT_LINE,        /* record */
-    MU_EVENT_CLAIM,       /* index, delivery, text: what the claim holds now, NULL: released */
+    MU_EVENT_CLAIM,       /* index, delivery, text: what the claim holds now, NULL: released; ticket: which change, as the queue counts */
     MU_EVENT_ACQUIRE,     /* index, delivery, ticket, text: name, limit, first, held: it has the permit already */
     MU_EVENT_LEAVE,       /* index, delivery, ticket */
     MU_EVENT_EXHAUSTED,   /* index, kind, delivery: handed out for the last time, and not run */
@@ -110,8 +110,8 @@ enum mu_wire_word_kind {
     MU_WORD_HAIL = 33, /* a coordinator is (again) at work: text: version; agents ask their open questions anew */
     MU_WORD_ANSWER,    /* ticket, code, text: why not */
     MU_WORD_KEPT,      /* index, delivery: the result is committed: acknowledge */
-    MU_WORD_DROP,      /* index, delivery: no longer wanted; what runs is cancelled. code MU_EEXIST: another agent has it, so the message
-                          stays; 0: it goes */
+    MU_WORD_DROP,      /* index, delivery: no longer wanted; what runs is cancelled. code: 0, or MU_EEXIST: another one is at the task,
+                        * whose message is not to be acknowledged for that one */
     MU_WORD_CANCEL,    /* grace_ms: all of the run */
     MU_WORD_KILL
 };

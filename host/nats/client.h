@@ -68,6 +68,8 @@ struct mu_nats_consumer {
 };
 /* Make the durable pull consumer, with explicit acknowledgement; one that is there gets these settings. */
 int mu_nats_consumer_ensure(struct mu_nats *n, const struct mu_nats_consumer *c, struct mu_err *err);
+/* *left: messages that it has to hand out yet, or has handed out and nobody has acknowledged. */
+int mu_nats_consumer_left(struct mu_nats *n, const char *stream, const char *durable, uint64_t *left, struct mu_err *err);
 /* 0 also when there is none. */
 int mu_nats_consumer_remove(struct mu_nats *n, const char *stream, const char *durable, struct mu_err *err);
 
@@ -126,6 +128,9 @@ struct mu_nats_job;
 typedef void mu_nats_pull_fn(void *arg, struct mu_nats_job *job_take);
 int mu_nats_pull_new(struct mu_nats_pull **out, struct mu_nats *n, const char *stream, const char *const *durables /* to NULL */,
                      mu_nats_pull_fn *fn, void *arg, struct mu_err *err);
+/* Before the first is wanted: what comes too late for the request that it answers (a server, or we, stood still meanwhile) is not handed
+ * over, since its ack wait may be over, and somebody else may have it. It is handed out again. */
+void mu_nats_pull_only_fresh(struct mu_nats_pull *p);
 void mu_nats_pull_want(struct mu_nats_pull *p, unsigned more); /* so many more than those that were wanted before */
 /* A consumer that cannot be asked (it is not there, these credentials may not) is one warning in the log, and asked again. */
 /* Whatever was fetched and not yet handed over goes back to the queue at once. NULL allowed. */

@@ -158,6 +158,22 @@ int mu_nats_consumer_ensure(struct mu_nats *n, const struct mu_nats_consumer *w,
     return end(&c, st, "make the consumer", w->durable, err);
 }
 
+int mu_nats_consumer_left(struct mu_nats *n, const char *stream, const char *durable, uint64_t *left, struct mu_err *err)
+{
+    jsConsumerInfo *ci = NULL;
+    struct call c;
+    natsStatus st;
+    int rc;
+
+    if ((rc = begin(&c, n, err)) != 0)
+        return rc;
+    st = js_GetConsumerInfo(&ci, c.wire->js, stream, durable, NULL, &c.code);
+    if (st == NATS_OK)
+        *left = ci->NumPending + (uint64_t)ci->NumAckPending;
+    jsConsumerInfo_Destroy(ci);
+    return end(&c, st, "ask the consumer", durable, err);
+}
+
 int mu_nats_consumer_remove(struct mu_nats *n, const char *stream, const char *durable, struct mu_err *err)
 {
     struct call c;

@@ -9,20 +9,21 @@
 #include "nats/internal.h"
 #include "nats/wire.h"
 
-enum { ROUND_MS = 400, LEAST_TURN_MS = 50, BUSY_TURN_MS = 5, PAUSE_MS = 300, MAX_BATCH = 256, MAX_DURABLES = 256 };
+enum { ROUND_MS = 400, LEAST_TURN_MS = 50, BUSY_TURN_MS = 5, PAUSE_MS = 300, MAX_BATCH = 256, MAX_DURABLES = 256, FRESH_MS = 1000 };
 
 /* What the thread and the loop share. */
 struct pull_work {
     struct mu_nats_link *link; /* its lock and condition are over `wanted` and `ending`, too */
     uint64_t id;
     unsigned wanted;
-    bool ending;
+    bool ending, only_fresh;
     unsigned refs; /* of the loop's part and of the thread */
     char *stream;
     size_t n_durables;
     struct durable {
         char *name;
         natsSubscription *sub; /* on this wire */
+        uint64_t asked_ms;     /* when it was last */
     } durables[];
 };
 
@@ -99,22 +100,41 @@ static void hand_over(struct pull_work *w, natsMsg *msg)
     mu_nats_link_mail(w->link, mail);
 }
 
+/* Neither acknowledged nor given back: somebody else may have them by now. */
+static int forget(natsMsgList *list)
+{
+    for (int i = 0; i < list->Count; i++) {
+        natsMsg_Destroy(list->Msgs[i]);
+        list->Msgs[i] = NULL;
+    }
+    return 0;
+}
+
 /* Ask one consumer. *n: how many came. */
 static natsStatus fetch(struct pull_work *w, struct mu_nats_wire *wire, struct durable *d, unsigned wanted, int64_t wait_ms,
                         int *n)
 {
     natsMsgList list = {0};
     jsFetchRequest request;
+    uint64_t asked_ms, queued = 0;
     natsStatus s;
 
     *n = 0;
+    if (d->sub && w->only_fresh && mu_clock_ms() - d->asked_ms > FRESH_MS &&
+        natsSubscription_QueuedMsgs(d->sub, &queued) == NATS_OK && queued > 0) {
+        natsSubscription_Destroy(d->sub); /* with what came too late for the last request */
+        d->sub = NULL;
+    }
     if (!d->sub && (s = bind(w, wire, d)) != NATS_OK)
         return s;
+    asked_ms = d->asked_ms = mu_clock_ms();
     jsFetchRequest_Init(&request);
     request.Batch = (int)(wanted < MAX_BATCH ? wanted : MAX_BATCH);
     request.Expires = wait_ms * 1000000;
     request.NoWait = true;
     s = natsSubscription_FetchRequest(&list, d->sub, &request);
+    if (w->only_fresh && mu_clock_ms() - asked_ms > (uint64_t)wait_ms + FRESH_MS)
+        list.Count = s == NATS_OK ? forget(&list) : list.Count;
     for (int i = 0; s == NATS_OK && i < list.Count; i++) {
         hand_over(w, list.Msgs[i]);
         list.Msgs[i] = NULL;
@@ -289,6 +309,8 @@ nomem:
     free(p);
     return mu_err_set(err, MU_ENOMEM, "cannot take work from NATS: out of memory");
 }
+
+void mu_nats_pull_only_fresh(struct mu_nats_pull *p) { p->work->only_fresh = true; }
 
 void mu_nats_pull_want(struct mu_nats_pull *p, unsigned more)
 {

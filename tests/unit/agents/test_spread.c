@@ -420,13 +420,13 @@ static void permits_are_given_in_turn_and_come_back(void **state)
     hand_down(b);
 }
 
-static void tell_claim(struct hand *h, size_t job, const char *data)
+static void tell_claim(struct hand *h, size_t job, const char *data, uint64_t change)
 {
-    struct mu_wire_event e = {.kind = MU_EVENT_CLAIM, .index = h->jobs[job].index, .delivery = h->jobs[job].delivery, .text = (char *)data};
+    struct mu_wire_event e = {.kind = MU_EVENT_CLAIM, .index = h->jobs[job].index, .delivery = h->jobs[job].delivery, .ticket = change, .text = (char *)data};
     write_event(h, &e);
 }
 
-static void claims_are_those_of_the_latest_delivery(void **state)
+static void claims_are_those_of_the_latest_change(void **state)
 {
     struct play *p = play_up(state, 1);
     struct hand *a = hand_up(p, "h1-aaaaaa", NULL, 1, false, 0), *b;
@@ -435,7 +435,7 @@ static void claims_are_those_of_the_latest_delivery(void **state)
     deal(p, MU_TASK_RUN, 0);
     PLAY_UNTIL(p, a->n_jobs == 1);
     write_started(a, &a->jobs[0]);
-    tell_claim(a, 0, "\"vm-1\"");
+    tell_claim(a, 0, "\"vm-1\"", 5);
     PLAY_UNTIL(p, p->n_claims == 1);
     assert_string_equal(p->claims[0], "\"vm-1\"");
     mu_nats_job_give_back_free(a->jobs[0].job);
@@ -443,10 +443,10 @@ static void claims_are_those_of_the_latest_delivery(void **state)
     b = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
     PLAY_UNTIL(p, b->n_jobs == 1);
     write_started(b, &b->jobs[0]);
-    tell_claim(b, 0, NULL);
+    tell_claim(b, 0, NULL, 8);
     PLAY_UNTIL(p, p->n_claims == 2);
     assert_null(p->claims[0]);
-    tell_claim(a, 0, "\"vm-2\"");
+    tell_claim(a, 0, "\"vm-2\"", 6); /* it was late */
     write_result(b, &b->jobs[0]);
     PLAY_UNTIL(p, p->n_done == 1);
     play_for_ms(p, 50);
@@ -473,7 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_task_that_an_agent_cannot_run_is_an_error, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(letters_that_make_no_sense_are_left_out, bed_setup, play_down),
         cmocka_unit_test_setup_teardown(permits_are_given_in_turn_and_come_back, bed_setup, play_down),
-        cmocka_unit_test_setup_teardown(claims_are_those_of_the_latest_delivery, bed_setup, play_down),
+        cmocka_unit_test_setup_teardown(claims_are_those_of_the_latest_change, bed_setup, play_down),
     };
     return cmocka_run_group_tests_name("spread", tests, NULL, NULL);
 }
