@@ -14,7 +14,7 @@ describe("the page on agents", function()
   it("names options that there are", function()
     local all = help "agent" .. help "agents" .. help "run" .. help "cleanup" .. help "resume"
     local n = 0
-    for option in PAGE:gmatch "%f[-]%-%-(%l[%l-]+)" do
+    for option in PAGE:gsub("`tools/demo.-`", ""):gmatch "%f[-]%-%-(%l[%l-]+)" do
       assert(all:find("--" .. option, 1, true), "--" .. option)
       n = n + 1
     end
