@@ -21,7 +21,9 @@ set(muster_unsanitized
   # The work is Ironic's and sshd's, seconds of it a server. In this build the HTTP client meets an API that misbehaves in
   # lua_http and lua_provisioner, and Ironic, signals, kills and cleanups in integration_burnin_trouble; many servers at
   # once are in integration_scale.
-  integration_burnin integration_burnin_scale integration_ironic integration_ironic_trouble)
+  integration_burnin integration_burnin_scale integration_ironic integration_ironic_trouble
+  # Its troubles come at fixed times; each of them is in integration_agents_trouble, too.
+  integration_agents_chaos)
 
 function(muster_add_program_test name label)
   cmake_parse_arguments(T "" "" "COMMAND" ${ARGN})

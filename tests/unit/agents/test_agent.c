@@ -353,6 +353,7 @@ static void a_task_that_is_dropped_ends_without_a_word(void **state)
 
 static void a_task_that_another_agent_is_at_is_left_to_that_one(void **state)
 {
+    ((struct desk *)*state)->ack_wait_ms = ACK_WAIT_MS;
     struct desk *d = desk_ready(state, SLOW);
     put_task(d, 0);
     agent_start(d, 1, 1000);
@@ -368,6 +369,7 @@ static void a_task_that_another_agent_is_at_is_left_to_that_one(void **state)
 /* As if nats-server, which was killed, had forgotten that it had handed the task out. */
 static void a_task_with_a_claim_that_is_news_is_left_to_whoever_claimed(void **state)
 {
+    ((struct desk *)*state)->ack_wait_ms = ACK_WAIT_MS;
     struct desk *d = desk_ready(state, SLOW);
     struct mu_buf now = MU_BUF_INIT;
     put_task(d, 0);

@@ -114,7 +114,7 @@ static void tasks_are_read_or_not(void **state)
             size_t n_values;
             assert_true(t.run_id && t.verdict && t.verdict->n_failures == 2 && t.repeat && t.claim && t.past_why);
             assert_int_equal(mu_inventory_count(t.servers), 2);
-            assert_int_equal(mu_inventory_at(t.servers, 0)->n_vars, 9);
+            assert_int_equal(mu_inventory_at(t.servers, 0)->n_vars, 8);
             assert_non_null(mu_past_find(t.past, "b", "cpu", "score", &n_values));
             assert_int_equal(n_values, 3);
         }
