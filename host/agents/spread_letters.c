@@ -7,7 +7,7 @@
 #include "agents/spread_internal.h"
 #include "core/clock.h"
 
-#define EVENT_MAX ((size_t)1 << 30)
+#define EVENT_MAX ((size_t)64 << 20) /* bytes of one event: a result with all that it keeps */
 
 static struct mu_spread_letter *letter_of(struct mu_list *l)
 {
@@ -219,7 +219,7 @@ static void take_letter(struct mu_spread *s, struct mu_spread_letter *l, const s
     mu_list_push(&a->pieces, &l->link);
     want_another(s, l); /* else one event of many letters would wait for itself */
     if (a->piece.failed || a->piece.len > EVENT_MAX) {
-        mu_log(MU_ERROR, "Out of memory for what agent %s wrote: it is left out", mu_spread_agent_name(s, l->agent));
+        mu_log(MU_ERROR, "What agent %s wrote is too large, or memory is short: it is left out", mu_spread_agent_name(s, l->agent));
         end_pieces(s, a);
     } else if (!read->more) {
         l->whole = a->piece;
