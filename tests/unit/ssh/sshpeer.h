@@ -167,4 +167,19 @@ UNUSED static ssh_channel peer_login(ssh_session s, peer_message_fn *special, ch
     _exit(6);
 }
 
+/* A shared part that takes any host key, since a peer has a new one each time. password may be NULL. */
+UNUSED static void use_shared_without_host_keys(const char *password, bool with_key)
+{
+    char key[512];
+    const char *keys[] = {key, NULL}, *none[] = {NULL};
+    struct mu_ssh_config config = {.policy = MU_HOSTKEY_OFF, .known_hosts = none, .key_files = with_key ? keys : none,
+                                   .password = password, .agent_timeout_ms = 1000};
+    struct mu_err err = {0};
+
+    snprintf(key, sizeof(key), "%s/id_ed25519", sshtest_dir);
+    mu_ssh_shared_free(shared);
+    if (mu_ssh_shared_new(&shared, &config, &err))
+        fail_msg("%s", err.msg);
+}
+
 #endif

@@ -4,20 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-static void use_shared_without_host_keys(const char *password, bool with_key)
-{
-    char key[512];
-    const char *keys[] = {key, NULL}, *none[] = {NULL};
-    struct mu_ssh_config config = {.policy = MU_HOSTKEY_OFF, .known_hosts = none, .key_files = with_key ? keys : none,
-                                   .password = password, .agent_timeout_ms = 1000};
-    struct mu_err err = {0};
-
-    snprintf(key, sizeof(key), "%s/id_ed25519", sshtest_dir);
-    mu_ssh_shared_free(shared);
-    if (mu_ssh_shared_new(&shared, &config, &err))
-        fail_msg("%s", err.msg);
-}
-
 static void expect_failure(const struct server *srv, uint64_t timeout_ms, int code, const char *cause)
 {
     struct mu_ssh_session *s = session_to(srv);
