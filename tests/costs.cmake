@@ -8,7 +8,8 @@ set(muster_costs
   unit_bindings_memory=25 unit_ssh_traps_flow=20
   integration_network=16 integration_failures=16 integration_store=15 integration_scripts=14 integration_scale=12
   lua_cancel=16 lua_script=16 lua_inventory=15 lua_pair=14 lua_mark=13 lua_http=12 lua_http_tsan=12 lua_use=11
-  unit_ssh_exec_end=12 unit_ssh_session=9 unit_ssh_exec=8 unit_nats_post=24 unit_nats_pull=14)
+  unit_ssh_exec_end=12 unit_ssh_session=5 unit_ssh_session_login=6 unit_ssh_exec=8 unit_nats_post=24
+  unit_nats_pull=14)
 
 # Those that keep a core busy throughout. tools/test has twice as many at once as there are cores, since most tests wait.
 set(muster_busy tools_leaves-nothing integration_burnin_scale integration_burnin_trouble unit_bindings_memory)

@@ -1,5 +1,6 @@
 /* sshpeer.h: a server that misbehaves, in a child process: accepts one connection after another on a port of the
- * kernel's choice and does with each what the test asks. With libssh's own server side where SSH has to be spoken. */
+ * kernel's choice and does with each what the test asks. With libssh's own server side where SSH has to be spoken. And
+ * what a client needs for one: host keys that are not checked, a connect that must fail. */
 #ifndef SSHPEER_H
 #define SSHPEER_H
 
@@ -180,6 +181,19 @@ UNUSED static void use_shared_without_host_keys(const char *password, bool with_
     mu_ssh_shared_free(shared);
     if (mu_ssh_shared_new(&shared, &config, &err))
         fail_msg("%s", err.msg);
+}
+
+/* A connect must fail so; the message names the server. */
+UNUSED static void expect_failure(const struct server *srv, uint64_t timeout_ms, int code, const char *cause)
+{
+    struct mu_ssh_session *s = session_to(srv);
+    struct mu_err err = connect_outcome(s, timeout_ms);
+
+    if (err.code != code)
+        fail_msg("%s instead of %s: %s", mu_code_name(err.code), mu_code_name(code), err.msg);
+    assert_string_equal(err.cause, cause);
+    assert_non_null(strstr(err.msg, srv->address));
+    mu_ssh_session_free(s);
 }
 
 #endif
