@@ -1,4 +1,4 @@
-/* wire_form.h: the elements that what is on the wire is made of (wire.h): put into bytes, and got out of them.
+/* wire_form.h: the elements that what is on the wire is made of (wire.h, brief.h): put into bytes, and got out of them.
  *
  * Purpose: one way to write each kind of element, and to read it with its range checked. The first mistake of a message sticks:
  *   what is got after it is 0, so that a reader asks once, at its end.
@@ -16,7 +16,7 @@
 #include "results/results.h"
 
 /* Kinds beside those of events (1 …) and words (33 …). */
-enum { MU_WIRE_TASK = 65, MU_WIRE_NOTE, MU_WIRE_LETTER };
+enum { MU_WIRE_TASK = 65, MU_WIRE_NOTE, MU_WIRE_LETTER, MU_WIRE_BRIEF };
 
 /* ---- writing. What does not fit, or finds no memory, sets the buffer's `failed` ---- */
 
