@@ -1,5 +1,5 @@
 /* The coordinator's side of a run, with agents that are made by hand and a real nats-server. */
-#include "tests/unit/agents/spread_test.h"
+#include "tests/unit/agents/hands.h"
 
 /* ---- plain runs ---- */
 

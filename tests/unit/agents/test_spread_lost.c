@@ -1,5 +1,5 @@
 /* The coordinator's side of a run when something is lost: agents, the coordinator itself, nats-server, patience. */
-#include "tests/unit/agents/spread_test.h"
+#include "tests/unit/agents/hands.h"
 
 /* ---- the coordinator ---- */
 
