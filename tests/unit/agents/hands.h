@@ -286,4 +286,27 @@ UNUSED static void hand_down(struct hand *h)
     free(h);
 }
 
+/* Begins the run with one agent, which has all its servers then. */
+UNUSED static struct hand *begin_with_one(struct play *p)
+{
+    struct hand *h = hand_up(p, "h1-aaaaaa", NULL, (unsigned)p->home.n, false, 0);
+
+    play_begin(p, false);
+    for (size_t i = 0; i < p->home.n; i++)
+        deal(p, MU_TASK_RUN, i);
+    PLAY_UNTIL(p, h->n_jobs == p->home.n);
+    return h;
+}
+
+/* As if it had been lost: another agent gets the task, as the next delivery. */
+UNUSED static struct hand *pass_on(struct play *p, struct hand *h, size_t job)
+{
+    mu_nats_job_give_back_free(h->jobs[job].job);
+    h->jobs[job].job = NULL;
+
+    struct hand *other = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
+    PLAY_UNTIL(p, other->n_jobs == 1);
+    return other;
+}
+
 #endif
