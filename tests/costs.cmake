@@ -1,8 +1,8 @@
 # Included by tests/CMakeLists.txt: which tests ctest begins with, the longest ones, so that none of them is still at work
 # when all others have ended. ctest learns this by itself, but not for the first run of a build. Seconds, roughly.
 set(muster_costs
-  tools_leaves-nothing=170 integration_agents_trouble=70 integration_agents=30 integration_agents_chaos=30 unit_agents_agent=30
-  integration_agents_refusal=20 unit_agents_spread=20 unit_agents_spread_lost=20
+  tools_leaves-nothing=170 integration_agents_trouble=70 integration_agents=30 integration_agents_chaos=30
+  integration_agents_refusal=20 unit_agents_agent=18 unit_agents_agent_end=25 unit_agents_spread=20 unit_agents_spread_lost=20
   integration_burnin_trouble=80 integration_burnin_scale=70 integration_ironic_trouble=60 lua_provisioner=50
   integration_burnin=40 integration_ending=40 integration_ironic=40 lua_sudo=30 lua_files=30
   unit_bindings_memory=25 unit_ssh_traps=20

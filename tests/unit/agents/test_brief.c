@@ -274,8 +274,6 @@ static void values_are_read_in_all_their_forms(void **state)
     mu_buf_free(&b);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
