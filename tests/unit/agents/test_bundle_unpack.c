@@ -8,7 +8,7 @@
 
 #include "agents/bundle.h"
 #include "agents/bundle_internal.h"
-#include "agents/form.h"
+#include "agents/wire_form.h"
 
 /* ---- hostile bundles ---- */
 
@@ -20,17 +20,15 @@ struct item {
 
 static void write_bundle(struct mu_buf *out, const char *script, const struct item *items, size_t n, size_t claimed)
 {
-    msgpack_packer p;
+    msgpack_packer pk;
     mu_buf_clear(out);
-    msgpack_packer_init(&p, out, mu_form_write);
-    msgpack_pack_array(&p, claimed + 2);
-    msgpack_pack_uint32(&p, MU_BUNDLE_FORM);
-    mu_form_put_text(&p, script);
+    mu_put_start(&pk, out, MU_WIRE_BUNDLE, claimed + 1);
+    mu_put_text(&pk, script);
     for (size_t i = 0; i < n; i++) {
-        msgpack_pack_array(&p, 3);
-        msgpack_pack_str_with_body(&p, items[i].path, items[i].len);
-        msgpack_pack_false(&p);
-        msgpack_pack_bin_with_body(&p, "return", 6);
+        mu_put_array(&pk, 3);
+        msgpack_pack_str_with_body(&pk, items[i].path, items[i].len);
+        mu_put_bool(&pk, false);
+        mu_put_bytes(&pk, "return", 6);
     }
 }
 
