@@ -178,6 +178,14 @@ function M.find_log(log, text)
   end
 end
 
+--- The first log line of a server in what run_script returned whose message matches this pattern, or false.
+function M.has_line(result, server, pattern)
+  for _, line in ipairs(result.log) do
+    if line.server_id == server and line.event:find(pattern) then return line end
+  end
+  return false
+end
+
 -- ---- fleets ----
 
 local Fleet = {}
