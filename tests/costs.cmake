@@ -7,7 +7,7 @@ set(muster_costs
   integration_burnin=40 integration_ending=40 integration_ironic=40 lua_sudo=30 lua_files=30
   unit_bindings_memory=25 unit_ssh_traps=20
   integration_network=16 integration_failures=16 integration_store=15 integration_scripts=14 integration_scale=12
-  lua_cancel=16 lua_script=16 lua_inventory=15 lua_pair=14 lua_mark=13 lua_http=12 lua_http_tsan=12 lua_use=11
+  lua_cancel=16 lua_interrupt=12 lua_script=16 lua_inventory=15 lua_pair=14 lua_mark=13 lua_http=12 lua_http_tsan=12 lua_use=11
   unit_ssh_exec_end=12 unit_ssh_session=9 unit_ssh_exec=8 unit_nats_post=24 unit_nats_pull=14)
 
 # Those that keep a core busy throughout. tools/test has twice as many at once as there are cores, since most tests wait.
