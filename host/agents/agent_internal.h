@@ -85,7 +85,7 @@ struct mu_guest {
     struct mu_err why;
     struct mu_brief brief;
     char *script_file, *library_dir;
-    char *folder, *shown_folder;        /* of the script: here, and as the run's user calls it */
+    char *shown_folder;                 /* of the script, as the run's user calls it */
     struct mu_alias aliases[4];
     struct mu_script *script;
     struct mu_logger *logger;

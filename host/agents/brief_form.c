@@ -5,151 +5,118 @@
 
 #include "agents/brief.h"
 #include "agents/bundle_internal.h"
-#include "agents/form.h"
+#include "agents/wire_form.h"
 
-#define FORM 1
 #define RUN_ID_MAX 64
 
 /* ---- writing ---- */
 
-static void put_flag(msgpack_packer *p, bool yes)
+static void put_pairs(msgpack_packer *pk, const struct mu_brief_pair *pairs, size_t n)
 {
-    if (yes)
-        msgpack_pack_true(p);
-    else
-        msgpack_pack_false(p);
-}
-
-static void put_pairs(msgpack_packer *p, const struct mu_brief_pair *pairs, size_t n)
-{
-    msgpack_pack_array(p, 2 * n);
+    mu_put_array(pk, 2 * n);
     for (size_t i = 0; i < n; i++) {
-        mu_form_put_text(p, pairs[i].name);
-        mu_form_put_text(p, pairs[i].value);
+        mu_put_text(pk, pairs[i].name);
+        mu_put_text(pk, pairs[i].value);
     }
 }
 
-static void put_steps(msgpack_packer *p, char *const *steps)
+static void put_steps(msgpack_packer *pk, char *const *steps)
 {
     size_t n = 0;
     while (steps && steps[n])
         n++;
     if (!steps) {
-        msgpack_pack_nil(p);
+        mu_put_nil(pk);
         return;
     }
-    msgpack_pack_array(p, n);
+    mu_put_array(pk, n);
     for (size_t i = 0; i < n; i++)
-        mu_form_put_text(p, steps[i]);
+        mu_put_text(pk, steps[i]);
 }
-
-#define ELEMENTS 25
 
 void mu_brief_write(const struct mu_brief *b, struct mu_buf *out)
 {
-    msgpack_packer p;
-    msgpack_packer_init(&p, out, mu_form_write);
-    msgpack_pack_array(&p, ELEMENTS);
-    msgpack_pack_uint32(&p, FORM);
-    msgpack_pack_uint32(&p, (uint32_t)b->state);
-    mu_form_put_text(&p, b->run_id);
-    mu_form_put_text(&p, b->owner);
-    mu_form_put_text(&p, b->bundle);
-    mu_form_put_text(&p, b->user);
-    mu_form_put_text(&p, b->script_path);
-    put_pairs(&p, b->params, b->n_params);
-    put_pairs(&p, b->thresholds, b->n_thresholds);
-    put_steps(&p, b->steps);
-    put_flag(&p, b->local);
-    put_flag(&p, b->fail_fast);
-    put_flag(&p, b->dry_run);
-    put_flag(&p, b->allow_destructive);
-    put_flag(&p, b->cleanup);
-    put_flag(&p, b->pairs);
-    msgpack_pack_uint64(&p, b->timeout_ms);
-    msgpack_pack_uint64(&p, b->connect_timeout_ms);
-    msgpack_pack_uint64(&p, b->setup_timeout_ms);
-    msgpack_pack_uint64(&p, b->teardown_timeout_ms);
-    msgpack_pack_int64(&p, b->connect_retries);
-    msgpack_pack_uint64(&p, b->task_memory);
-    msgpack_pack_uint32(&p, (uint32_t)b->level);
-    put_flag(&p, b->has_shared);
-    msgpack_pack_bin_with_body(&p, mu_buf_cstr(&b->shared), b->shared.len);
+    msgpack_packer pk;
+    mu_put_start(&pk, out, MU_WIRE_BRIEF, 24);
+    mu_put_uint(&pk, b->state);
+    mu_put_text(&pk, b->run_id);
+    mu_put_text(&pk, b->owner);
+    mu_put_text(&pk, b->bundle);
+    mu_put_text(&pk, b->user);
+    mu_put_text(&pk, b->script_path);
+    put_pairs(&pk, b->params, b->n_params);
+    put_pairs(&pk, b->thresholds, b->n_thresholds);
+    put_steps(&pk, b->steps);
+    mu_put_bool(&pk, b->local);
+    mu_put_bool(&pk, b->fail_fast);
+    mu_put_bool(&pk, b->dry_run);
+    mu_put_bool(&pk, b->allow_destructive);
+    mu_put_bool(&pk, b->cleanup);
+    mu_put_bool(&pk, b->pairs);
+    mu_put_uint(&pk, b->timeout_ms);
+    mu_put_uint(&pk, b->connect_timeout_ms);
+    mu_put_uint(&pk, b->setup_timeout_ms);
+    mu_put_uint(&pk, b->teardown_timeout_ms);
+    mu_put_int(&pk, b->connect_retries);
+    mu_put_uint(&pk, b->task_memory);
+    mu_put_uint(&pk, b->level);
+    mu_put_bool(&pk, b->has_shared);
+    mu_put_bytes(&pk, b->shared.data, b->shared.len);
 }
 
 /* ---- reading ---- */
 
-/* What must be there. */
-static char *need(struct mu_form *f, bool *failed)
+static void get_pairs(struct mu_wire_in *in, struct mu_brief_pair **pairs, size_t *n)
 {
-    char *text = mu_form_copy(f, failed);
-    f->bad = f->bad || (!text && !*failed);
-    return text;
-}
-
-static void read_pairs(struct mu_form *f, struct mu_brief_pair **pairs, size_t *n, bool *failed)
-{
-    size_t all = mu_form_array(f) / 2;
-    *pairs = calloc(all ? all : 1, sizeof **pairs);
-    *failed = *failed || !*pairs;
-    for (size_t i = 0; i < all && !f->bad && !*failed; i++) {
-        *n = i + 1;
-        (*pairs)[i].name = need(f, failed);
-        (*pairs)[i].value = need(f, failed);
-    }
-}
-
-static void read_steps(struct mu_form *f, char ***steps, bool *failed)
-{
-    if (mu_form_is_nil(f))
+    struct mu_wire_in list;
+    if (!mu_get_array(in, "list of names and values", &list))
         return;
-    size_t n = mu_form_array(f);
-    *steps = calloc(n + 1, sizeof **steps);
-    *failed = *failed || !*steps;
-    for (size_t i = 0; i < n && !f->bad && !*failed; i++)
-        (*steps)[i] = need(f, failed);
+    *pairs = mu_get_room(&list, list.n / 2, sizeof **pairs);
+    while (*pairs && *n < list.n / 2) {
+        struct mu_brief_pair *pair = &(*pairs)[(*n)++];
+        pair->name = mu_get_must(&list);
+        pair->value = mu_get_must(&list);
+    }
+    mu_get_end(&list);
 }
 
-static unsigned read_one_of(struct mu_form *f, unsigned last)
+static void get_steps(struct mu_wire_in *in, char ***steps)
 {
-    uint64_t v = mu_form_count(f);
-    f->bad = f->bad || v > last;
-    return f->bad ? 0 : (unsigned)v;
+    struct mu_wire_in list;
+    if (!mu_get_array_or_nil(in, "list of steps", &list))
+        return;
+    *steps = mu_get_room(&list, list.n + 1, sizeof **steps);
+    for (size_t i = 0; *steps && i < list.n; i++)
+        (*steps)[i] = mu_get_must(&list);
 }
 
-static void read_all(struct mu_brief *b, struct mu_form *f, bool *failed)
+static void get_all(struct mu_brief *b, struct mu_wire_in *in)
 {
-    b->state = (enum mu_brief_state)read_one_of(f, MU_BRIEF_OVER);
-    b->run_id = need(f, failed);
-    b->owner = need(f, failed);
-    b->bundle = need(f, failed);
-    b->user = mu_form_copy(f, failed);
-    b->script_path = need(f, failed);
-    read_pairs(f, &b->params, &b->n_params, failed);
-    read_pairs(f, &b->thresholds, &b->n_thresholds, failed);
-    read_steps(f, &b->steps, failed);
-    b->local = mu_form_flag(f);
-    b->fail_fast = mu_form_flag(f);
-    b->dry_run = mu_form_flag(f);
-    b->allow_destructive = mu_form_flag(f);
-    b->cleanup = mu_form_flag(f);
-    b->pairs = mu_form_flag(f);
-    b->timeout_ms = mu_form_count(f);
-    b->connect_timeout_ms = mu_form_count(f);
-    b->setup_timeout_ms = mu_form_count(f);
-    b->teardown_timeout_ms = mu_form_count(f);
-    int64_t retries = mu_form_number(f);
-    f->bad = f->bad || retries < INT_MIN || retries > INT_MAX;
-    b->connect_retries = f->bad ? 0 : (int)retries;
-    uint64_t memory = mu_form_count(f);
-    f->bad = f->bad || memory > SIZE_MAX;
-    b->task_memory = (size_t)memory;
-    b->level = (enum mu_level)read_one_of(f, MU_LEVEL_OFF);
-    b->has_shared = mu_form_flag(f);
-    size_t len;
-    const void *shared = mu_form_bytes(f, &len);
-    mu_buf_add(&b->shared, shared, len);
-    *failed = *failed || b->shared.failed;
+    b->state = (enum mu_brief_state)mu_get_enum(in, MU_BRIEF_OVER);
+    b->run_id = mu_get_must(in);
+    b->owner = mu_get_must(in);
+    b->bundle = mu_get_must(in);
+    b->user = mu_get_text(in);
+    b->script_path = mu_get_must(in);
+    get_pairs(in, &b->params, &b->n_params);
+    get_pairs(in, &b->thresholds, &b->n_thresholds);
+    get_steps(in, &b->steps);
+    b->local = mu_get_bool(in);
+    b->fail_fast = mu_get_bool(in);
+    b->dry_run = mu_get_bool(in);
+    b->allow_destructive = mu_get_bool(in);
+    b->cleanup = mu_get_bool(in);
+    b->pairs = mu_get_bool(in);
+    b->timeout_ms = mu_get_uint(in, UINT64_MAX);
+    b->connect_timeout_ms = mu_get_uint(in, UINT64_MAX);
+    b->setup_timeout_ms = mu_get_uint(in, UINT64_MAX);
+    b->teardown_timeout_ms = mu_get_uint(in, UINT64_MAX);
+    b->connect_retries = (int)mu_get_int(in, INT_MIN, INT_MAX);
+    b->task_memory = mu_get_size(in);
+    b->level = (enum mu_level)mu_get_enum(in, MU_LEVEL_OFF);
+    b->has_shared = mu_get_bool(in);
+    mu_get_bytes(in, &b->shared);
+    mu_get_end(in);
 }
 
 /* They become parts of subjects and of paths. */
@@ -162,21 +129,24 @@ static bool names_are_good(const struct mu_brief *b)
 
 int mu_brief_read(struct mu_brief *out, const void *bytes, size_t len, struct mu_err *err)
 {
-    struct mu_form f = MU_FORM_INIT(bytes, len);
+    struct mu_wire_doc doc;
+    struct mu_wire_in in;
     struct mu_brief b = {0};
-    bool failed = false;
-    int rc = 0;
-    size_t n = mu_form_array(&f);
-    if (mu_form_count(&f) != FORM || n != ELEMENTS || f.bad)
-        return mu_err_set(err, MU_EINVAL, "a run's brief is of another form than that of this muster (" MUSTER_VERSION ")");
-    read_all(&b, &f, &failed);
-    if (failed)
-        rc = mu_err_set(err, MU_ENOMEM, "out of memory");
-    else if (f.bad || f.at != f.end || !names_are_good(&b))
-        rc = mu_err_set(err, MU_EINVAL, "a run's brief cannot be read: it is damaged, or nothing that muster wrote");
+    size_t at = 0;
+    int rc = mu_wire_open(&doc, &in, "a run's brief", bytes, len, &at, err);
     if (rc)
+        return rc;
+    if (doc.kind != MU_WIRE_BRIEF)
+        mu_get_refuse(&in, "it is something else");
+    if (at != len)
+        mu_get_refuse(&in, "something comes after its end");
+    get_all(&b, &in);
+    if (!mu_get_failed(&in) && !names_are_good(&b))
+        mu_get_refuse(&in, "its run, or its bundle, has a name that cannot be one");
+    mu_wire_close(&doc);
+    if (doc.rc)
         mu_brief_clear(&b);
     else
         *out = b;
-    return rc;
+    return doc.rc;
 }

@@ -5,7 +5,7 @@
  *   the whole standard library, which the provisioners' drivers are part of; an agent checks the content against the name and
  *   unpacks it into its cache, once. A module whose name is made up at run time travels when `files` names it, or the standard
  *   library has it.
- * Form: MessagePack, an array: the number of the form, the script's path, then [path, executable, bytes] for each file in the
+ * Form: MessagePack (wire_form.h), an array: form and kind, the script's path, then [path, executable, bytes] for each file in the
  *   order of paths. They are relative: "script/…" is the script's folder, or one above it when files are there; "share/lib/…"
  *   the standard library, "share/…" the scripts beside it. The name is the SHA-256 of these bytes, in hexadecimal.
  * Owner: the caller's buffers. Thread: any; two processes may unpack the same at once. Must not know: how it travels.

@@ -9,7 +9,6 @@
 
 #include "agents/bundle.h"
 
-#define MU_BUNDLE_FORM 1
 #define MU_BUNDLE_FILES_MAX 8192
 #define MU_BUNDLE_PATH_MAX 1024
 #define MU_BUNDLE_SCRIPT "script"    /* the script's folder, or one above it */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agents/form.h"
+#include "agents/wire_form.h"
 #include "run/script.h"
 #include "ssh/sha256.h"
 
@@ -223,7 +223,7 @@ static int settle(struct pack *k)
 static int encode(struct pack *k, struct mu_buf *out)
 {
     const char *script = NULL;
-    msgpack_packer p;
+    msgpack_packer pk;
     for (size_t i = 0; i < k->n; i++)
         if (!strcmp(k->files[i].source->path, k->s->path) &&
             !strncmp(k->files[i].path, MU_BUNDLE_SCRIPT "/", sizeof MU_BUNDLE_SCRIPT))
@@ -231,19 +231,14 @@ static int encode(struct pack *k, struct mu_buf *out)
     if (!script)
         return mu_err_set(k->err, MU_EINVAL, "%s has no place at an agent", k->s->path);
     mu_buf_clear(out);
-    msgpack_packer_init(&p, out, mu_form_write);
-    msgpack_pack_array(&p, k->n + 2);
-    msgpack_pack_uint32(&p, MU_BUNDLE_FORM);
-    mu_form_put_text(&p, script);
+    mu_put_start(&pk, out, MU_WIRE_BUNDLE, k->n + 1);
+    mu_put_text(&pk, script);
     for (size_t i = 0; i < k->n; i++) {
         const struct mu_bundle_source *f = k->files[i].source;
-        msgpack_pack_array(&p, 3);
-        mu_form_put_text(&p, k->files[i].path);
-        if (f->executable)
-            msgpack_pack_true(&p);
-        else
-            msgpack_pack_false(&p);
-        msgpack_pack_bin_with_body(&p, mu_buf_cstr(&f->bytes), f->bytes.len);
+        mu_put_array(&pk, 3);
+        mu_put_text(&pk, k->files[i].path);
+        mu_put_bool(&pk, f->executable);
+        mu_put_bytes(&pk, f->bytes.data, f->bytes.len);
     }
     if (out->failed)
         return mu_err_set(k->err, MU_ENOMEM, "out of memory");

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/form.h"
+#include "agents/wire_form.h"
 #include "core/clock.h"
 #include "run/state_dir.h"
 
@@ -51,20 +51,26 @@ static int refuse(struct mu_err *err, const char *name, const char *why)
     return mu_err_set(err, MU_EINVAL, "bundle %.12s: %s", name, why);
 }
 
+static int refuse_form(struct mu_err *err, const char *name)
+{
+    return refuse(err, name, "it is not of the form that this muster knows");
+}
+
 /* A path that is one of the others' folder is not found here: it cannot be written. */
-static int read_files(struct mu_bundle_content *out, struct mu_form *f, const char *name, struct mu_err *err)
+static int read_files(struct mu_bundle_content *out, struct mu_wire_in *in, size_t n, const char *name, struct mu_err *err)
 {
     bool has_script = false;
-    size_t n = out->n;
-    out->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct mu_bundle_file *file = &out->files[i], *last = i ? file - 1 : NULL;
-        f->bad = mu_form_array(f) != 3 || f->bad;
-        file->path = mu_form_text(f, &file->path_len);
-        file->executable = mu_form_flag(f);
-        file->bytes = mu_form_bytes(f, &file->len);
-        if (f->bad)
-            return refuse(err, name, "it is not of the form that this muster knows");
+        struct mu_wire_in e;
+        if (!mu_get_array(in, "file", &e))
+            return refuse_form(err, name);
+        file->path = mu_get_view(&e, &file->path_len);
+        file->executable = mu_get_bool(&e);
+        file->bytes = mu_get_borrowed(&e, &file->len);
+        mu_get_end(&e);
+        if (mu_get_failed(&e))
+            return refuse_form(err, name);
         if (!is_good_path(file->path, file->path_len))
             return refuse(err, name, "it names a file outside itself");
         if (last && compare(last->path, last->path_len, file->path, file->path_len) >= 0)
@@ -72,15 +78,30 @@ static int read_files(struct mu_bundle_content *out, struct mu_form *f, const ch
         has_script = has_script || !compare(file->path, file->path_len, out->script, out->script_len);
         out->n++;
     }
-    if (f->at != f->end)
-        return refuse(err, name, "there is something behind its end");
     return has_script ? 0 : refuse(err, name, "the script is not in it");
+}
+
+static int read_content(struct mu_bundle_content *out, struct mu_wire_in *in, const char *name, struct mu_err *err)
+{
+    if (in->doc->kind != MU_WIRE_BUNDLE)
+        return refuse_form(err, name);
+    out->script = mu_get_view(in, &out->script_len);
+    size_t n = in->n - in->at;
+    if (mu_get_failed(in) || !n)
+        return refuse_form(err, name);
+    if (n > MU_BUNDLE_FILES_MAX)
+        return refuse(err, name, "there are too many files in it");
+    out->files = calloc(n, sizeof *out->files);
+    return out->files ? read_files(out, in, n, name, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
 }
 
 int mu_bundle_read(struct mu_bundle_content *out, const char *name, const void *bytes, size_t len, struct mu_err *err)
 {
-    struct mu_form f = MU_FORM_INIT(bytes, len);
+    struct mu_wire_doc doc;
+    struct mu_wire_in in;
+    struct mu_err why = {0};
     char is[MU_BUNDLE_NAME_SIZE];
+    size_t at = 0;
     *out = (struct mu_bundle_content){0};
     if (!mu_bundle_name_is_good(name))
         return mu_err_set(err, MU_EINVAL, "there is no bundle of such a name: 64 hexadecimal digits");
@@ -91,17 +112,12 @@ int mu_bundle_read(struct mu_bundle_content *out, const char *name, const void *
         return rc;
     if (strcmp(is, name) != 0)
         return refuse(err, name, "its content is not what its name says (SHA-256)");
-    size_t n = mu_form_array(&f);
-    if (mu_form_count(&f) != MU_BUNDLE_FORM || f.bad || n < 3)
-        return refuse(err, name, "it is not of the form that this muster knows");
-    if (n - 2 > MU_BUNDLE_FILES_MAX)
-        return refuse(err, name, "there are too many files in it");
-    out->script = mu_form_text(&f, &out->script_len);
-    out->n = n - 2;
-    out->files = calloc(out->n, sizeof *out->files);
-    if (!out->files)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    return read_files(out, &f, name, err);
+    rc = mu_wire_open(&doc, &in, "bundle", bytes, len, &at, &why);
+    if (rc)
+        return rc == MU_ENOMEM ? mu_err_set(err, rc, "out of memory") : refuse_form(err, name);
+    rc = at == len ? read_content(out, &in, name, err) : refuse(err, name, "there is something behind its end");
+    mu_wire_close(&doc);
+    return rc;
 }
 
 void mu_bundle_content_clear(struct mu_bundle_content *c)

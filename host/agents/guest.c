@@ -128,23 +128,15 @@ static int start(struct mu_guest *g, struct mu_err *err)
     return 0;
 }
 
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
-}
-
 /* Errors are to say what they say in a run without agents: the paths as its user has them. MU_ENOMEM. */
 static int name_sources(struct mu_guest *g)
 {
     const char *path = g->brief.script_path ? g->brief.script_path : g->script_file;
     size_t n = 0;
-    g->folder = folder_of(g->script_file);
-    g->shown_folder = folder_of(path);
-    if (!g->folder || !g->shown_folder)
+    if (!(g->shown_folder = mu_script_folder_of(path)))
         return MU_ENOMEM;
     g->aliases[n++] = (struct mu_alias){g->script_file, path};
-    g->aliases[n++] = (struct mu_alias){g->folder, g->shown_folder};
+    g->aliases[n++] = (struct mu_alias){g->script->dir, g->shown_folder};
     if (g->library_dir && g->agent->config.library_dir)
         g->aliases[n++] = (struct mu_alias){g->library_dir, g->agent->config.library_dir};
     g->aliases[n] = (struct mu_alias){NULL, NULL};
@@ -366,7 +358,6 @@ void mu_guest_free(struct mu_guest *g)
     mu_brief_clear(&g->brief);
     mu_seats_clear(&g->seats);
     free(g->script_file);
-    free(g->folder);
     free(g->shown_folder);
     free(g->library_dir);
     free(g->run_id);

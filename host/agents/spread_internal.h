@@ -1,10 +1,10 @@
 /* spread_internal.h: the coordinator's crew from inside: what the spread_*.c files share.
  *
  * Files: spread.c begins it and spread_end.c ends it; spread_open.c says which queue is whose and publishes the script;
- *   spread_tasks.c puts tasks into the queue, spread_look.c looks at what is there already,
- *   spread_stall.c at what nobody is given; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c
- *   knows who is at what and what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits
- *   for a permit; spread_watch.c looks for those who are gone; spread_chores.c does what waits for nats-server.
+ *   spread_tasks.c puts tasks into the queue, spread_look.c looks at what is there already, spread_stall.c at what nobody is
+ *   given; spread_pull.c gets what agents write, and spread_letters.c takes it in; spread_results.c knows who is at what and
+ *   what it came to, spread_failures.c what nobody does any more, spread_permits.c who waits for a permit; spread_watch.c
+ *   looks for those who are gone; spread_chores.c does what waits for nats-server.
  * Owner: spread.c makes and frees it. Thread: the run's main one, but a chore's work.
  * Must not know: what spread.h hides.
  *

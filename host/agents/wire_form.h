@@ -1,4 +1,4 @@
-/* wire_form.h: the elements that what is on the wire is made of (wire.h): put into bytes, and got out of them.
+/* wire_form.h: the elements that what is on the wire is made of (wire.h, brief.h, bundle.h): put into bytes, and got out of them.
  *
  * Purpose: one way to write each kind of element, and to read it with its range checked. The first mistake of a message sticks:
  *   what is got after it is 0, so that a reader asks once, at its end.
@@ -16,7 +16,7 @@
 #include "results/results.h"
 
 /* Kinds beside those of events (1 …) and words (33 …). */
-enum { MU_WIRE_TASK = 65, MU_WIRE_NOTE, MU_WIRE_LETTER };
+enum { MU_WIRE_TASK = 65, MU_WIRE_NOTE, MU_WIRE_LETTER, MU_WIRE_BRIEF, MU_WIRE_BUNDLE };
 
 /* ---- writing. What does not fit, or finds no memory, sets the buffer's `failed` ---- */
 
@@ -68,7 +68,9 @@ bool mu_get_bool(struct mu_wire_in *in);
 char *mu_get_text(struct mu_wire_in *in); /* malloc'd; nil: NULL */
 char *mu_get_must(struct mu_wire_in *in); /* the same, which nil is a mistake for */
 void mu_get_bytes(struct mu_wire_in *in, struct mu_buf *out);
-const void *mu_get_borrowed(struct mu_wire_in *in, size_t *n); /* bytes, where they are in what was read */
+/* Bytes, and a text, where they are in what was read; the latter without a NUL behind it, and perhaps with some in it. */
+const void *mu_get_borrowed(struct mu_wire_in *in, size_t *n);
+const char *mu_get_view(struct mu_wire_in *in, size_t *n);
 bool mu_get_array(struct mu_wire_in *in, const char *what, struct mu_wire_in *out); /* false: a mistake */
 bool mu_get_array_or_nil(struct mu_wire_in *in, const char *what, struct mu_wire_in *out); /* false: nil, or a mistake */
 void mu_get_end(struct mu_wire_in *in); /* more elements are a mistake */

@@ -183,6 +183,18 @@ const void *mu_get_borrowed(struct mu_wire_in *in, size_t *n)
     return o->via.bin.ptr;
 }
 
+const char *mu_get_view(struct mu_wire_in *in, size_t *n)
+{
+    const msgpack_object *o = next(in);
+    *n = 0;
+    if (o && o->type != MSGPACK_OBJECT_STR)
+        wrong(in, "text");
+    if (!o || o->type != MSGPACK_OBJECT_STR || !o->via.str.size)
+        return "";
+    *n = o->via.str.size;
+    return o->via.str.ptr;
+}
+
 void mu_get_bytes(struct mu_wire_in *in, struct mu_buf *out)
 {
     size_t n;

@@ -6,8 +6,7 @@
 #include "command.h"
 #include "options.h"
 
-enum { OPT_NAME = 256, OPT_GROUPS, OPT_WORKERS, OPT_DRAIN_TIMEOUT, OPT_ACK_WAIT, OPT_CACHE_DIR, OPT_GRACE, OPT_LOG_FORMAT,
-       OPT_LOG_FILE, OPT_LOG_LEVEL, OPT_COLOR };
+enum { OPT_NAME = 256, OPT_GROUPS, OPT_WORKERS, OPT_DRAIN_TIMEOUT, OPT_ACK_WAIT, OPT_CACHE_DIR, OPT_GRACE };
 
 static const struct cli_option agent_table[] = {
     {0, "The agent", NULL, NULL},
@@ -37,12 +36,7 @@ static const struct cli_option agent_table[] = {
     CLI_SSH_OPTIONS,
 
     {0, "Log (on standard error)", NULL, NULL},
-    {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
-    {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
-    {OPT_LOG_LEVEL, "log-level", "LEVEL", "trace, debug, info, warning or error (default info)"},
-    {'v', "verbose", NULL, "the level debug; -vv: trace"},
-    {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
-    {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    CLI_LOG_OPTIONS,
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},
@@ -75,11 +69,6 @@ void agent_args_help(FILE *to)
           to);
 }
 
-struct verbosity {
-    unsigned verbose;
-    int level; /* -1: not said */
-};
-
 static int groups(struct agent_args *a, const char *v)
 {
     for (const char *at = v; at;) {
@@ -101,16 +90,15 @@ static int groups(struct agent_args *a, const char *v)
     return 0;
 }
 
-static int one(struct agent_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
+static int one(struct agent_args *a, int id, const char *v, int argc)
 {
-    static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
-    static const char *const formats[] = {"console", "json", "logfmt", NULL};
-    static const char *const colors[] = {"auto", "always", "never", NULL};
-    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "agent", id, v, argc);
+    int rc = ssh_args_one(&a->ssh, &a->run, "agent", id, v, argc);
 
     if (rc == SSH_ARGS_OTHER)
         rc = nats_args_one(&a->nats, "agent", id, v);
-    if (rc != NATS_ARGS_OTHER)
+    if (rc == NATS_ARGS_OTHER)
+        rc = log_args_one(&a->log, "agent", id, v);
+    if (rc != LOG_ARGS_OTHER)
         return rc;
     switch (id) {
     case 'h':
@@ -132,24 +120,6 @@ static int one(struct agent_args *a, int id, const char *v, int argc, struct ver
         return cli_value_duration("agent", "ack-wait", v, &a->agent.ack_wait_ms);
     case OPT_GRACE:
         return cli_value_duration("agent", "grace", v, &a->run.grace_ms);
-    case OPT_LOG_FORMAT:
-        rc = cli_value_choice("agent", "log-format", v, formats, &i);
-        a->log.format = (enum muster_log_format)i;
-        return rc;
-    case OPT_LOG_FILE:
-        return cli_value_text("agent", "log-file", v, &a->log.file);
-    case OPT_LOG_LEVEL:
-        return cli_value_choice("agent", "log-level", v, levels, &verbosity->level);
-    case 'v':
-        verbosity->verbose++;
-        return 0;
-    case 'q':
-        a->log.quiet = true;
-        return 0;
-    case OPT_COLOR:
-        rc = cli_value_choice("agent", "color", v, colors, &i);
-        a->log.color = (enum cli_color)i;
-        return rc;
     default:
         return cli_misuse("agent", "option %d is not handled", id);
     }
@@ -158,14 +128,14 @@ static int one(struct agent_args *a, int id, const char *v, int argc, struct ver
 int agent_args_parse(struct agent_args *a, int argc, char **argv)
 {
     struct cli_parser parser;
-    struct verbosity verbosity = {0, -1};
     int id;
 
     *a = (struct agent_args){.run = MUSTER_RUN_OPTIONS_INIT, .agent = MUSTER_AGENT_OPTIONS_INIT};
     nats_args_start(&a->nats);
+    log_args_start(&a->log);
     cli_parser_start(&parser, "agent", agent_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
-        if (id == CLI_BAD || one(a, id, parser.value, argc, &verbosity) != 0)
+        if (id == CLI_BAD || one(a, id, parser.value, argc) != 0)
             return CLI_USAGE;
         if (a->help)
             return 0;
@@ -177,14 +147,8 @@ int agent_args_parse(struct agent_args *a, int argc, char **argv)
         return CLI_USAGE;
     if (a->agent.ack_wait_ms && a->agent.ack_wait_ms < 1000)
         return cli_misuse("agent", "--ack-wait: less than a second is no time to be out of reach");
-    if (a->log.quiet && verbosity.verbose > 0)
-        return cli_misuse("agent", "--quiet and --verbose exclude each other");
-    if (verbosity.level >= 0)
-        a->level = (enum muster_level)verbosity.level;
-    else if (verbosity.verbose > 0)
-        a->level = verbosity.verbose == 1 ? MUSTER_DEBUG : MUSTER_TRACE;
-    else
-        a->level = a->log.quiet && !a->log.file ? MUSTER_WARNING : MUSTER_INFO;
+    if (log_args_together(&a->log, "agent") != 0)
+        return CLI_USAGE;
     a->agent.nats = &a->nats.options;
     a->agent.run = &a->run;
     a->agent.groups = (const char *const *)a->groups;

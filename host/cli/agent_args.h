@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
+#include "log_args.h"
 #include "nats_args.h"
-#include "sinks.h"
 #include "ssh_args.h"
 #include "values.h"
 
@@ -22,8 +22,7 @@ struct agent_args {
     struct nats_args nats;
     struct muster_run_options run; /* what of it is an agent's own */
     struct muster_agent_options agent;
-    enum muster_level level;
-    struct cli_log log;
+    struct log_args log;
 };
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. */

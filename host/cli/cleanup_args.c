@@ -4,8 +4,7 @@
 #include "options.h"
 #include "values.h"
 
-enum { OPT_STATE_DIR = 256, OPT_JOURNAL, OPT_LIST, OPT_SCRIPT, OPT_TEARDOWN_TIMEOUT, OPT_GRACE, OPT_LOG_FORMAT,
-       OPT_LOG_FILE, OPT_LOG_LEVEL, OPT_COLOR };
+enum { OPT_STATE_DIR = 256, OPT_JOURNAL, OPT_LIST, OPT_SCRIPT, OPT_TEARDOWN_TIMEOUT, OPT_GRACE };
 
 static const struct cli_option cleanup_table[] = {
     {0, "What to clean up", NULL, NULL},
@@ -29,12 +28,7 @@ static const struct cli_option cleanup_table[] = {
     CLI_NATS_OPTIONS,
 
     {0, "Log (on standard error)", NULL, NULL},
-    {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
-    {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
-    {OPT_LOG_LEVEL, "log-level", "LEVEL", "trace, debug, info, warning or error (default info)"},
-    {'v', "verbose", NULL, "the level debug; -vv: trace"},
-    {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
-    {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    CLI_LOG_OPTIONS,
 
     {0, "Other", NULL, NULL},
     {'h', "help", NULL, "print this help"},
@@ -65,21 +59,15 @@ void cleanup_args_help(FILE *to)
           to);
 }
 
-struct verbosity {
-    unsigned verbose;
-    int level; /* -1: not said */
-};
-
-static int one(struct cleanup_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
+static int one(struct cleanup_args *a, int id, const char *v, int argc)
 {
-    static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
-    static const char *const formats[] = {"console", "json", "logfmt", NULL};
-    static const char *const colors[] = {"auto", "always", "never", NULL};
-    int i = 0, rc = ssh_args_one(&a->ssh, &a->run, "cleanup", id, v, argc);
+    int rc = ssh_args_one(&a->ssh, &a->run, "cleanup", id, v, argc);
 
     if (rc == SSH_ARGS_OTHER)
         rc = nats_args_one(&a->nats, "cleanup", id, v);
-    if (rc != NATS_ARGS_OTHER)
+    if (rc == NATS_ARGS_OTHER)
+        rc = log_args_one(&a->log, "cleanup", id, v);
+    if (rc != LOG_ARGS_OTHER)
         return rc;
     switch (id) {
     case 'h':
@@ -101,24 +89,6 @@ static int one(struct cleanup_args *a, int id, const char *v, int argc, struct v
         return cli_value_duration("cleanup", "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
         return cli_value_duration("cleanup", "grace", v, &a->run.grace_ms);
-    case OPT_LOG_FORMAT:
-        rc = cli_value_choice("cleanup", "log-format", v, formats, &i);
-        a->log.format = (enum muster_log_format)i;
-        return rc;
-    case OPT_LOG_FILE:
-        return cli_value_text("cleanup", "log-file", v, &a->log.file);
-    case OPT_LOG_LEVEL:
-        return cli_value_choice("cleanup", "log-level", v, levels, &verbosity->level);
-    case 'v':
-        verbosity->verbose++;
-        return 0;
-    case 'q':
-        a->log.quiet = true;
-        return 0;
-    case OPT_COLOR:
-        rc = cli_value_choice("cleanup", "color", v, colors, &i);
-        a->log.color = (enum cli_color)i;
-        return rc;
     default:
         return cli_misuse("cleanup", "option %d is not handled", id);
     }
@@ -127,14 +97,14 @@ static int one(struct cleanup_args *a, int id, const char *v, int argc, struct v
 int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
 {
     struct cli_parser parser;
-    struct verbosity verbosity = {0, -1};
     int id;
 
     *a = (struct cleanup_args){.run = MUSTER_RUN_OPTIONS_INIT};
     nats_args_start(&a->nats);
+    log_args_start(&a->log);
     cli_parser_start(&parser, "cleanup", cleanup_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
-        if (id == CLI_BAD || one(a, id, parser.value, argc, &verbosity) != 0)
+        if (id == CLI_BAD || one(a, id, parser.value, argc) != 0)
             return CLI_USAGE;
         if (a->help)
             return 0;
@@ -149,14 +119,8 @@ int cleanup_args_parse(struct cleanup_args *a, int argc, char **argv)
         return cli_misuse("cleanup", "--%s is the agents' own with --nats: give it to `muster agent`", a->ssh.first);
     if (a->journals.n && a->state_dir)
         return cli_misuse("cleanup", "--journal and --state-dir exclude each other");
-    if (a->log.quiet && verbosity.verbose > 0)
-        return cli_misuse("cleanup", "--quiet and --verbose exclude each other");
-    if (verbosity.level >= 0)
-        a->level = (enum muster_level)verbosity.level;
-    else if (verbosity.verbose > 0)
-        a->level = verbosity.verbose == 1 ? MUSTER_DEBUG : MUSTER_TRACE;
-    else
-        a->level = a->log.quiet && !a->log.file ? MUSTER_WARNING : MUSTER_INFO;
+    if (log_args_together(&a->log, "cleanup") != 0)
+        return CLI_USAGE;
     return 0;
 }
 

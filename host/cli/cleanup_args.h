@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
+#include "log_args.h"
 #include "nats_args.h"
-#include "sinks.h"
 #include "ssh_args.h"
 #include "values.h"
 
@@ -21,8 +21,7 @@ struct cleanup_args {
     struct ssh_args ssh;
     struct nats_args nats;
     struct muster_run_options run;
-    enum muster_level level;
-    struct cli_log log;
+    struct log_args log;
 };
 
 /* 0, or CLI_USAGE when a message was printed; free args either way. */

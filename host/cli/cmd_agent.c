@@ -44,12 +44,12 @@ int cmd_agent(int argc, char **argv)
         agent_args_help(stdout);
         goto out;
     }
-    options.level = a.level;
+    options.level = a.log.level;
     options.library_dir = cli_library_dir(library, sizeof library);
     if (muster_new(&m, &options, &err) < 0)
         code = cli_error("agent", "%s", err.message);
     if (code == 0)
-        code = cli_add_sinks("agent", m, &a.log);
+        code = cli_add_sinks("agent", m, &a.log.sinks);
     if (code == 0)
         code = serve(m, &a);
 out:

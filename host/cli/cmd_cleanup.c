@@ -164,12 +164,12 @@ int cmd_cleanup(int argc, char **argv)
         cleanup_args_help(stdout);
         goto out;
     }
-    options.level = a.level;
+    options.level = a.log.level;
     options.library_dir = cli_library_dir(library, sizeof library);
     if (muster_new(&m, &options, &err) < 0)
         code = cli_error("cleanup", "%s", err.message);
     if (code == 0)
-        code = cli_add_sinks("cleanup", m, &a.log);
+        code = cli_add_sinks("cleanup", m, &a.log.sinks);
     if (code == 0)
         code = ssh_args_read_secrets(&a.ssh, &a.run, "cleanup", m);
     if (code == 0)

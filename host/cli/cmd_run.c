@@ -220,7 +220,7 @@ static int make_run(struct muster *m, struct muster_script *script, struct run_a
     const char **invocation = NULL;
 
     a->run.steps = a->steps.items;
-    progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->quiet, a->level});
+    progress_prepare(&a->run, &(struct progress_options){a->progress, a->progress_interval_ms, a->log.sinks.quiet, a->log.level});
     if (keep_invocation(a, &invocation) != 0)
         return CLI_USAGE;
     int rc = stored ? muster_run_resume(stored, script, &a->run, out, &err) : muster_run_new(m, script, &a->run, out, &err);
@@ -292,7 +292,7 @@ static int finish(struct muster_run *run, const struct run_args *a)
         stdout_taken = stdout_taken || (a->reports[i] && strcmp(a->reports[i], "-") == 0);
     }
     FILE *to = stdout_taken ? stderr : stdout;
-    const char *summary = muster_run_summary(run, cli_colored(a->color, fileno(to)));
+    const char *summary = muster_run_summary(run, cli_colored(a->log.sinks.color, fileno(to)));
 
     if (summary)
         fputs(summary, to);
@@ -412,11 +412,11 @@ int cli_run_new(struct muster **out, struct run_args *a)
     struct muster_error err;
     char library[PATH_MAX];
 
-    options.level = a->level;
+    options.level = a->log.level;
     options.library_dir = cli_library_dir(library, sizeof library);
     if (muster_new(out, &options, &err) < 0)
         return complain(a, &err);
-    return cli_add_sinks(a->command, *out, &(struct cli_log){a->log_format, a->log_file, a->quiet, a->color});
+    return cli_add_sinks(a->command, *out, &a->log.sinks);
 }
 
 int cli_run_resumed(struct muster *m, struct run_args *a, struct muster_stored *stored)

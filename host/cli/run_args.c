@@ -41,22 +41,15 @@ static int report(struct run_args *a, enum muster_report kind, const char *path)
     return cli_value_text(a->command, run_report_names[kind], path, &a->reports[kind]);
 }
 
-/* What decides the level, in the order of precedence: --log-level, then -v and -q. */
-struct verbosity {
-    unsigned verbose;
-    int level; /* -1: not said */
-};
-
-static int one_of_run(struct run_args *a, int id, const char *v, int argc, struct verbosity *verbosity)
+static int one_of_run(struct run_args *a, int id, const char *v, int argc)
 {
-    static const char *const levels[] = {"trace", "debug", "info", "warning", "error", NULL};
-    static const char *const formats[] = {"console", "json", "logfmt", NULL};
-    static const char *const colors[] = {"auto", "always", "never", NULL};
     int i = 0, rc = ssh_args_one(&a->ssh, &a->run, a->command, id, v, argc);
 
     if (rc == SSH_ARGS_OTHER)
         rc = nats_args_one(&a->nats, a->command, id, v);
-    if (rc != NATS_ARGS_OTHER)
+    if (rc == NATS_ARGS_OTHER)
+        rc = log_args_one(&a->log, a->command, id, v);
+    if (rc != LOG_ARGS_OTHER)
         return rc;
     switch (id) {
     case 'h':
@@ -133,26 +126,8 @@ static int one_of_run(struct run_args *a, int id, const char *v, int argc, struc
         return cli_value_duration(a->command, "teardown-timeout", v, &a->run.teardown_timeout_ms);
     case OPT_GRACE:
         return cli_value_duration(a->command, "grace", v, &a->run.grace_ms);
-    case OPT_LOG_FORMAT:
-        rc = cli_value_choice(a->command, "log-format", v, formats, &i);
-        a->log_format = (enum muster_log_format)i;
-        return rc;
-    case OPT_LOG_FILE:
-        return cli_value_text(a->command, "log-file", v, &a->log_file);
-    case OPT_LOG_LEVEL:
-        return cli_value_choice(a->command, "log-level", v, levels, &verbosity->level);
-    case 'v':
-        verbosity->verbose++;
-        return 0;
-    case 'q':
-        a->quiet = true;
-        return 0;
-    case OPT_COLOR:
-        rc = cli_value_choice(a->command, "color", v, colors, &i);
-        a->color = (enum cli_color)i;
-        return rc;
     case OPT_PROGRESS:
-        rc = cli_value_choice(a->command, "progress", v, colors, &i); /* the same words */
+        rc = cli_value_choice(a->command, "progress", v, cli_when, &i);
         a->progress = (enum cli_progress)i;
         return rc;
     case OPT_PROGRESS_INTERVAL:
@@ -193,9 +168,8 @@ static int together_with_agents(struct run_args *a)
                     : 0;
 }
 
-/* What no single option can know. */
-/* resume: what is given beside a command line of then, which is not known yet. */
-static int together(struct run_args *a, const struct verbosity *verbosity, bool resume)
+/* What no single option can know. resume: what is given beside a command line of then, which is not known yet. */
+static int together(struct run_args *a, bool resume)
 {
     if (ssh_args_together(&a->ssh, &a->run, a->command) != 0)
         return CLI_USAGE;
@@ -211,22 +185,15 @@ static int together(struct run_args *a, const struct verbosity *verbosity, bool 
         return cli_misuse(a->command, "--dry-run runs nothing that --%s could use", a->run.record_dir ? "record" : "replay");
     if (a->run.local && a->run.replay_dir)
         return cli_misuse(a->command, "--local and --replay exclude each other: a replay runs nothing anywhere");
-    if (a->quiet && verbosity->verbose > 0)
-        return cli_misuse(a->command, "--quiet and --verbose exclude each other");
-    if (a->quiet && a->progress == CLI_PROGRESS_ALWAYS)
+    if (log_args_together(&a->log, a->command) != 0)
+        return CLI_USAGE;
+    if (a->log.sinks.quiet && a->progress == CLI_PROGRESS_ALWAYS)
         return cli_misuse(a->command, "--quiet and --progress=always exclude each other");
     for (size_t i = 0; i < RUN_REPORTS; i++)
         for (size_t k = 0; k < i && a->reports[i]; k++)
             if (a->reports[k] && strcmp(a->reports[i], a->reports[k]) == 0)
                 return cli_misuse(a->command, "--%s and --%s would both write to %s", run_report_names[i], run_report_names[k],
                                   a->reports[i]);
-
-    if (verbosity->level >= 0)
-        a->level = (enum muster_level)verbosity->level;
-    else if (verbosity->verbose > 0)
-        a->level = verbosity->verbose == 1 ? MUSTER_DEBUG : MUSTER_TRACE;
-    else
-        a->level = a->quiet && !a->log_file ? MUSTER_WARNING : MUSTER_INFO;
     return 0;
 }
 
@@ -283,15 +250,15 @@ static int remember(struct run_args *a, int id, const char *value)
 int run_args_parse(struct run_args *a, enum run_args_of of, int argc, char **argv)
 {
     bool resume = of == RUN_ARGS_RESUME;
-    struct verbosity verbosity = {0, -1};
     struct cli_parser parser;
     int id;
 
-    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .color = CLI_COLOR_AUTO, .command = of == RUN_ARGS_RUN ? "run" : "resume"};
+    *a = (struct run_args){.run = MUSTER_RUN_OPTIONS_INIT, .command = of == RUN_ARGS_RUN ? "run" : "resume"};
     nats_args_start(&a->nats);
+    log_args_start(&a->log);
     cli_parser_start(&parser, a->command, run_table, argc, argv);
     while ((id = cli_parser_next(&parser)) != CLI_END) {
-        if (id == CLI_BAD || one_of_run(a, id, parser.value, argc, &verbosity) != 0 || remember(a, id, parser.value) != 0)
+        if (id == CLI_BAD || one_of_run(a, id, parser.value, argc) != 0 || remember(a, id, parser.value) != 0)
             return CLI_USAGE;
         if (a->help)
             return 0;
@@ -301,14 +268,14 @@ int run_args_parse(struct run_args *a, enum run_args_of of, int argc, char **arg
         return cli_misuse("resume", "one run at a time: its servers are its own");
     if (resume) {
         a->script = argv[first]; /* NULL: the last one */
-        return together(a, &verbosity, true);
+        return together(a, true);
     }
     if (first >= argc)
         return cli_misuse(a->command, "no script given");
     a->script = argv[first];
     a->servers = argv + first + 1;
     a->n_servers = (size_t)(argc - first - 1);
-    return together(a, &verbosity, false);
+    return together(a, false);
 }
 
 void run_args_free(struct run_args *a)

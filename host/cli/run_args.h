@@ -13,9 +13,9 @@
 #include <stdio.h>
 
 #include "muster.h"
+#include "log_args.h"
 #include "nats_args.h"
 #include "progress.h"
-#include "sinks.h"
 #include "ssh_args.h"
 #include "values.h"
 
@@ -38,11 +38,7 @@ struct run_args {
     struct str_list again;       /* and what it has to be given anew, being a secret: "--param=token" */
     struct muster_run_options run; /* all but the lists and the secrets */
 
-    enum muster_level level;
-    enum muster_log_format log_format;
-    const char *log_file;
-    bool quiet;
-    enum cli_color color;
+    struct log_args log;
     enum cli_progress progress;
     uint64_t progress_interval_ms; /* 0: not said */
     const char *reports[RUN_REPORTS]; /* by enum muster_report; NULL: not wanted */

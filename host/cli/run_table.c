@@ -1,5 +1,6 @@
 #include "run_table.h"
 
+#include "log_args.h"
 #include "nats_args.h"
 #include "ssh_args.h"
 
@@ -58,12 +59,7 @@ const struct cli_option run_table[] = {
     CLI_NATS_OPTIONS,
 
     {0, "Log (on standard error) and summary (on standard output)", NULL, NULL},
-    {OPT_LOG_FORMAT, "log-format", "FORMAT", "console, json or logfmt (default console)"},
-    {OPT_LOG_FILE, "log-file", "FILE", "append the log to FILE as well"},
-    {OPT_LOG_LEVEL, "log-level", "LEVEL", "trace, debug, info, warning or error (default info)"},
-    {'v', "verbose", NULL, "the level debug; -vv: trace"},
-    {'q', "quiet", NULL, "the level warning; with --log-file that file gets the whole log and standard error none"},
-    {OPT_COLOR, "color", "WHEN", "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    CLI_LOG_OPTIONS,
     {OPT_PROGRESS, "progress", "WHEN",
      "auto, always or never: on a terminal a line that tells how far the run is, elsewhere a line of the log every so often "
      "(default auto, with --quiet never); SIGUSR1, or the key i, logs which server is in which step"},

@@ -6,6 +6,8 @@
 
 #include "command.h"
 
+const char *const cli_when[] = {"auto", "always", "never", NULL};
+
 bool cli_colored(enum cli_color when, int fd)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");

@@ -9,6 +9,7 @@
 #include "muster.h"
 
 enum cli_color { CLI_COLOR_AUTO, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
+extern const char *const cli_when[]; /* their names, to NULL; also those of enum cli_progress */
 
 struct cli_log {
     enum muster_log_format format;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "run/engine.h"
-#include "run/script.h"
 #include "run/sources.h"
 #include "run/worker.h"
 

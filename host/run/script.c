@@ -19,7 +19,7 @@
 
 /* ---- loading ---- */
 
-static char *folder_of(const char *path)
+char *mu_script_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
@@ -154,7 +154,7 @@ int mu_script_check(struct mu_script **out, const char *path, const char *librar
     if (!err)
         err = &local;
     mu_err_set(err, MU_ENOMEM, "out of memory");
-    if (!sources || !s || !(s->path = strdup(path)) || !(s->dir = folder_of(path)))
+    if (!sources || !s || !(s->path = strdup(path)) || !(s->dir = mu_script_folder_of(path)))
         goto out;
     rc = mu_sources_get(sources, path, &text, &len, err);
     if (rc)

@@ -89,6 +89,7 @@ int mu_script_load(struct mu_script **out, const char *path, const char *library
 int mu_script_check(struct mu_script **out, const char *path, const char *library_dir, const struct mu_bindings *bindings,
                     struct mu_logger *logger, struct mu_findings *found, struct mu_err *err);
 void mu_script_free(struct mu_script *s);
+char *mu_script_folder_of(const char *path); /* what its dir is, malloc'd; NULL: no memory */
 int mu_script_set_param(struct mu_script *s, const char *name, const char *value, struct mu_err *err);
 /* script_files.c: the files that its patterns stand for: paths from its folder, sorted, each once; malloc'd,
  * each and all. MU_EINVAL: a pattern that no file fits, a link out of the folder. */

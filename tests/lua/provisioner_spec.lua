@@ -1,72 +1,10 @@
--- The library of provisioners, against an HTTP service that misbehaves as it is told: what is touched, what is not, and
--- what is said of it.
+-- The library of provisioners, against an HTTP service that misbehaves as it is told: what is touched, what is not, what
+-- is said of it, and what is marked. (What a driver may be: provisioner_drivers_spec.lua.)
 local S = require "ssh_support"
 local T = require "muster_test"
-local H = require "house_support"
-
-local house
-local function start(machines, token) house = H.start(machines, token) return house end
-local function stop() if house then house:stop() end house = nil end
-
--- A script on the house API. options: driver (Lua text, else rest.lua), config, step, more (text in each place).
-local function script(options)
-  options = options or {}
-  return ([[
-    local muster = require "muster"
-    local provisioner = require "provisioner"
-    local config = { name = "house", url = %q, poll = "20ms", poll_longest = "100ms",
-      state = { get = "/servers/{name}", state = "status", tag = "owner", broken = "fault", error = "message",
-        clean = "free", installed = "ready", busy = { "installing", "wiping" }, failed = "stuck" },
-      install = { post = "/servers/{name}/install", json = { os = "{os}", owner = "{tag}" } },
-      destroy = { delete = "/servers/{name}/install" },
-      mark = { put = "/servers/{name}/fault", json = { text = "{reason}" } },
-      unmark = { delete = "/servers/{name}/fault" } }
-    %s
-    local p = provisioner.new("rest", config)
-    return muster.script {
-      setup = function(server) p:install(server, "debian-12") end,
-      teardown = function(server) p:destroy(server) end,
-      mark = function(server, verdict) return p:mark_as_broken(server, verdict.reason) end,
-      max_broken = 100, confirm = 0,
-      %s
-      steps = { { name = "s", run = function(server) %s end, thresholds = { score = { min = 50 } } } },
-    }]]):format(house.url, options.config or "", options.more or "", options.step or "return 51")
-end
-
-local CLAIMS = [[
-  config.claim = { put = "/servers/{name}/owner", json = { owner = "{tag}" } }
-  config.unclaim = { delete = "/servers/{name}/owner" }
-]]
-
-local function names(machines)
-  local list = {}
-  for name in pairs(machines) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
--- Run it on these machines, started before; options: as script, args, state (muster's folder).
-local function run(machines, options)
-  options = options or {}
-  if not house then start(machines) end
-  local args = { "--state-dir", options.state or T.tmpdir() }
-  for _, word in ipairs(options.args or {}) do args[#args + 1] = word end
-  for _, name in ipairs(names(machines)) do args[#args + 1] = name end
-  local result = T.run_local(options.text or script(options), { args = args, env = options.env, dir = options.dir })
-  assert(result.results, result.stderr)
-  result.servers = S.by_id(result.results)
-  return result
-end
-
-local function failure_of(result, name)
-  for _, failure in ipairs(S.failures(result.servers[name])) do
-    if type(failure.type) == "string" then return failure.type, failure.message end -- not why a step was skipped
-  end
-end
-
-local function cleanup(state)
-  return T.run { "cleanup", "--state-dir", state }
-end
+local P = require "provisioner_support"
+local start, stop, script, run, failure_of, cleanup = P.start, P.stop, P.script, P.run, P.failure_of, P.cleanup
+local CLAIMS = P.CLAIMS
 
 describe("a provisioner", function()
   after_each(stop)
@@ -78,10 +16,10 @@ describe("a provisioner", function()
           assert(s.state == "installed" and s.detail == "ready" and s.tag == muster.run.id and not s.broken)
           return 51]] })
       assert.equals(0, result.code, result.stderr)
-      for name, machine in pairs(house:machines()) do
+      for name, machine in pairs(P.house:machines()) do
         assert.same({ "free", "", "" }, { machine.status, machine.owner, machine.fault }, name)
-        assert.equals(1, #house:requests("^POST /servers/" .. name .. "/install 200 %d+T%d+Z%-%x+/" .. name .. "$"))
-        assert.equals(1, #house:requests("^DELETE /servers/" .. name .. "/install 200"))
+        assert.equals(1, #P.house:requests("^POST /servers/" .. name .. "/install 200 %d+T%d+Z%-%x+/" .. name .. "$"))
+        assert.equals(1, #P.house:requests("^DELETE /servers/" .. name .. "/install 200"))
       end
       stop()
     end
@@ -108,8 +46,8 @@ describe("a provisioner", function()
     end
     assert.equals("passed", result.servers.free.status)
     -- Nothing but questions: also no mark on what is someone's. A clean one that is nobody's may be marked.
-    for _, request in ipairs(house:requests "^[PD]") do assert.matches(" /servers/free/", request) end
-    assert.equals("disk replaced by anna", house:machines().broken.fault)
+    for _, request in ipairs(P.house:requests "^[PD]") do assert.matches(" /servers/free/", request) end
+    assert.equals("disk replaced by anna", P.house:machines().broken.fault)
   end)
 
   it("loses a race without harm", function()
@@ -118,9 +56,9 @@ describe("a provisioner", function()
       local kind, message = failure_of(result, "a")
       assert.equals("ServerStateError", kind)
       assert.is_truthy(message:find("claimed by", 1, true) and message:find("anna", 1, true), message)
-      local machine = house:machines().a
+      local machine = P.house:machines().a
       assert.same({ "free", "anna" }, { machine.status, machine.owner })
-      assert.equals(0, #house:requests "^DELETE")
+      assert.equals(0, #P.house:requests "^DELETE")
       assert.equals(3, result.code) -- nothing left behind, nobody marked
       stop()
     end
@@ -137,8 +75,8 @@ describe("a provisioner", function()
     for i = 1, 2 do codes[i] = jobs[i]:wait().code end
     table.sort(codes)
     assert.same({ 0, 3 }, codes)
-    assert.equals(1, #house:requests "^POST")
-    assert.equals("free", house:machines().a.status)
+    assert.equals(1, #P.house:requests "^POST")
+    assert.equals("free", P.house:machines().a.status)
   end)
 
   it("tells a failed install, and destroys it", function()
@@ -149,8 +87,8 @@ describe("a provisioner", function()
     kind, message = failure_of(result, "b")
     assert.equals("ServerOperationError", kind)
     assert.equals("house: b: install failed: it went back to free (clean)", message)
-    assert.equals(1, #house:requests "^DELETE /servers/a/install 200")
-    for name, machine in pairs(house:machines()) do
+    assert.equals(1, #P.house:requests "^DELETE /servers/a/install 200")
+    for name, machine in pairs(P.house:machines()) do
       assert.equals("free", machine.status)
       assert.matches("^%[muster%] muster: setup: ServerOperationError: install failed", machine.fault, name)
     end
@@ -168,15 +106,15 @@ describe("a provisioner", function()
     assert.equals("house: b: destroy failed: ready: HTTP 422: the BMC does not answer", message)
     assert.equals(4, result.code)
     assert.is_true(result.servers.a.left_behind)
-    assert.matches("^%[muster%] ", house:machines().a.fault)
+    assert.matches("^%[muster%] ", P.house:machines().a.fault)
     -- Someone mends them. The same service on the same port, with what it knew.
-    local now = house:machines()
-    house:stop()
-    T.write(house.dir .. "/machines.json", require "cjson".encode(now))
-    house:open()
+    local now = P.house:machines()
+    P.house:stop()
+    T.write(P.house.dir .. "/machines.json", require "cjson".encode(now))
+    P.house:open()
     local cleaned = cleanup(state)
     assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
-    for _, machine in pairs(house:machines()) do
+    for _, machine in pairs(P.house:machines()) do
       assert.same({ "free", "" }, { machine.status, machine.owner })
       assert.matches("^%[muster%] ", machine.fault) -- the mark stays
     end
@@ -188,17 +126,17 @@ describe("a provisioner", function()
       late = { trouble = { install = "late" } } }
     local result = run(machines, { more = "timeout = '100s'," })
     assert.equals(0, result.code, result.stderr)
-    for name, machine in pairs(house:machines()) do assert.same({ "free", "" }, { machine.status, machine.owner }, name) end
-    assert.equals(1, #house:requests "^POST /servers/cut/install")
-    assert.equals(1, #house:requests "^DELETE /servers/cut/install")
+    for name, machine in pairs(P.house:machines()) do assert.same({ "free", "" }, { machine.status, machine.owner }, name) end
+    assert.equals(1, #P.house:requests "^POST /servers/cut/install")
+    assert.equals(1, #P.house:requests "^DELETE /servers/cut/install")
   end)
 
   it("gives back a claim that was taken only after whoever asked for it had been cancelled", function()
     local result = run({ a = { trouble = { claim = "slow" } } }, { config = CLAIMS, more = "setup_timeout = '300ms'," })
     assert.same({ 3, "timeout" }, { result.code, result.servers.a.status })
     assert.is_false(result.servers.a.left_behind)
-    assert.equals(1, #house:requests "^DELETE /servers/a/owner 200")
-    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+    assert.equals(1, #P.house:requests "^DELETE /servers/a/owner 200")
+    assert.same({ "free", "" }, { P.house:machines().a.status, P.house:machines().a.owner })
   end)
 
   it("rides out an API that is down for a while", function()
@@ -206,15 +144,15 @@ describe("a provisioner", function()
     local job = S.start(script { more = "timeout = '100s'," }, { args = { "--local", "--state-dir", T.tmpdir(),
       "--log-level", "debug", "a" } })
     job:wait_log "Installing."
-    house:set_down(true)
+    P.house:set_down(true)
     job:wait_log "trying again"
-    house:stop() -- refused connections, too
+    P.house:stop() -- refused connections, too
     job:wait_log("trying again", 3)
-    T.write(house.dir .. "/machines.json", require "cjson".encode(house:machines()))
-    house:open():set_down(false)
+    T.write(P.house.dir .. "/machines.json", require "cjson".encode(P.house:machines()))
+    P.house:open():set_down(false)
     local result = job:wait()
     assert.equals(0, result.code, result.stderr)
-    assert.equals("free", house:machines().a.status)
+    assert.equals("free", P.house:machines().a.status)
   end)
 
   it("says of an API that refuses or cannot be asked that it is the API", function()
@@ -230,11 +168,11 @@ describe("a provisioner", function()
       local kind, message = failure_of(result, name)
       assert.equals("ProvisionerError", kind, name)
       assert.is_truthy(message:find(words, 1, true), message)
-      assert.equals("", house:machines()[name].fault)
+      assert.equals("", P.house:machines()[name].fault)
     end
     -- A hiccup is tried again; what the API says each time is not, for ever.
-    assert.equals(3, #house:requests "^GET /servers/broken 500")
-    assert.equals(1, #house:requests "^GET /servers/denied 401")
+    assert.equals(3, #P.house:requests "^GET /servers/broken 500")
+    assert.equals(1, #P.house:requests "^GET /servers/denied 401")
   end)
 
   it("gives up on what does not end, and then says timeout", function()
@@ -247,8 +185,8 @@ describe("a provisioner", function()
     assert.matches("^house: a: install was not finished within 1 s: ", message)
     assert.equals("timeout", result.servers.a.status)
     assert.equals(4, result.code) -- left behind
-    assert.equals("", house:machines().a.fault)
-    assert.equals(0, #house:requests "^DELETE")
+    assert.equals("", P.house:machines().a.fault)
+    assert.equals(0, #P.house:requests "^DELETE")
   end)
 
   it("leaves alone what someone else has taken over", function()
@@ -257,8 +195,8 @@ describe("a provisioner", function()
     assert.equals("ServerStateError", kind)
     assert.equals("house: a: it is no longer ours: it is claimed by anna", message)
     assert.same({ "ready", "anna", "" },
-      { house:machines().a.status, house:machines().a.owner, house:machines().a.fault })
-    assert.equals(0, #house:requests "^DELETE")
+      { P.house:machines().a.status, P.house:machines().a.owner, P.house:machines().a.fault })
+    assert.equals(0, #P.house:requests "^DELETE")
     assert.is_false(result.servers.a.left_behind or false)
   end)
 
@@ -266,18 +204,18 @@ describe("a provisioner", function()
     start { a = {} }
     local job = S.start(script { step = [[while not io.open(server.vars.flag) do muster.sleep(0.05) end return 51]] },
       { args = { "--local", "--state-dir", T.tmpdir(), "-i", S.inventory(T.tmpdir(),
-        { { id = "a", vars = { flag = house.dir .. "/flag" } } }) } })
+        { { id = "a", vars = { flag = P.house.dir .. "/flag" } } }) } })
     job:wait_log "Installed."
     -- Anna takes it over while it is benchmarked.
     local curl = T.exec { "python3", "-c", [[
 import sys, urllib.request as r
 for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
-    r.urlopen(r.Request(sys.argv[1], body, method=method))]], house.url .. "/servers/a/owner" }
+    r.urlopen(r.Request(sys.argv[1], body, method=method))]], P.house.url .. "/servers/a/owner" }
     assert.equals(0, curl.code, curl.stderr)
-    T.write(house.dir .. "/flag", "")
+    T.write(P.house.dir .. "/flag", "")
     local result = job:wait()
-    assert.same({ "ready", "anna" }, { house:machines().a.status, house:machines().a.owner })
-    assert.equals(0, #house:requests "^DELETE /servers/a/install")
+    assert.same({ "ready", "anna" }, { P.house:machines().a.status, P.house:machines().a.owner })
+    assert.equals(0, #P.house:requests "^DELETE /servers/a/install")
     assert.equals("ServerStateError", S.failures(result.results.servers[1])[1].type)
   end)
 
@@ -295,8 +233,8 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
       local s = p:state(server)
       assert(s.state == "installed" and s.tag == muster.run.id and server:claimed().attempt == 2) return 51]] }) })
     assert.equals(0, result.code, result.stderr)
-    assert.equals(1, #house:requests "^POST /servers/a/install 200 %d+T%d+Z%-%x+/a/2$")
-    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+    assert.equals(1, #P.house:requests "^POST /servers/a/install 200 %d+T%d+Z%-%x+/a/2$")
+    assert.same({ "free", "" }, { P.house:machines().a.status, P.house:machines().a.owner })
   end)
 
   it("leaves alone in an earlier attempt what a later one has installed", function()
@@ -311,8 +249,8 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     local kind, message = failure_of(result, "a")
     assert.equals("ServerStateError", kind)
     assert.matches("^house: a: it is no longer ours, and was left alone: it is claimed by %S+/a/2$", message)
-    assert.equals(0, #house:requests "^DELETE /servers/a/install")
-    assert.matches("^%d+T%d+Z%-%x+/a/2$", house:machines().a.owner)
+    assert.equals(0, #P.house:requests "^DELETE /servers/a/install")
+    assert.matches("^%d+T%d+Z%-%x+/a/2$", P.house:machines().a.owner)
     assert.is_false(result.servers.a.left_behind or false)
   end)
 
@@ -324,16 +262,16 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     job:wait_log "Installed."
     job:signal "KILL"
     job:wait()
-    assert.matches("/a/3$", house:machines().a.owner)
+    assert.matches("/a/3$", P.house:machines().a.owner)
     local cleaned = cleanup(state)
     assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
-    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
+    assert.same({ "free", "" }, { P.house:machines().a.status, P.house:machines().a.owner })
   end)
 
   it("takes a tag off that a wipe leaves on, or says that the driver cannot", function()
     local result = run({ a = { trouble = { destroy = "keep" } } }, { config = CLAIMS })
     assert.equals(0, result.code, result.stderr)
-    assert.equals("", house:machines().a.owner)
+    assert.equals("", P.house:machines().a.owner)
     stop()
     result = run { a = { trouble = { destroy = "keep" } } }
     local kind, message = failure_of(result, "a")
@@ -348,7 +286,7 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     assert.equals(0, result.code, result.stderr)
     -- From the service's own log: installing and wiping at once.
     local now, most, busy = 0, 0, {}
-    for _, request in ipairs(house:requests()) do
+    for _, request in ipairs(P.house:requests()) do
       local method, name, status = request:match "^(%u+) /servers/(%w+)%S* (%d+)"
       if (method == "POST" or method == "DELETE") and status == "200" then
         assert.is_nil(busy[name])
@@ -364,14 +302,14 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
 
   it("changes nothing in a dry run, and says what it would do", function()
     local result = run({ a = {}, used = { status = "ready", owner = "anna" } }, { config = CLAIMS, args = { "--dry-run" } })
-    assert.equals(0, #house:requests "^[PD]")
-    for _, text in ipairs { "Would send PUT " .. house.url .. "/servers/a/owner",
-      "Would send POST " .. house.url .. "/servers/a/install", "Would send DELETE " .. house.url .. "/servers/a/install",
-      "Would send PUT " .. house.url .. "/servers/a/fault" } do
+    assert.equals(0, #P.house:requests "^[PD]")
+    for _, text in ipairs { "Would send PUT " .. P.house.url .. "/servers/a/owner",
+      "Would send POST " .. P.house.url .. "/servers/a/install", "Would send DELETE " .. P.house.url .. "/servers/a/install",
+      "Would send PUT " .. P.house.url .. "/servers/a/fault" } do
       assert.is_truthy(T.find_log(result.log, text), text)
     end
     assert.equals("ServerStateError", (failure_of(result, "used")))
-    assert.equals("free", house:machines().a.status)
+    assert.equals("free", P.house:machines().a.status)
   end)
 
   it("destroys after SIGKILL what the journal names, and nothing else", function()
@@ -382,11 +320,11 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     job:wait_log "Installed."
     job:signal "KILL"
     job:wait()
-    assert.equals("ready", house:machines().a.status)
+    assert.equals("ready", P.house:machines().a.status)
     local cleaned = cleanup(state)
     assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
-    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
-    assert.same({ "ready", "anna" }, { house:machines().b.status, house:machines().b.owner })
+    assert.same({ "free", "" }, { P.house:machines().a.status, P.house:machines().a.owner })
+    assert.same({ "ready", "anna" }, { P.house:machines().b.status, P.house:machines().b.owner })
   end)
 
   it("takes a claim off in cleanup whose install was never asked for", function()
@@ -403,11 +341,11 @@ for method, body in (("DELETE", None), ("PUT", b'{"owner": "anna"}')):
     job:wait_log "about to install"
     job:signal "KILL"
     job:wait()
-    assert.matches("/a$", house:machines().a.owner)
+    assert.matches("/a$", P.house:machines().a.owner)
     local cleaned = cleanup(state)
     assert.equals(0, cleaned.code, cleaned.stdout .. cleaned.stderr)
-    assert.same({ "free", "" }, { house:machines().a.status, house:machines().a.owner })
-    assert.equals(0, #house:requests "^[PD]%u+ /servers/a/install")
+    assert.same({ "free", "" }, { P.house:machines().a.status, P.house:machines().a.owner })
+    assert.equals(0, #P.house:requests "^[PD]%u+ /servers/a/install")
   end)
 end)
 
@@ -421,9 +359,9 @@ describe("a provisioner's marks", function()
           api:put("/servers/taken/fault", { json = { text = "anna: fan is loud" } })
         end
         return 7]] })
-    local fault = house:machines().slow.fault
+    local fault = P.house:machines().slow.fault
     assert.matches("^%[muster%] muster: s%.score 7 < 50; run %d+T%d+Z%-%x+, owner %S+@%S+, ", fault)
-    assert.equals("anna: fan is loud", house:machines().taken.fault)
+    assert.equals("anna: fan is loud", P.house:machines().taken.fault)
     assert.same({ "slow" }, result.results.marked_servers)
     assert.same({ "taken" }, result.results.kept_servers)
     assert.is_truthy(T.find_log(result.log, "kept: already marked as broken: anna: fan is loud"))
@@ -442,9 +380,9 @@ describe("a provisioner's marks", function()
       "a >> kept: already marked as broken: anna", "b >> nil", "c >> nil", "c >>> nil" } do
       assert.is_truthy(T.find_log(told.log, line), line)
     end
-    assert.equals("anna", house:machines().a.fault)
-    assert.matches("^%[muster%] why so %d+T", house:machines().c.fault)
-    assert.equals(1, #house:requests "^PUT /servers/c/fault")
+    assert.equals("anna", P.house:machines().a.fault)
+    assert.matches("^%[muster%] why so %d+T", P.house:machines().c.fault)
+    assert.equals(1, #P.house:requests "^PUT /servers/c/fault")
   end)
 
   it("are not put on what someone else has in use, unless the script says so", function()
@@ -453,130 +391,11 @@ describe("a provisioner's marks", function()
       run({ a = {}, b = {}, c = {} }, {
         text = script { config = "config.mark_in_use = " .. tostring(in_use) }:gsub("setup = function.-end,", "")
           :gsub("return 51", "return 7") })
-      local machines = house:machines()
+      local machines = P.house:machines()
       assert.equals(in_use, machines.a.fault ~= "")
       assert.equals(in_use, machines.b.fault ~= "")
       assert.matches("^%[muster%] ", machines.c.fault)
       stop()
     end
-  end)
-end)
-
-describe("a driver", function()
-  after_each(stop)
-
-  local function error_of(text)
-    start { a = {} }
-    local result = run({ a = {} }, { text = text })
-    local _, message = failure_of(result, "a")
-    return message
-  end
-
-  local BAD = {
-    { "provisioner.new('no-such', {})", "module 'no-such' not found" },
-    { "provisioner.new(7)", "a provisioner's driver is a table of functions" },
-    { "provisioner.new({ name = 'x', state = print })", "the driver x has no function install(node, …)" },
-    { "provisioner.new('rest', { state = {} })", "the provisioner rest needs " },
-    { "provisioner.new('ironic', { url = 'http://x', ulr = 1 })", "the provisioner ironic has no option 'ulr'" },
-    { "provisioner.new('ironic', { url = 'http://x', max_in_flight = 0 })", "max_in_flight must be a whole number" },
-    { "provisioner.new('ironic', { url = 'http://x', poll = '5 apples' })", "poll: 5 apples is not a duration" },
-    { "provisioner.new('ironic', { url = 'http://a:b@x' })", "redentials" },
-    { [[provisioner.new('rest', { url = 'http://x', state = { get = '/{name}', state = 's', tag = 't', broken = 'b', clean = 'c',
-        installed = 'i' }, install = { post = '/{nmae}' }, destroy = { delete = '/' }, mark = { put = '/' }, unmark = { put = '/' } })]],
-      "there is no {nmae}; there are {name}, {id}" },
-    { [[provisioner.new('rest', { url = 'http://x', state = { get = '/{name}', state = 's', broken = 'b', clean = 'c',
-        installed = 'i' }, install = { post = '/' }, destroy = { delete = '/' }, mark = { put = '/' }, unmark = { put = '/' } })]],
-      "the provisioner rest: its state needs tag" },
-    { [[provisioner.new('rest', { url = 'http://x', state = { state = 's', tag = 't', broken = 'b', clean = 'c',
-        installed = 'i' }, install = { post = '/' }, destroy = { delete = '/' }, mark = { put = '/' }, unmark = { put = '/' } })]],
-      "the provisioner's state needs a method and a path" },
-  }
-  it("that is wrong is told before anything is asked", function()
-    for _, case in ipairs(BAD) do
-      local message = error_of([[local provisioner = require "provisioner" return { steps = { { name = "s",
-        run = function() ]] .. case[1] .. [[ end } } }]])
-      assert.is_truthy(message and message:find(case[2], 1, true), case[1] .. ": " .. tostring(message))
-      assert.equals(0, #house:requests())
-      stop()
-    end
-  end)
-
-  it("can be a table of functions, of which each may be asked again", function()
-    local result = run({ a = {} }, { text = [[
-      local muster, provisioner = require "muster", require "provisioner"
-      local there, asked = { state = "clean" }, { install = 0, destroy = 0 }
-      local driver = { name = "table" }
-      function driver.state() local s = {} for k, v in pairs(there) do s[k] = v end return s end
-      function driver.claim(_, claim) assert(not there.tag) there.tag = claim.tag end
-      function driver.unclaim() there.tag = nil end
-      -- Twice the provisioner's own restart ends it; then it works.
-      function driver.install()
-        asked.install = asked.install + 1
-        there.state, there.words, there.interrupted = "failed", "restart " .. asked.install, true
-        if asked.install == 3 then there = { state = "installed", tag = there.tag } end
-      end
-      function driver.destroy()
-        asked.destroy = asked.destroy + 1
-        if asked.destroy == 1 then error(muster.errors.ProvisionerError("busy", { retryable = true })) end
-        there = { state = "clean" }
-      end
-      function driver.mark() end
-      function driver.unmark() end
-      function driver.benchmark() return { score = 51 } end
-      local p = provisioner.new(driver, { poll = 0.01 })
-      return muster.script {
-        setup = function(server) p:install(server, "x") end,
-        steps = { { name = "s", run = function(server) return p:benchmark(server) end } },
-        teardown = function(server)
-          p:destroy(server)
-          assert(asked.install == 3 and asked.destroy == 2 and there.state == "clean")
-          p:destroy(server) -- and again: nothing
-          assert(asked.destroy == 2)
-        end }]] })
-    assert.equals(0, result.code, result.stderr)
-    assert.equals(51, result.servers.a.steps[1].metrics.score.value)
-  end)
-
-  it("of commands runs them, and takes their exit status for an answer", function()
-    start { a = {}, ["b c"] = {} }
-    local tool = T.write(T.tmpdir() .. "/site-tool", [[
-import json, os, sys, urllib.error, urllib.parse, urllib.request as r
-word, name, *more = sys.argv[1:]
-url = os.environ["HOUSE"] + "/servers/" + urllib.parse.quote(name)
-def ask(method, rest="", body=None):
-    try:
-        return r.urlopen(r.Request(url + rest, body and json.dumps(body).encode(), method=method)).read().decode()
-    except urllib.error.HTTPError as error:
-        print(json.loads(error.read())["error"], file=sys.stderr)
-        sys.exit(75 if error.code == 503 else 1)
-if word == "show": print(ask("GET"))
-if word == "install": ask("POST", "/install", {"os": more[0], "owner": more[1]})
-if word == "wipe": ask("DELETE", "/install")
-if word == "fault": ask("PUT", "/fault", {"text": more[0]})
-]])
-    local text = ([[
-      local muster, provisioner = require "muster", require "provisioner"
-      local tool = %q
-      local p = provisioner.new("command", { name = "site", poll = "20ms",
-        state = { "python3", tool, "show", "{name}", fields = { state = "status", tag = "owner", broken = "fault",
-          error = "message", clean = "free", installed = "ready", busy = { "installing", "wiping" }, failed = "stuck" } },
-        install = { "python3", tool, "install", "{name}", "{os}", "{tag}" },
-        destroy = { "python3", tool, "wipe", "{name}" },
-        mark = { "python3", tool, "fault", "{name}", "{reason}" },
-        unmark = { "python3", tool, "fault", "{name}", "" } })
-      return muster.script {
-        setup = function(server) p:install(server, "debian; rm -rf '12") end,
-        steps = { { name = "s", run = function(server) assert(p:state(server).state == "installed") return 7 end,
-          thresholds = { score = { min = 50 } } } },
-        teardown = function(server) p:destroy(server) end,
-        mark = function(server, verdict) return p:mark_as_broken(server, verdict.reason) end }]]):format(tool)
-    local inventory = S.inventory(T.tmpdir(), { { id = "a" }, { id = "odd", vars = { provisioner_id = "none" } } })
-    local result = T.run_local(text, { args = { "-i", inventory, "--state-dir", T.tmpdir() }, env = { HOUSE = house.url } })
-    local servers = S.by_id(result.results)
-    assert.equals("failed", servers.a.status, result.stderr)
-    assert.matches("^%[muster%] muster: s.score 7 < 50", house:machines().a.fault)
-    assert.same({ "free", "debian; rm -rf '12" }, { house:machines().a.status, house:machines().a.os })
-    assert.equals("ProvisionerError", S.failures(servers.odd)[1].type)
-    assert.matches("no such server", S.failures(servers.odd)[1].message)
   end)
 end)

@@ -1,35 +1,9 @@
--- server:spawn and muster.gather: two things at one server at a time, none of which outlives what spawned it.
+-- server:spawn and muster.gather: two things at one server at a time, none of which outlives what spawned it. (What ends them
+-- all from without: spawn_limits_spec.lua.)
 local T = require "muster_test"
 local S = require "ssh_support"
-
--- Each case is one server with a body of its own in the step "s"; a second step shows that the task goes on.
-local function run_cases(cases, options)
-  options = options or {}
-  local parts, args = { [[
-    local muster = require "muster"
-    local function closing(f) return setmetatable({}, { __close = f }) end
-    local bodies = {}]] }, { "-j", "100", "--workers", "2" }
-  for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
-  for name, body in pairs(cases) do
-    parts[#parts + 1] = ("bodies[%q] = function(server) %s end"):format(name, body)
-    args[#args + 1] = name
-  end
-  parts[#parts + 1] = ([[
-    return { steps = {
-      { name = "s", timeout = %q, run = function(server) return bodies[server.id](server) end },
-      { name = "next", run = function() muster.sleep(0) print "NEXT" end } },
-      teardown = function(server) print(server:exec("echo torn down").stdout) end }]]):format(options.timeout or "1m")
-  local result = T.run_local(table.concat(parts, "\n"), { args = args })
-  assert(result.results, result.stderr)
-  result.server = S.by_id(result.results)
-  return result
-end
-
-local function step(result, name)
-  local server = assert(result.server[name], name)
-  assert.is_true(server.finished, name)
-  return server.steps[1]
-end
+local spawn = require "spawn_support"
+local run_cases, step = spawn.run_cases, spawn.step
 
 describe("server:spawn", function()
   local cases = {
@@ -348,117 +322,6 @@ describe("server:spawn", function()
       print(pcall(muster.gather, {}))
       return { steps = { { name = "s", run = function() end } } }]]
     assert.equals(0, result_load.code, result_load.stderr)
-  end)
-end)
-
-describe("a step's timeout with spawned functions", function()
-  local cases = {
-    in_gather = [[muster.gather { server:spawn(muster.sleep, 1000), server:spawn(server.exec, server, "sleep 1000") }]],
-    pcall_of_gather = [[while true do pcall(muster.gather, { server:spawn(muster.sleep, 1000) }) end]],
-    in_wait = [[local h = server:spawn(function() while true do end end) pcall(h.wait, h) print "SWALLOWED"]],
-    spawned_swallows = [[
-      local h = server:spawn(function() while true do pcall(muster.sleep, 1000) end end)
-      while true do pcall(h.wait, h) end]],
-    spawned_for_ever = [[while true do pcall(function() server:spawn(function() muster.sleep(0) end):wait() end) end]],
-    both_compute = [[server:spawn(function() while true do end end) while true do muster.sleep(0) end]],
-    both_wait = [[
-      local a, b
-      a = server:spawn(function() b:wait() end)
-      b = server:spawn(function() a:wait() end)
-      pcall(muster.gather, { a, b })
-      print "SWALLOWED"]],
-    deep = [[
-      local function f(n) if n == 0 then muster.sleep(1000) end server:spawn(f, n - 1):wait() print "SWALLOWED" end
-      f(20)]],
-    spawn_in_close = [[
-      local a <close> = closing(function() print("REFUSED", pcall(server.spawn, server, muster.sleep, 0)) end)
-      muster.sleep(1000)]],
-    handlers = [[
-      server:spawn(function()
-        local a <close> = closing(function() muster.sleep(0.01) print("HANDLED", server:exec("echo in close").stdout) end)
-        server:exec "sleep 1000"
-      end)
-      muster.sleep(1000)]],
-    error_before = [[server:spawn(function() error("it had failed", 0) end) muster.sleep(1000)]],
-  }
-  local result
-  setup(function() result = run_cases(cases, { timeout = "700ms" }) end)
-  for name in pairs(cases) do
-    it("cuts off: " .. name:gsub("_", " "), function()
-      local s = step(result, name)
-      assert.equals("timeout", s.status, s.log)
-      assert.equals(1, #s.failures)
-      assert.matches("^step s took longer than its timeout", s.failures[1].message)
-      assert.is_nil(s.log:find "SWALLOWED", s.log)
-      assert.equals("NEXT\n", result.server[name].steps[2].log)
-    end)
-  end
-  it("runs the handlers", function()
-    assert.is_truthy(step(result, "handlers").log:find("HANDLED\tin close", 1, true))
-    assert.is_truthy(step(result, "spawn_in_close").log:find("REFUSED\tfalse\t.*nothing new is begun"))
-  end)
-  it("tells the error that nobody took", function()
-    assert.is_truthy(T.find_log(result.log, "A spawned function failed, too: it had failed"))
-  end)
-end)
-
-describe("the memory limit with spawned functions", function()
-  it("is the task's, whoever takes it", function()
-    local result = run_cases({
-      spawned = [[local h = server:spawn(function() local t = {} for i = 1, 1 << 30 do t[i] = i end end)
-        pcall(h.wait, h) print "SWALLOWED"]],
-      many = [[local list = {} for i = 1, 1 << 30 do list[i] = server:spawn(function() muster.sleep(1000) end) end]],
-    }, { args = { "--task-memory", "8M" }, timeout = "5m" })
-    for _, name in ipairs { "spawned", "many" } do
-      local s = step(result, name)
-      assert.equals("error", s.status, s.log)
-      assert.matches("^memory limit: the task needs more than its 8 MiB", s.failures[1].message)
-      assert.is_nil(s.log:find "SWALLOWED", s.log)
-      assert.equals("skipped", result.server[name].steps[2].status)
-    end
-  end)
-end)
-
-describe("an interrupt with spawned functions", function()
-  local script = [[
-    local muster = require "muster"
-    return { steps = { { name = "s", run = function(server)
-        local list = {}
-        for i = 1, 10 do
-          list[i] = server:spawn(function()
-            local a <close> = setmetatable({}, { __close = function() %s end })
-            if i == 10 then print "begun" end
-            pcall(server.exec, server, "exec sleep %s")
-          end)
-        end
-        while true do pcall(muster.gather, list) end
-      end } },
-      teardown = function(server) print("torn down", server:exec("echo works").stdout) end }]]
-
-  it("ends them all, and teardown runs", function()
-    local mark = S.mark()
-    local job = S.start(script:format("print 'handler'", mark), { args = { "--local", "a" } })
-    job:wait_log "begun"
-    job:signal "INT"
-    local result = job:wait()
-    assert.equals(130, result.code)
-    assert.equals("cancelled", result.results.servers[1].steps[1].status)
-    assert.is_truthy(T.find_log(result.log, "torn down\tworks"))
-    local _, handlers = result.stderr:gsub("handler", "")
-    assert.equals(10, handlers)
-    assert.same({}, S.marked(mark))
-  end)
-
-  it("a second time abandons them", function()
-    local job = S.start(script:format("print 'unwinding' muster.sleep(1000)", S.mark()), { args = { "--local", "a",
-      "--grace", "1000s" } })
-    job:wait_log "begun"
-    job:signal "INT"
-    job:wait_log "unwinding"
-    job:signal "INT"
-    local result = job:wait()
-    assert.equals(130, result.code)
-    assert.equals("cancelled", result.results.servers[1].status)
   end)
 end)
 

@@ -68,4 +68,61 @@ function M.asked(url, path)
   return found
 end
 
+-- One step a case.
+local function script_of(cases)
+  local parts = { [[
+    local muster = require "muster"
+    local cjson = require "cjson"
+    local http = muster.http
+    local odd, other, plain, tls, ca, wrong_ca = os.getenv "ODD", os.getenv "OTHER", os.getenv "PLAIN", os.getenv "TLS",
+      os.getenv "CA", os.getenv "WRONG_CA"
+    local secure, misnamed, refused, silent, garbage = os.getenv "SECURE", os.getenv "MISNAMED", os.getenv "REFUSED",
+      os.getenv "SILENT", os.getenv "GARBAGE"
+    local function tell(t) print("TOLD " .. cjson.encode(t)) end
+    local function failing(f, ...)
+      local results = table.pack(pcall(f, ...))
+      if results[1] then return { kind = "NO ERROR" } end
+      return results[2]
+    end
+    return { steps = {]] }
+  for _, c in ipairs(cases) do
+    parts[#parts + 1] = ("{ name = %q, run = function(server) %s end },"):format(c.name, c.text)
+  end
+  parts[#parts + 1] = "} }"
+  return table.concat(parts, "\n")
+end
+
+--- One run whose steps are the cases, each { name =, text = } and in this order, against servers of its own. A text says
+--- what it found by tell{ name = value }, which ends up in told.NAME. In scope: http, odd, other (URLs of two odd
+--- servers), plain, tls (nginx), ca, wrong_ca, secure, misnamed (odd servers that speak TLS, the second one with a
+--- certificate for another name), refused, silent, garbage, and failing(f, ...), which returns what f raised. secret is in
+--- the environment variable TEST_SECRET.
+--- Returns odd, other, env (what more runs against these servers need), result (of run_local), and by the names of the
+--- cases: steps, told.
+function M.run_cases(cases, secret)
+  local authority = M.authority()
+  local nginx, certified, misnamed = T.tmpdir(), T.tmpdir(), T.tmpdir()
+  M.certify(authority, nginx)
+  M.certify(authority, certified)
+  M.certify(authority, misnamed, "DNS:another.example")
+  local self = { odd = M.odd(), other = M.odd(), steps = {}, told = {} }
+  local plain, tls = M.nginx(nginx)
+  self.env = { ODD = self.odd, OTHER = self.other, PLAIN = plain, TLS = tls, CA = authority.file, WRONG_CA = M.authority().file,
+    SECURE = M.odd(certified) .. "/status/200", MISNAMED = M.odd(misnamed) .. "/status/200",
+    REFUSED = "http://127.0.0.1:" .. T.exec { T.fleet_program, "port" }.stdout:match "%d+",
+    SILENT = "http://127.0.0.1:" .. S.odd_server "silent", GARBAGE = "http://127.0.0.1:" .. S.odd_server "garbage",
+    TEST_SECRET = secret, TEST_EMPTY = "", TEST_SECRET_FILE = T.write(T.tmpdir() .. "/secret", "of-a-file\n"),
+    -- Nothing of this may be used.
+    http_proxy = "http://127.0.0.1:9", https_proxy = "http://127.0.0.1:9", all_proxy = "http://127.0.0.1:9", no_proxy = false }
+  self.result = T.run_local(script_of(cases), { env = self.env, args = { "--log-level", "trace" } })
+  assert(self.result.results, self.result.stderr)
+  for _, step in ipairs(self.result.results.servers[1].steps) do
+    self.steps[step.name], self.told[step.name] = step, {}
+    for line in step.log:gmatch "TOLD ([^\n]*)" do
+      for name, value in pairs(cjson.decode(line)) do self.told[step.name][name] = value end
+    end
+  end
+  return self
+end
+
 return M

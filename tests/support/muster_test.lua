@@ -169,6 +169,15 @@ function M.run_local(text, options)
   return M.run_script(text, with)
 end
 
+--- The same, of a script that must have run. Also returned: steps, those of the first server, by their names.
+function M.run_steps(text, options)
+  local result = M.run_local(text, options)
+  if not result.results then error(result.stderr, 2) end
+  result.steps = {}
+  for _, step in ipairs(result.results.servers[1].steps) do result.steps[step.name] = step end
+  return result
+end
+
 --- The log line whose message holds this plain text, or nil.
 function M.find_log(log, text)
   for _, line in ipairs(log) do
@@ -176,6 +185,14 @@ function M.find_log(log, text)
       if type(value) == "string" and value:find(text, 1, true) then return line end
     end
   end
+end
+
+--- The first log line of a server in what run_script returned whose message matches this pattern, or false.
+function M.has_line(result, server, pattern)
+  for _, line in ipairs(result.log) do
+    if line.server_id == server and line.event:find(pattern) then return line end
+  end
+  return false
 end
 
 -- ---- fleets ----

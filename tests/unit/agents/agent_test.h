@@ -18,6 +18,7 @@
 #include "core/log_sink.h"
 #include "run/script.h"
 
+#define HEAD "local muster = require 'muster'\n" /* of scripts */
 #define RUN "20260101T000000Z-abcdef"
 #define ACK_WAIT_MS 3000 /* of the tests that are about it */
 
@@ -398,5 +399,7 @@ static int desk_teardown(void **state)
     free(d);
     return bed_teardown(&bed);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, desk_setup, desk_teardown)
 
 #endif

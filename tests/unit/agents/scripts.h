@@ -119,4 +119,6 @@ static inline void assert_same(const struct mu_script *a, const struct mu_script
     }
 }
 
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
 #endif

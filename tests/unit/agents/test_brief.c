@@ -2,7 +2,6 @@
 #include "scripts.h"
 
 #include "agents/brief.h"
-#include "agents/form.h"
 #include "run/crew.h"
 
 #define BUNDLE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -227,60 +226,11 @@ static void a_damaged_brief_is_refused(void **state)
     mu_script_free(s);
 }
 
-/* Every form in which MessagePack writes a number, a text and bytes. */
-static void values_are_read_in_all_their_forms(void **state)
-{
-    (void)state;
-    static const int64_t numbers[] = {0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295LL, 4294967296LL, -1, -32, -33, -128, -129,
-                                      -32768, -32769, -2147483648LL, -2147483649LL, INT64_MAX, INT64_MIN};
-    static const size_t lengths[] = {0, 1, 31, 32, 255, 256, 65535, 65536};
-    struct mu_buf b = MU_BUF_INIT;
-    msgpack_packer p;
-    char *big = calloc(1, 70000);
-    memset(big, 'x', 69999);
-    msgpack_packer_init(&p, &b, mu_form_write);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        msgpack_pack_int64(&p, numbers[i]);
-    msgpack_pack_uint64(&p, UINT64_MAX);
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        msgpack_pack_str_with_body(&p, big, lengths[i]);
-        msgpack_pack_bin_with_body(&p, big, lengths[i]);
-    }
-    msgpack_pack_array(&p, 16);
-    for (int i = 0; i < 16; i++)
-        msgpack_pack_nil(&p);
-    struct mu_form f = MU_FORM_INIT(b.data, b.len);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        assert_true(mu_form_number(&f) == numbers[i]);
-    assert_true(mu_form_count(&f) == UINT64_MAX);
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        size_t len = 99;
-        assert_memory_equal(mu_form_text(&f, &len), big, lengths[i]);
-        assert_int_equal(len, lengths[i]);
-        assert_memory_equal(mu_form_bytes(&f, &len), big, lengths[i]);
-        assert_int_equal(len, lengths[i]);
-    }
-    assert_int_equal(mu_form_array(&f), 16);
-    for (int i = 0; i < 16; i++)
-        assert_true(mu_form_is_nil(&f));
-    assert_true(!f.bad && f.at == f.end && !mu_form_is_nil(&f));
-    assert_int_equal(mu_form_count(&f), 0);
-    assert_true(f.bad);
-    static const char huge[] = "\xdd\xff\xff\xff\xff\x00"; /* an array of four thousand million elements, with one */
-    struct mu_form g = MU_FORM_INIT(huge, sizeof huge - 1);
-    assert_int_equal(mu_form_array(&g), 0);
-    assert_true(g.bad);
-    free(big);
-    mu_buf_free(&b);
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(settings_and_script_arrive), TEST(little_is_said_of_little), TEST(a_secret_does_not_travel),
-        TEST(a_damaged_brief_is_refused), TEST(values_are_read_in_all_their_forms),
+        TEST(a_damaged_brief_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* The coordinator's side of a run, with agents that are made by hand and a real nats-server. */
-#include "tests/unit/agents/spread_test.h"
+#include "tests/unit/agents/hands.h"
 
 /* ---- plain runs ---- */
 
@@ -206,17 +206,11 @@ static void nobody_to_do_it_is_said_at_once(void **state)
 static void what_an_earlier_delivery_says_is_left_out(void **state)
 {
     struct play *p = play_up(state, 1);
-    struct hand *a = hand_up(p, "h1-aaaaaa", NULL, 1, false, 0), *b;
+    struct hand *a = begin_with_one(p), *b;
 
-    play_begin(p, false);
-    deal(p, MU_TASK_RUN, 0);
-    PLAY_UNTIL(p, a->n_jobs == 1);
     write_started(a, &a->jobs[0]);
     PLAY_UNTIL(p, p->n_started == 1);
-    mu_nats_job_give_back_free(a->jobs[0].job);
-    a->jobs[0].job = NULL;
-    b = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
-    PLAY_UNTIL(p, b->n_jobs == 1);
+    b = pass_on(p, a, 0);
     assert_int_equal(b->jobs[0].delivery, 2);
     write_started(b, &b->jobs[0]);
     PLAY_UNTIL(p, p->n_started == 2);
@@ -243,16 +237,10 @@ static void what_an_earlier_delivery_says_is_left_out(void **state)
 static void who_begins_after_the_result_is_told_to_stop(void **state)
 {
     struct play *p = play_up(state, 1);
-    struct hand *a = hand_up(p, "h1-aaaaaa", NULL, 1, false, 0), *b;
+    struct hand *a = begin_with_one(p), *b;
 
-    play_begin(p, false);
-    deal(p, MU_TASK_RUN, 0);
-    PLAY_UNTIL(p, a->n_jobs == 1);
     write_started(a, &a->jobs[0]);
-    mu_nats_job_give_back_free(a->jobs[0].job);
-    a->jobs[0].job = NULL;
-    b = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
-    PLAY_UNTIL(p, b->n_jobs == 1);
+    b = pass_on(p, a, 0);
     write_result(a, &a->jobs[0]);
     PLAY_UNTIL(p, p->n_done == 1);
     write_started(b, &b->jobs[0]);
@@ -332,13 +320,9 @@ static void a_task_that_an_agent_cannot_run_is_an_error(void **state)
 static void letters_that_make_no_sense_are_left_out(void **state)
 {
     struct play *p = play_up(state, 3);
-    struct hand *h = hand_up(p, "h1-aaaaaa", NULL, 3, false, 0);
+    struct hand *h = begin_with_one(p);
     struct mu_buf bytes = MU_BUF_INIT, subject = MU_BUF_INIT, notes = MU_BUF_INIT;
 
-    play_begin(p, false);
-    for (size_t i = 0; i < 3; i++)
-        deal(p, MU_TASK_RUN, i);
-    PLAY_UNTIL(p, h->n_jobs == 3);
     assert_int_equal(mu_nats_put(h->n, mu_subject_event(&subject, RUN, h->id), "garbage", 7, MU_NATS_ANY, NULL, NULL), 0);
     write_letter(h, "garbage", 7, false);
     struct work far = {.index = 1000000, .kind = MU_TASK_RUN, .delivery = 1}, other = h->jobs[0];
@@ -385,12 +369,8 @@ static void ask_permit(struct hand *h, size_t job, uint64_t ticket, bool held)
 static void permits_are_given_in_turn_and_come_back(void **state)
 {
     struct play *p = play_up(state, 3);
-    struct hand *h = hand_up(p, "h1-aaaaaa", NULL, 3, false, 0), *b;
+    struct hand *h = begin_with_one(p), *b;
 
-    play_begin(p, false);
-    for (size_t i = 0; i < 3; i++)
-        deal(p, MU_TASK_RUN, i);
-    PLAY_UNTIL(p, h->n_jobs == 3);
     for (size_t i = 0; i < 3; i++) {
         write_started(h, &h->jobs[i]);
         ask_permit(h, i, 10 + i, false);
@@ -405,10 +385,7 @@ static void permits_are_given_in_turn_and_come_back(void **state)
     write_event(h, &leave);
     PLAY_UNTIL(p, strstr(mu_buf_cstr(&h->answers), "11:0"));
     /* The one that holds it is lost: its server is run by somebody else. */
-    mu_nats_job_give_back_free(h->jobs[1].job);
-    h->jobs[1].job = NULL;
-    b = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
-    PLAY_UNTIL(p, b->n_jobs == 1);
+    b = pass_on(p, h, 1);
     write_started(b, &b->jobs[0]);
     PLAY_UNTIL(p, strstr(mu_buf_cstr(&h->answers), "12:0"));
     ask_permit(b, 0, 10, false); /* another agent's tickets are others */
@@ -429,19 +406,13 @@ static void tell_claim(struct hand *h, size_t job, const char *data, uint64_t ch
 static void claims_are_those_of_the_latest_change(void **state)
 {
     struct play *p = play_up(state, 1);
-    struct hand *a = hand_up(p, "h1-aaaaaa", NULL, 1, false, 0), *b;
+    struct hand *a = begin_with_one(p), *b;
 
-    play_begin(p, false);
-    deal(p, MU_TASK_RUN, 0);
-    PLAY_UNTIL(p, a->n_jobs == 1);
     write_started(a, &a->jobs[0]);
     tell_claim(a, 0, "\"vm-1\"", 5);
     PLAY_UNTIL(p, p->n_claims == 1);
     assert_string_equal(p->claims[0], "\"vm-1\"");
-    mu_nats_job_give_back_free(a->jobs[0].job);
-    a->jobs[0].job = NULL;
-    b = hand_up(p, "h2-bbbbbb", NULL, 1, false, 0);
-    PLAY_UNTIL(p, b->n_jobs == 1);
+    b = pass_on(p, a, 0);
     write_started(b, &b->jobs[0]);
     tell_claim(b, 0, NULL, 8);
     PLAY_UNTIL(p, p->n_claims == 2);

@@ -1,5 +1,5 @@
 /* The coordinator's side of a run when something is lost: agents, the coordinator itself, nats-server, patience. */
-#include "tests/unit/agents/spread_test.h"
+#include "tests/unit/agents/hands.h"
 
 /* ---- the coordinator ---- */
 
@@ -66,12 +66,8 @@ static void a_run_is_gone_on_with(void **state)
 static void a_task_of_another_kind_is_not_taken_for_the_one_dealt(void **state)
 {
     struct play *p = play_up(state, 2);
-    struct hand *h = up(p, "h1-aaaaaa", 2, false);
+    struct hand *h = begin_with_one(p);
 
-    play_begin(p, false);
-    deal(p, MU_TASK_RUN, 0);
-    deal(p, MU_TASK_RUN, 1);
-    PLAY_UNTIL(p, h->n_jobs == 2);
     for (size_t i = 0; i < 2; i++) {
         write_started(h, &h->jobs[i]);
         write_result(h, &h->jobs[i]);
@@ -99,12 +95,8 @@ static void a_task_of_another_kind_is_not_taken_for_the_one_dealt(void **state)
 static void a_result_that_comes_before_its_server_is_dealt(void **state)
 {
     struct play *p = play_up(state, 2);
-    struct hand *h = up(p, "h1-aaaaaa", 2, false);
+    struct hand *h = begin_with_one(p);
 
-    play_begin(p, false);
-    deal(p, MU_TASK_RUN, 0);
-    deal(p, MU_TASK_RUN, 1);
-    PLAY_UNTIL(p, h->n_jobs == 2);
     play_crash(p);
     play_begin(p, true);
     deal(p, MU_TASK_RUN, h->jobs[0].index);
@@ -127,13 +119,9 @@ static void a_result_that_comes_before_its_server_is_dealt(void **state)
 static void permits_that_are_held_count_after_a_crash(void **state)
 {
     struct play *p = play_up(state, 3);
-    struct hand *h = up(p, "h1-aaaaaa", 3, false);
+    struct hand *h = begin_with_one(p);
     struct mu_wire_event e = {.kind = MU_EVENT_ACQUIRE, .delivery = 1, .text = (char *)"api", .limit = 1};
 
-    play_begin(p, false);
-    for (size_t i = 0; i < 3; i++)
-        deal(p, MU_TASK_RUN, i);
-    PLAY_UNTIL(p, h->n_jobs == 3);
     for (size_t i = 0; i < 3; i++)
         write_started(h, &h->jobs[i]);
     e.index = h->jobs[0].index;

@@ -1,5 +1,5 @@
 /* Real runs, results kept and all, whose servers are done by agents that are made by hand, in threads of their own. */
-#include "tests/unit/agents/spread_test.h"
+#include "tests/unit/agents/hands.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

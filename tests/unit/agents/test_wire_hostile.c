@@ -242,6 +242,15 @@ static int add(void *out, const char *bytes, size_t n)
     return 0;
 }
 
+/* A message of so many elements, the form and the kind before all others. */
+static void begin(msgpack_packer *pk, struct mu_buf *b, size_t n, int kind)
+{
+    msgpack_packer_init(pk, b, add);
+    msgpack_pack_array(pk, n);
+    msgpack_pack_int(pk, MU_WIRE_FORM);
+    msgpack_pack_int(pk, kind);
+}
+
 /* A letter whose number is what `element` is the bytes of; what the refusal says, or "". */
 static const char *letter_with(const char *element, size_t len)
 {
@@ -249,10 +258,7 @@ static const char *letter_with(const char *element, size_t len)
     struct mu_buf b = MU_BUF_INIT;
     struct mu_wire_letter l;
     msgpack_packer pk;
-    msgpack_packer_init(&pk, &b, add);
-    msgpack_pack_array(&pk, 5);
-    msgpack_pack_int(&pk, MU_WIRE_FORM);
-    msgpack_pack_int(&pk, 67);
+    begin(&pk, &b, 5, 67);
     mu_buf_add(&b, element, len);
     msgpack_pack_false(&pk);
     msgpack_pack_bin(&pk, 0);
@@ -363,10 +369,7 @@ static const char *read_task_of(const char *servers, int kind)
     struct mu_buf b = MU_BUF_INIT;
     struct mu_wire_task t;
     msgpack_packer pk;
-    msgpack_packer_init(&pk, &b, add);
-    msgpack_pack_array(&pk, 12);
-    msgpack_pack_int(&pk, MU_WIRE_FORM);
-    msgpack_pack_int(&pk, 65);
+    begin(&pk, &b, 12, 65);
     msgpack_pack_str_with_body(&pk, "r", 1);
     msgpack_pack_int(&pk, 0);
     msgpack_pack_int(&pk, 0);

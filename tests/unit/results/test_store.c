@@ -8,26 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "results/store.h"
-
-static char dir[64], path[96];
-
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(dir, sizeof dir, "/tmp/test-store-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/results.db", dir);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
-}
+#include "store_test.h"
 
 /* ---- helpers ---- */
 
@@ -39,13 +20,6 @@ static struct mu_store *open_store(void)
         fail_msg("%s", err.msg);
     return s;
 }
-
-#define OK(call)                              \
-    do {                                      \
-        struct mu_err why = {0};              \
-        if ((call) != 0)                      \
-            fail_msg("%s: %s", #call, why.msg); \
-    } while (0)
 
 static int say_server(void *arg, size_t i, struct mu_store_server *out)
 {

@@ -22,7 +22,7 @@ static void keep_run(int number, const char *script, const char *params, double 
     add_measured(&r->tasks[1], "cpu", "score", second, ">= 50");
     settle_all(r);
     OK(mu_store_open(&s, path, true, &why));
-    OK(mu_store_begin(s, r, &head, say_server, NULL, &why));
+    OK(mu_store_begin(s, r, &head, say_any_server, NULL, &why));
     OK(mu_store_end(s, r, &why));
     mu_store_close(s);
     mu_run_result_free(r);
@@ -162,7 +162,7 @@ static void test_verdicts(void **state)
     }
     settle_all(r);
     OK(mu_store_open(&s, path, true, &why));
-    OK(mu_store_begin(s, r, &head, say_server, NULL, &why));
+    OK(mu_store_begin(s, r, &head, say_any_server, NULL, &why));
     OK(mu_store_end(s, r, &why));
     OK(mu_store_find(s, r->run_id, &run, &why));
     OK(mu_store_load(s, &run, &back, &why));
