@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_ID_MAX 64
-
 static struct mu_guest *guest_of(struct mu_list *l) { return mu_list_entry(l, struct mu_guest, link); }
 
 /* Not one whose run was cancelled, or is over: should it be gone on with, the brief says so to a new one. */
@@ -20,21 +18,17 @@ static struct mu_guest *find_guest(struct mu_agent *a, const char *run_id)
 }
 
 /* The run and the server that a task's subject names, both as this muster writes them. */
-static bool read_subject(const char *subject, char run_id[RUN_ID_MAX + 1], size_t *index)
+static bool read_subject(const char *subject, char run_id[MU_RUN_ID_MAX + 1], size_t *index)
 {
     const char *last = strrchr(subject, '.'), *run = last;
     char *end;
     while (run && run > subject && run[-1] != '.')
         run--;
     size_t len = run ? (size_t)(last - run) : 0;
-    if (!last || !len || len > RUN_ID_MAX || strspn(last + 1, "0123456789") != strlen(last + 1) || !last[1] ||
-        strlen(last + 1) > 18)
+    if (!run || !mu_subject_is_run(run, len) || strspn(last + 1, "0123456789") != strlen(last + 1) || !last[1] || strlen(last + 1) > 18)
         return false;
     memcpy(run_id, run, len);
     run_id[len] = '\0';
-    for (const char *p = run_id; *p; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '-' || *p == '_'))
-            return false;
     *index = strtoul(last + 1, &end, 10);
     return true;
 }
@@ -43,7 +37,7 @@ static void take_job(void *arg, struct mu_nats_job *job)
 {
     struct mu_agent *a = arg;
     struct mu_wire_task task = {0};
-    char run_id[RUN_ID_MAX + 1];
+    char run_id[MU_RUN_ID_MAX + 1];
     struct mu_err err = {0};
     size_t len, index = 0;
     const void *bytes = mu_nats_job_bytes(job, &len);

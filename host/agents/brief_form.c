@@ -5,9 +5,8 @@
 
 #include "agents/brief.h"
 #include "agents/bundle_internal.h"
+#include "agents/subjects.h"
 #include "agents/wire_form.h"
-
-#define RUN_ID_MAX 64
 
 /* ---- writing ---- */
 
@@ -119,14 +118,6 @@ static void get_all(struct mu_brief *b, struct mu_wire_in *in)
     mu_get_end(in);
 }
 
-/* They become parts of subjects and of paths. */
-static bool names_are_good(const struct mu_brief *b)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    size_t n = strlen(b->run_id);
-    return n && n <= RUN_ID_MAX && strspn(b->run_id, plain) == n && mu_bundle_name_is_good(b->bundle);
-}
-
 int mu_brief_read(struct mu_brief *out, const void *bytes, size_t len, struct mu_err *err)
 {
     struct mu_wire_doc doc;
@@ -141,7 +132,7 @@ int mu_brief_read(struct mu_brief *out, const void *bytes, size_t len, struct mu
     if (at != len)
         mu_get_refuse(&in, "something comes after its end");
     get_all(&b, &in);
-    if (!mu_get_failed(&in) && !names_are_good(&b))
+    if (!mu_get_failed(&in) && (!mu_subject_is_run(b.run_id, strlen(b.run_id)) || !mu_bundle_name_is_good(b.bundle)))
         mu_get_refuse(&in, "its run, or its bundle, has a name that cannot be one");
     mu_wire_close(&doc);
     if (doc.rc)

@@ -4,9 +4,18 @@
 
 /* ---- tokens ---- */
 
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+bool mu_subject_is_run(const char *id, size_t len)
+{
+    bool good = len && len <= MU_RUN_ID_MAX;
+    for (size_t i = 0; good && i < len; i++)
+        good = id[i] && strchr(plain, id[i]);
+    return good;
+}
+
 void mu_subject_add_token(struct mu_buf *out, const char *name)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     for (const char *p = name; *p; p++) {
         if (strchr(plain, *p))
             mu_buf_addc(out, *p);

@@ -26,10 +26,14 @@
 #define MU_STREAM_RUNS "MUSTER_RUNS"
 #define MU_SUBJECT_HAIL "muster.hail"
 #define MU_AGENT_ID_SIZE 96
+#define MU_RUN_ID_MAX 64
 
 /* A name as one token of a subject, and of a consumer's name: letters, digits, "_" and "-" stay, the other bytes are "=" and
  * two hexadecimal digits. */
 void mu_subject_add_token(struct mu_buf *out, const char *name);
+/* Whether these bytes can be a run's id: at most MU_RUN_ID_MAX, and a token as it is. Ids come from elsewhere, and become parts
+ * of subjects. */
+bool mu_subject_is_run(const char *id, size_t len);
 /* Each clears out first. queue: as mu_subject_queue() makes it; run, agent: tokens. */
 const char *mu_subject_task(struct mu_buf *out, const char *queue, const char *run, size_t server);
 const char *mu_subject_tasks_of_run(struct mu_buf *out, const char *run);  /* a filter over all queues and versions */
